@@ -1,0 +1,233 @@
+"""``python -m dhagapatch [options] prog.py args...``: run an unmodified program on dhagas.
+
+The program sees what plain Python would give it: ``sys.argv``, ``sys.path[0]``, ``__main__``, its exit code, and
+tracebacks without a frame of ours.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.machinery
+import io
+import os
+import runpy
+import sys
+from collections.abc import Callable
+from types import ModuleType, TracebackType
+from typing import Any, NoReturn
+
+from dhagapatch import __version__
+from dhagapatch._errors import DhagapatchError
+from dhagapatch.monkey import patch_all
+from dhagapatch.monkey.engine import engine
+
+__all__ = ["main"]
+
+USAGE = """\
+usage: python -m dhagapatch [option] ... [-c code | -m module | prog.py | folder | -] [arg] ...
+
+Run a program written with threads and blocking sockets on micro-threads.
+
+options:
+  --disable NAME   leave a group ("ssl") or a name ("time.sleep") as it is; may be given more than once
+  --audit          print what was patched, and what could not be, to standard error when the program ends
+  --version        print the version
+  --help           print this
+
+Environment: DHAGAPATCH_DISABLE (names, comma separated), DHAGAPATCH_POLLER (auto, epoll, kqueue, poll),
+DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE.
+"""
+
+
+class _Options:
+    def __init__(self) -> None:
+        self.disable: list[str] = []
+        self.audit = False
+        self.kind = ""  # "c", "m", "file" or "stdin"
+        self.what = ""
+        self.args: list[str] = []
+
+
+def _fail(text: str) -> NoReturn:
+    print(f"python -m dhagapatch: {text}\n\n{USAGE}", file=sys.stderr, end="")
+    raise SystemExit(2)
+
+
+def parse(argv: list[str]) -> _Options:
+    """Our options, which end where the program's begin."""
+    options = _Options()
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word in ("--help", "-h"):
+            print(USAGE, end="")
+            raise SystemExit(0)
+        if word in ("--version", "-V"):
+            print(f"dhagapatch {__version__}")
+            raise SystemExit(0)
+        if word == "--audit":
+            options.audit = True
+        elif word == "--disable" or word.startswith("--disable="):
+            value = word.partition("=")[2] or (rest.pop(0) if rest else "")
+            if not value:
+                _fail("--disable needs a name")
+            options.disable += value.split(",")
+        elif word[:2] in ("-c", "-m"):
+            value = word[2:] or (rest.pop(0) if rest else "")
+            if not value:
+                _fail(f"argument expected for the {word} option")
+            options.kind, options.what, options.args = word[1], value, rest
+            return options
+        elif word == "-":
+            options.kind, options.args = "stdin", rest
+            return options
+        elif word == "--":
+            continue
+        elif word.startswith("-"):
+            _fail(f"unknown option: {word}")
+        else:
+            options.kind, options.what, options.args = "file", word, rest
+            return options
+    _fail("nothing to run")
+
+
+def _fresh_main() -> dict[str, Any]:
+    """A new `__main__`, as the interpreter makes it."""
+    module = ModuleType("__main__")
+    module.__dict__.update({"__builtins__": sys.modules["builtins"], "__annotations__": {}})
+    sys.modules["__main__"] = module
+    return module.__dict__
+
+
+def _set_path(first: str | None) -> None:
+    """`sys.path[0]`, which `-m dhagapatch` set to the current folder."""
+    if getattr(sys.flags, "safe_path", False):
+        return
+    if sys.path:
+        del sys.path[0]
+    if first is not None:
+        sys.path.insert(0, first)
+
+
+def _hide_frames(depth: int) -> None:
+    """Have the interpreter report the exception on its way out without the outermost `depth` frames.
+
+    The exception itself goes on to the interpreter, which knows best what to do with it: exit codes, the death
+    by SIGINT, the hooks.
+    """
+    hook = sys.excepthook
+
+    def report(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> Any:
+        sys.excepthook = hook
+        for _ in range(depth):
+            traceback = traceback.tb_next if traceback is not None else None
+        value.__traceback__ = traceback
+        sys.last_traceback = traceback
+        return hook(kind, value, traceback)
+
+    sys.excepthook = report
+
+
+def _depth(traceback: TracebackType | None, own: Callable[[str], bool]) -> int:
+    """How many frames, from the outermost on, are not the program's."""
+    depth = 0
+    at = 0
+    while traceback is not None:
+        at += 1
+        if own(traceback.tb_frame.f_code.co_filename):
+            depth = at
+        traceback = traceback.tb_next
+    return depth
+
+
+def _run_code(code: Any, namespace: dict[str, Any]) -> None:
+    exec(code, namespace)
+
+
+def _run_string(options: _Options) -> None:
+    sys.argv = ["-c", *options.args]
+    _set_path("")
+    namespace = _fresh_main()
+    namespace.update({"__spec__": None, "__loader__": importlib.machinery.BuiltinImporter, "__package__": None})
+    _run_code(compile(options.what + "\n", "<string>", "exec"), namespace)
+
+
+def _run_stdin(options: _Options) -> None:
+    sys.argv = ["-", *options.args]
+    _set_path("")
+    namespace = _fresh_main()
+    namespace.update({"__spec__": None, "__loader__": importlib.machinery.BuiltinImporter, "__package__": None})
+    _run_code(compile(sys.stdin.read(), "<stdin>", "exec"), namespace)
+
+
+def _run_module(options: _Options) -> None:
+    sys.argv = ["-m", *options.args]  # runpy sets the first item, when it has found the module
+    _set_path(os.getcwd())
+    _fresh_main()
+    runpy._run_module_as_main(options.what)  # type: ignore[attr-defined]
+
+
+def _run_file(options: _Options) -> None:
+    path = options.what
+    sys.argv = [path, *options.args]
+    if os.path.isdir(path) or _is_zip(path):
+        _set_path(path)
+        _fresh_main()
+        runpy._run_module_as_main("__main__", False)  # type: ignore[attr-defined]
+        return
+    try:
+        with io.open_code(os.path.abspath(path)) as file:
+            source = file.read()
+    except OSError as error:
+        print(f"{sys.executable}: can't open file {os.path.abspath(path)!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
+        raise SystemExit(2) from None
+    _set_path(os.path.dirname(os.path.realpath(path)))
+    namespace = _fresh_main()
+    loader_kind = importlib.machinery.SourcelessFileLoader if path.endswith(".pyc") else importlib.machinery.SourceFileLoader
+    loader = loader_kind("__main__", path)
+    shown = os.path.abspath(path)
+    namespace.update({"__spec__": None, "__loader__": loader, "__package__": None, "__file__": shown, "__cached__": None})
+    code = loader.get_code("__main__") if path.endswith(".pyc") else compile(source, shown, "exec", dont_inherit=True)
+    _run_code(code, namespace)
+
+
+def _is_zip(path: str) -> bool:
+    return path.endswith((".zip", ".pyz", ".egg", ".whl")) and os.path.isfile(path)
+
+
+def main(argv: list[str]) -> None:
+    """Patch, then run the program that `argv` names."""
+    options = parse(argv)
+    try:
+        patch_all(disable=options.disable)
+    except DhagapatchError as error:
+        _fail(str(error))
+    if options.audit:
+        atexit.register(lambda: print(engine.report, file=sys.stderr))
+    run = {"c": _run_string, "m": _run_module, "file": _run_file, "stdin": _run_stdin}[options.kind]
+    try:
+        run(options)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        here = __file__
+        # runpy's frames come first (for `-m dhagapatch`), then ours; runpy's that come after ours are what
+        # plain `python -m module` shows too
+        traceback = error.__traceback__
+        del error
+        _hide_frames(_outer_frames() + _depth(traceback, lambda name: name == here))
+        raise
+
+
+def _outer_frames() -> int:
+    """The frames outside of `main`: the module's own and runpy's."""
+    frame: Any = sys._getframe(2)
+    depth = 0
+    while frame is not None:
+        depth += 1
+        frame = frame.f_back
+    return depth
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,55 @@
+"""Settings, read once from ``DHAGAPATCH_*`` environment variables and then frozen."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from dhagapatch._errors import DhagapatchError
+
+__all__ = ["SETTINGS", "Settings", "read_settings"]
+
+
+class Settings(NamedTuple):
+    """The settings of this process; durations in seconds.
+
+    .. versionadded:: 0.1
+    """
+
+    poller: str = "auto"  # DHAGAPATCH_POLLER: auto, epoll, kqueue, poll
+    offload_threads: int = 64  # DHAGAPATCH_OFFLOAD_THREADS: most native threads of the pool
+    offload_idle: float = 10.0  # DHAGAPATCH_OFFLOAD_IDLE: an idle pool thread ends after this
+    disable: tuple[str, ...] = ()  # DHAGAPATCH_DISABLE: "group" or "module.name", comma separated
+
+
+def read_settings(environ: dict[str, str]) -> Settings:
+    """Make Settings from an environment; a bad value is a DhagapatchError that names the variable."""
+    default = Settings()
+    poller = environ.get("DHAGAPATCH_POLLER", default.poller)
+    if poller not in ("auto", "epoll", "kqueue", "poll"):
+        raise DhagapatchError(
+            f"DHAGAPATCH_POLLER={poller!r}: choose one of auto, epoll, kqueue, poll"
+        )
+    disable = environ.get("DHAGAPATCH_DISABLE", "")
+    return Settings(
+        poller=poller,
+        offload_threads=int(_number(environ, "DHAGAPATCH_OFFLOAD_THREADS", 64, least=1)),
+        offload_idle=_number(environ, "DHAGAPATCH_OFFLOAD_IDLE", 10.0, least=0),
+        disable=tuple(part.strip() for part in disable.split(",") if part.strip()),
+    )
+
+
+def _number(environ: dict[str, str], name: str, default: float, least: float) -> float:
+    text = environ.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        raise DhagapatchError(f"{name}={text!r}: a number is needed") from None
+    if value < least:
+        raise DhagapatchError(f"{name}={text!r}: at least {least:g} is needed")
+    return value
+
+
+SETTINGS = read_settings(dict(os.environ))

@@ -1,0 +1,92 @@
+"""The unpatched C callables, captured when this module is first imported.
+
+Only C callables live here: a Python-level class of the standard library is a patched thing in disguise,
+because its methods read module globals.  Everything below this line of the package that must block, or must
+not be patched, takes its functions from here and from nowhere else.
+"""
+
+from __future__ import annotations
+
+import _queue
+import _socket
+import _thread
+import builtins
+import os
+import select
+import signal
+import sys
+import time
+import types
+
+__all__ = ["other_patcher"]
+
+# threads
+allocate_lock = _thread.allocate_lock
+LockType = _thread.LockType
+RLock = _thread.RLock
+local = _thread._local
+get_ident = _thread.get_ident
+start_new_thread = _thread.start_new_thread
+thread_count = _thread._count
+TIMEOUT_MAX = _thread.TIMEOUT_MAX
+SimpleQueue = _queue.SimpleQueue
+Empty = _queue.Empty
+set_sentinel = getattr(_thread, "_set_sentinel", None)
+start_joinable_thread = getattr(_thread, "start_joinable_thread", None)
+ThreadHandle = getattr(_thread, "_ThreadHandle", None)
+make_thread_handle = getattr(_thread, "_make_thread_handle", None)
+thread_shutdown = getattr(_thread, "_shutdown", None)
+
+# time
+sleep = time.sleep
+monotonic = time.monotonic
+
+# select
+select_select = select.select
+poll = getattr(select, "poll", None)
+epoll = getattr(select, "epoll", None)
+kqueue = getattr(select, "kqueue", None)
+
+# sockets: the C methods, called as plain functions with the socket first
+socket = _socket.socket
+sock_fileno = _socket.socket.fileno
+sock_gettimeout = _socket.socket.gettimeout
+sock_settimeout = _socket.socket.settimeout
+getaddrinfo = _socket.getaddrinfo
+getnameinfo = _socket.getnameinfo
+gethostbyname = _socket.gethostbyname
+gethostbyname_ex = _socket.gethostbyname_ex
+gethostbyaddr = _socket.gethostbyaddr
+
+# os
+os_open = os.open
+os_read = os.read
+os_write = os.write
+os_close = os.close
+os_waitpid = os.waitpid
+os_getpid = os.getpid
+os_fstat = os.fstat
+os_stat = os.stat
+os_get_blocking = os.get_blocking
+os_set_blocking = os.set_blocking
+
+# io, signal
+io_open = builtins.open
+signal_signal = signal.signal
+signal_getsignal = signal.getsignal
+
+current_frames = sys._current_frames
+
+
+def other_patcher() -> str | None:
+    """The name of a patcher that was at work before this module was imported, or None."""
+    originals = (get_ident, start_new_thread, sleep, select_select, getaddrinfo, os_read)
+    if all(isinstance(function, types.BuiltinFunctionType) for function in originals):
+        return None
+    for name in ("gevent", "eventlet"):
+        if name in sys.modules:
+            return name
+    for function in originals:
+        if not isinstance(function, types.BuiltinFunctionType):
+            return str(getattr(function, "__module__", None) or "an unknown patcher").split(".")[0]
+    return None

@@ -1,0 +1,31 @@
+"""The core: hub, scheduler, primitives.  It patches nothing and imports nothing from the layers above."""
+
+from __future__ import annotations
+
+from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, spawn
+from dhagapatch.core.hub import Hub, get_hub, hub_for_wait
+from dhagapatch.core.netpoll import Entry
+from dhagapatch.core.offload import offload, pool
+from dhagapatch.core.parker import make_parker
+from dhagapatch.core.poller import READ, WRITE
+from dhagapatch.core.sync import Lock, Queue, RLock, deadline_of
+
+__all__ = [
+    "READ",
+    "WRITE",
+    "Dhaga",
+    "Entry",
+    "Hub",
+    "Lock",
+    "Queue",
+    "RLock",
+    "current_dhaga",
+    "deadline_of",
+    "get_hub",
+    "hub_for_wait",
+    "make_parker",
+    "offload",
+    "owner_token",
+    "pool",
+    "spawn",
+]

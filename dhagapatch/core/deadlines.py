@@ -1,0 +1,83 @@
+"""A heap of deadlines that is cheap to arm and free to cancel.
+
+Most deadlines never fire: a socket timeout is set, the data comes, the timeout is forgotten.  So a sleeper
+keeps its deadline in a slot of its own (``deadline``), and has at most one live entry in the heap, remembered
+in ``timer_at``.  To cancel is to clear the slot.  To arm again later than the entry costs nothing: when the
+entry comes up, it is put back with the deadline that the slot holds by then.  Only a deadline *earlier* than
+the entry is pushed; the old entry is stale from then on and is dropped when it comes up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Protocol
+
+__all__ = ["Deadlines", "Sleeper"]
+
+_COMPACT_AT = 512  # stale entries of ended sleepers that are tolerated before the heap is swept
+
+
+class Sleeper(Protocol):
+    """What can have a deadline: two slots, in monotonic seconds."""
+
+    deadline: float | None
+    timer_at: float | None
+
+
+class Deadlines:
+    """The deadlines of one hub, in monotonic seconds."""
+
+    __slots__ = ("_heap", "_sequence", "_stale")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Sleeper]] = []
+        self._sequence = count()
+        self._stale = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def arm(self, sleeper: Sleeper, when: float) -> None:
+        """Make sure that `sleeper` comes up at `when` or before; its slot must hold the deadline."""
+        at = sleeper.timer_at
+        if at is None or when < at:
+            sleeper.timer_at = when
+            heappush(self._heap, (when, next(self._sequence), sleeper))
+
+    def forget(self, sleeper: Sleeper) -> None:
+        """`sleeper` has ended: its entry is dropped, at the latest when many such have gathered.
+
+        Without this a server with an hour's timeout on each connection would keep each ended
+        connection's dhaga for an hour.
+        """
+        if sleeper.timer_at is None:
+            return
+        sleeper.deadline = sleeper.timer_at = None
+        self._stale += 1
+        if self._stale > _COMPACT_AT and self._stale * 2 > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].timer_at == entry[0]]
+            heapify(self._heap)
+            self._stale = 0
+
+    def next_at(self) -> float | None:
+        """When to look again; it may be early, as stale entries count."""
+        return self._heap[0][0] if self._heap else None
+
+    def expire(self, now: float) -> Iterator[Sleeper]:
+        """Yield each sleeper whose deadline is over, once, in the order of deadlines."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            at, _, sleeper = heappop(heap)
+            if sleeper.timer_at != at:
+                continue  # an earlier deadline replaced this entry, or the sleeper has ended
+            sleeper.timer_at = None
+            deadline = sleeper.deadline
+            if deadline is None:
+                continue
+            if deadline > now:
+                self.arm(sleeper, deadline)
+            else:
+                sleeper.deadline = None
+                yield sleeper

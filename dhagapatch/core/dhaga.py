@@ -1,0 +1,165 @@
+"""The micro-thread: a greenlet with the few slots that the hub needs of whoever waits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from dhagapatch import _real
+from dhagapatch._errors import DhagaExit
+from dhagapatch.core.hub import Hub, HubGreenlet, get_hub, hub_for_wait
+
+__all__ = ["Dhaga", "current_dhaga", "owner_token", "spawn"]
+
+
+class Dhaga(greenlet):
+    """A micro-thread: it runs `function(*args, **kwargs)` on the hub of the OS thread that made it.
+
+    An exception that ends it goes to `sys.unraisablehook`, as for a native thread started with
+    `_thread.start_new_thread`; SystemExit and DhagaExit end it silently.
+
+    .. versionadded:: 0.1
+    """
+
+    is_dhaga = True
+
+    __slots__ = (
+        "hub",  # in which it may park
+        "parked",  # parked, and nobody has woken it yet
+        "timed_out",  # its deadline woke it
+        "deadline",  # of the present wait, monotonic seconds
+        "timer_at",  # when the heap of deadlines looks at it next
+        "interrupts",  # exceptions and handlers that are due at its wait
+        "waiting",  # what it waits for, for reports
+        "name",
+        "on_end",  # called with the dhaga when it has ended
+        "locals",  # dictionaries of threading.local objects, by the local's key
+        "_call",
+    )
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        hub = get_hub()
+        greenlet.__init__(self, None, hub.greenlet)
+        self.hub: Hub | None = hub
+        self.parked = True
+        self.timed_out = False
+        self.deadline: float | None = None
+        self.timer_at: float | None = None
+        self.interrupts: deque[BaseException | Callable[[], object]] | None = None
+        self.waiting: object = "its start"
+        self.name = getattr(function, "__name__", "dhaga")
+        self.on_end: list[Callable[[Dhaga], None]] | None = None
+        self.locals: dict[int, Any] | None = None
+        self._call = (function, args, kwargs)
+
+    @property
+    def ident(self) -> int:
+        """The value of `threading.get_ident()` in this dhaga."""
+        return id(self)
+
+    def start(self) -> None:
+        """Make it ready; it runs when its turn comes."""
+        hub = self.hub
+        assert hub is not None
+        hub.dhagas.add(self)
+        hub.wake(self)
+
+    def kill(self) -> None:
+        """Raise DhagaExit where it waits; a dhaga that has ended already is let be. From any OS thread."""
+        if not self.dead and self.hub is not None:
+            self.hub.interrupt(self, DhagaExit())
+
+    def run(self) -> None:
+        function, args, kwargs = self._call
+        pid = self.hub.pid  # type: ignore[union-attr]
+        self.waiting = None
+        del self._call
+        try:
+            function(*args, **kwargs)
+        except (SystemExit, DhagaExit, GreenletExit):
+            pass
+        except BaseException as error:
+            _report(function, error)
+        finally:
+            # HAZARD: the function and its arguments may hold the last reference to something whose
+            # finalizer waits; let go of them while this dhaga can still park.
+            del function, args, kwargs
+            self._end(pid)
+
+    def _end(self, pid: int) -> None:
+        if _real.os_getpid() != pid and self.hub is None:
+            # the dhaga that forked ends in the child without having waited: a native thread's end would
+            # end the process, as it is the only one
+            os._exit(0)
+        hub = self.hub
+        if self.on_end is not None:
+            for callback in self.on_end:
+                callback(self)
+        self.locals = None
+        if hub is not None:
+            hub.deadlines.forget(self)
+            hub.dhagas.discard(self)
+            if hub.main is self:
+                os._exit(0)  # likewise, with a hub
+
+
+def _report(function: Callable[..., Any], error: BaseException) -> None:
+    """What the interpreter does with an exception that leaves a thread's function."""
+    traceback = error.__traceback__
+    if traceback is not None:
+        traceback = traceback.tb_next  # this module's own frame is none of the user's business
+    error.__traceback__ = traceback
+    hook_args = sys.UnraisableHookArgs(  # type: ignore[call-arg]
+        (type(error), error, traceback, "Exception ignored in thread started by", function)  # type: ignore[arg-type]
+    )
+    sys.unraisablehook(hook_args)
+
+
+def spawn(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Dhaga:
+    """Run `function` in a new dhaga of this OS thread.
+
+    RuntimeError where no dhaga can run: an OS thread without a hub (call `get_hub()` there first).
+
+    .. versionadded:: 0.1
+    """
+    if hub_for_wait() is None:
+        raise RuntimeError("this OS thread runs no dhagas; call dhagapatch.get_hub() in it first")
+    dhaga = Dhaga(function, args, kwargs)
+    dhaga.start()
+    return dhaga
+
+
+def current_dhaga() -> Dhaga | None:
+    """The dhaga that is running; None in the main dhaga, in a hub, and in a native thread.
+
+    In a greenlet that a library made, the dhaga in which that was done.
+
+    .. versionadded:: 0.1
+    """
+    me: greenlet | None = getcurrent()
+    while me is not None:
+        if type(me) is Dhaga:
+            return me
+        if type(me) is HubGreenlet:
+            return None
+        me = me.parent
+    return None
+
+
+def owner_token() -> int:
+    """An integer for "this thread": a dhaga's identity, or a native thread's.
+
+    The hub's own greenlet counts for `get_ident` as the thread that it runs in, but not here: it must not be
+    let into a lock that the main dhaga holds.
+    """
+    me: greenlet | None = getcurrent()
+    while me is not None:
+        if type(me) is Dhaga or type(me) is HubGreenlet:
+            return id(me)
+        me = me.parent
+    return _real.get_ident()

@@ -1,0 +1,492 @@
+"""The hub: the greenlet in which a Tornado loop runs, and what belongs to one OS thread that runs dhagas.
+
+The program's main flow is the OS thread's root greenlet; it is the main dhaga.  The hub is a greenlet of its
+own, made at the first wait.  Whoever must wait switches to the hub; the hub's loop sits in `Netpoll.select`,
+whose turns resume whoever is ready.  This module alone switches between greenlets.
+
+Every greenlet that waits carries a few attributes, the slots of `Dhaga`; a greenlet that is not ours (the root,
+or one made by a library) gets them on its first wait.  ``hub`` is None in a greenlet that must not park: the
+hub's own, and the root greenlet of an OS thread that has no hub.  There every patched call behaves natively.
+
+A wake is a hint: whoever parks must look again, because a wake may be spurious, or may be one that was
+meant for an earlier wait.
+
+State that the interpreter keeps for an OS thread and greenlet does not carry:
+
+* the running asyncio loop: cleared round every park and put back (a dhaga may run a loop of its own), and
+  cleared while the hub runs dhagas, so that they do not take the hub's loop for theirs;
+* async-generator hooks: the hub's are taken out while dhagas run; a dhaga's own go with its running loop;
+* trace and profile functions: carried once `carry_tracing` was called (`sys.settrace` is patched to do so).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from asyncio.events import _get_running_loop, _set_running_loop
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent, greenlet
+from tornado.ioloop import IOLoop
+
+from dhagapatch import _real
+from dhagapatch._errors import DeadlockError
+from dhagapatch.core.netpoll import Entry, Netpoll
+from dhagapatch.core.poller import READ, make_poller
+
+if TYPE_CHECKING:
+    from dhagapatch.core.dhaga import Dhaga
+
+__all__ = ["Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "get_hub", "hub_for_wait", "on_new_hub"]
+
+_MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
+
+
+class _ThreadState(_real.local):
+    hub: Hub | None = None
+
+
+_thread = _ThreadState()
+_hubs: list[Hub] = []  # all live hubs, for what must reach each of them
+_abandoned: list[object] = []  # HAZARD: a parent's dhagas in a forked child: never unwound, so never dropped
+_new_hub_callbacks: list[Callable[[Hub], None]] = []
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """asyncio's loop over our selector; it tells the selector when it has got work."""
+
+    def __init__(self, netpoll: Netpoll) -> None:
+        self._netpoll = netpoll
+        super().__init__(netpoll)
+
+    def call_soon(self, *args: Any, **kwargs: Any) -> asyncio.Handle:
+        self._netpoll.loop_work = True
+        return super().call_soon(*args, **kwargs)
+
+    def call_at(self, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+        self._netpoll.loop_work = True
+        return super().call_at(*args, **kwargs)
+
+    def __del__(self) -> None:
+        """Nothing: the hub lives as long as its thread, an unclosed loop is no mistake of the user's."""
+
+
+class HubGreenlet(greenlet):
+    """A greenlet in which nothing may park."""
+
+    hub = None
+
+
+class Hub:
+    """The scheduler of one OS thread.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self) -> None:
+        root = getcurrent()
+        while root.parent is not None and not hasattr(root, "is_dhaga"):
+            root = root.parent
+        self.main: greenlet = root  # where signal handlers, KeyboardInterrupt and DeadlockError go
+        self.ident = _real.get_ident()
+        self.pid = os.getpid()
+        self.dhagas: set[Dhaga] = set()  # alive, parked or not: they run on even if nobody else holds them
+        self.offloaded = 0  # calls under way on native threads
+        self.inbox: deque[greenlet] = deque()  # woken from other OS threads
+        self.tracing = False
+        self.waits_for_signal = 0
+        self._notified = False
+        self._hooks: tuple[Any, Any] = (None, None)
+        self._level = 0
+        self.netpoll = Netpoll(make_poller(), self._turn, self._wake_here)
+        self.netpoll.on_enter = self._enter
+        self.netpoll.on_leave = self._leave
+        self.netpoll.on_quiet = self._quiet
+        self.entries = self.netpoll.entries
+        self.deadlines = self.netpoll.deadlines
+        self.runq = self.netpoll.runq
+        self._wake_reader, self._wake_writer = _wakeup_descriptors()
+        self.netpoll.set_wakeup(self._wake_reader)
+        self.asyncio_loop = _Loop(self.netpoll)
+        self.ioloop = IOLoop(asyncio_loop=self.asyncio_loop, make_current=False)
+        self.greenlet = HubGreenlet(self._run, _thread_root())
+        self._switch = self.greenlet.switch
+
+    # parking
+
+    def park(self, me: greenlet, deadline: float | None, what: object) -> bool:
+        """Let the others run until `me` is woken (True) or `deadline` is over (False).
+
+        `me` must be the current greenlet, of this hub.  Who parks must have left itself where a waker finds
+        it, and must take itself off there when this returns or raises.
+        """
+        if deadline is not None:
+            me.deadline = deadline
+            at = me.timer_at
+            if at is None or deadline < at:
+                self.deadlines.arm(me, deadline)  # type: ignore[arg-type]
+        me.waiting = what
+        me.parked = True
+        return self._pause(me)
+
+    def _pause(self, me: greenlet) -> bool:
+        """Switch away; what comes after is done when `me` is resumed."""
+        loop = _get_running_loop()
+        if loop is None and not self.tracing:
+            self._switch()
+        else:
+            self._carry(loop)
+        me.waiting = None
+        me.deadline = None
+        timed_out = me.timed_out
+        if timed_out:
+            me.timed_out = False
+        if me.interrupts is not None:
+            _deliver(me)
+        return not timed_out
+
+    def _carry(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Switch, with what the interpreter keeps for the OS thread saved and put back."""
+        hooks = sys.get_asyncgen_hooks()
+        trace, profile = sys.gettrace(), sys.getprofile()
+        _set_running_loop(None)
+        sys.set_asyncgen_hooks(None, None)
+        if self.tracing:
+            _set_trace(None, None)
+        try:
+            self._switch()
+        finally:
+            _set_running_loop(loop)
+            sys.set_asyncgen_hooks(*hooks)
+            if self.tracing:
+                _set_trace(trace, profile)
+
+    def yield_(self, me: greenlet) -> None:
+        """Let each dhaga that is ready now have its turn."""
+        me.waiting = "its turn"
+        me.parked = False  # it stands in the run queue already: a wake must not put it there twice
+        self.runq.append(me)
+        self._pause(me)
+
+    def _wake_here(self, sleeper: Any) -> None:
+        if sleeper.parked:
+            sleeper.parked = False
+            self.runq.append(sleeper)
+
+    def wake(self, sleeper: greenlet) -> None:
+        """Make `sleeper` ready if it is parked; from any OS thread."""
+        if _real.get_ident() == self.ident:
+            if sleeper.parked:
+                sleeper.parked = False
+                self.runq.append(sleeper)
+        else:
+            self.inbox.append(sleeper)
+            self.notify()
+
+    def notify(self) -> None:
+        """Have the hub look into its inbox; from any OS thread, also from a signal handler."""
+        if not self._notified:
+            self._notified = True
+            try:
+                _real.os_write(self._wake_writer, b"\1\0\0\0\0\0\0\0")
+            except BlockingIOError:
+                pass  # it is readable already
+
+    def interrupt(self, sleeper: greenlet, what: BaseException | Callable[[], object]) -> None:
+        """Have `sleeper` raise or call `what` where it waits now, or at its next wait."""
+        if sleeper.interrupts is None:
+            sleeper.interrupts = deque()
+        sleeper.interrupts.append(what)
+        self.wake(sleeper)
+        if _real.get_ident() == self.ident:
+            self.notify()  # HAZARD: a signal handler that runs inside epoll_wait does not end it
+
+    # turns
+
+    def _turn(self) -> int:
+        if self._notified:
+            # HAZARD: first the flag, then the descriptor, then the inbox: what is put in after the inbox
+            # was emptied finds the flag down and notifies again.
+            self._notified = False
+            _drain(self._wake_reader)
+            inbox = self.inbox
+            while inbox:
+                self._wake_here(inbox.popleft())
+        runq = self.runq
+        ready = len(runq)
+        for _ in range(ready):
+            runq.popleft().switch()
+        return ready
+
+    def turns_until(self, done: Callable[[], bool], deadline: float | None) -> None:
+        """Run dhagas, but not the loop's callbacks, inside a callback that has to wait.
+
+        For the hub's own greenlet, which can't park: a lock that a dhaga holds would never come free.
+        """
+        loop = _get_running_loop()
+        hooks = sys.get_asyncgen_hooks()
+        self._enter()
+        try:
+            while not done() and not (deadline is not None and _real.monotonic() >= deadline):
+                self.netpoll.run(deadline, done)
+                self.netpoll.loop_work = False
+        finally:
+            self._leave()
+            _set_running_loop(loop)
+            sys.set_asyncgen_hooks(*hooks)
+
+    def _enter(self) -> None:
+        """From asyncio to dhagas."""
+        self._level += 1
+        if self._level == 1:
+            self._hooks = sys.get_asyncgen_hooks()
+            sys.set_asyncgen_hooks(None, None)
+            _set_running_loop(None)
+
+    def _leave(self) -> None:
+        """From dhagas to asyncio."""
+        self._level -= 1
+        if self._level == 0:
+            _set_running_loop(self.asyncio_loop)
+            sys.set_asyncgen_hooks(*self._hooks)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.ioloop.start()
+            except BaseException as error:
+                if self.asyncio_loop.is_closed():
+                    raise
+                # a callback of the loop raised SystemExit or KeyboardInterrupt: the program's main flow gets it
+                self._level = 0
+                self.interrupt(self.main, error.with_traceback(None))
+
+    def _quiet(self) -> None:
+        """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""
+        main = self.main
+        if (
+            self.runq
+            or self.inbox
+            or self.offloaded
+            or self.waits_for_signal
+            or not getattr(main, "parked", False)
+            or self.netpoll.awaits_events()
+            or len(self.deadlines)
+            or any(source() for source in quiet_exceptions)
+        ):
+            return
+        lines = [_describe(self.main, "main")]
+        lines += [_describe(dhaga, dhaga.name) for dhaga in self.dhagas]
+        self.interrupt(
+            main,
+            DeadlockError(
+                "no dhaga can ever run again: none is ready, and no deadline, descriptor or native call is "
+                "waited for\n  " + "\n  ".join(sorted(lines))
+            ),
+        )
+
+
+quiet_exceptions: list[Callable[[], bool]] = []  # further reasons why something may still happen
+
+
+def _describe(sleeper: greenlet, name: str) -> str:
+    what = getattr(sleeper, "waiting", None)
+    return f"{name} waits for {what if isinstance(what, str) else repr(what)}"
+
+
+def _deliver(me: greenlet) -> None:
+    """Run the signal handlers, and raise the exceptions, that are due in `me`."""
+    while me.interrupts:
+        what = me.interrupts.popleft()
+        if isinstance(what, BaseException):
+            if not me.interrupts:
+                me.interrupts = None
+            raise what
+        what()
+    me.interrupts = None
+
+
+def _set_trace(trace: Any, profile: Any) -> None:
+    sys.settrace(trace)
+    sys.setprofile(profile)
+
+
+def _wakeup_descriptors() -> tuple[int, int]:
+    if hasattr(os, "eventfd"):
+        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return fd, fd
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    return reader, writer
+
+
+def _drain(fd: int) -> None:
+    try:
+        _real.os_read(fd, 4096)
+    except BlockingIOError:
+        pass
+
+
+def _thread_root() -> greenlet:
+    current = getcurrent()
+    while current.parent is not None:
+        current = current.parent
+    return current
+
+
+# who is calling
+
+
+def all_hubs() -> list[Hub]:
+    """The hubs of all OS threads; a copy-free view, for reading."""
+    return _hubs
+
+
+def current_hub() -> Hub | None:
+    """The hub of this OS thread, if it has one, also in the hub's own greenlet."""
+    return _thread.hub
+
+
+def adopt_greenlet() -> Hub | None:
+    """Give the current greenlet the attributes of a waiter; its hub, or None where it may not park."""
+    me = getcurrent()
+    hub = _thread.hub
+    above: greenlet | None = me
+    while above is not None:
+        if type(above) is HubGreenlet and above is not me:
+            break
+        if isinstance(above, HubGreenlet):
+            hub = None
+        above = above.parent
+    me.hub = hub
+    if not hasattr(me, "parked"):
+        me.parked = me.timed_out = False
+        me.deadline = me.timer_at = me.interrupts = me.waiting = None
+    return hub
+
+
+def hub_for_wait() -> Hub | None:
+    """The hub in which the current greenlet may park, made if this is the main thread's first wait.
+
+    None: the caller must wait natively (an OS thread without a hub, or the hub's own greenlet).
+    """
+    me = getcurrent()
+    try:
+        hub = me.hub
+    except AttributeError:
+        hub = adopt_greenlet()
+    if hub is None and _thread.hub is None and _real.get_ident() == _MAIN_IDENT:
+        return get_hub()
+    return hub
+
+
+def get_hub() -> Hub:
+    """The hub of this OS thread, made if there is none: from then on its patched calls are cooperative.
+
+    The main thread needs no call: it gets its hub with its first wait.
+
+    .. versionadded:: 0.1
+    """
+    hub = _thread.hub
+    if hub is None:
+        hub = _thread.hub = Hub()
+        _hubs.append(hub)
+        for one in {_thread_root(), hub.main, getcurrent()}:
+            one.hub = hub
+            if not hasattr(one, "parked"):
+                one.parked = one.timed_out = False
+                one.deadline = one.timer_at = one.interrupts = one.waiting = None
+        if hub.main.parent is not None:
+            hub.main.parent = hub.greenlet  # a dhaga that forked: the parent's hub is not to be resumed
+        for callback in _new_hub_callbacks:
+            callback(hub)
+    return hub
+
+
+def on_new_hub(callback: Callable[[Hub], None]) -> None:
+    """Call `callback` with each hub that is made."""
+    _new_hub_callbacks.append(callback)
+
+
+def set_main_thread(ident: int) -> None:
+    """The native identity of the thread that gets a hub by itself."""
+    global _MAIN_IDENT
+    _MAIN_IDENT = ident
+
+
+# fork
+
+
+def after_fork_in_child() -> None:
+    """The child has one dhaga, the one that forked; it gets a new hub when it waits.
+
+    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed.  The
+    parent's other dhagas are kept for ever: to drop them would run their `finally` blocks here.
+    """
+    old = _thread.hub
+    hubs = _hubs.copy()
+    _abandoned.extend(hubs)
+    _hubs.clear()
+    for hub in hubs:
+        hub.netpoll.poller.close()
+        for fd in {hub._wake_reader, hub._wake_writer}:
+            _real.os_close(fd)
+        for sock in (hub.asyncio_loop._ssock, hub.asyncio_loop._csock):  # type: ignore[attr-defined]
+            _real.os_close(sock.detach())
+    _thread.hub = None
+    set_main_thread(_real.get_ident())
+    me = getcurrent()
+    _abandoned.append(_thread_root())
+    if old is not None:
+        for one in (me, _thread_root()):
+            if type(one) is not HubGreenlet:
+                one.hub = None
+        me.timer_at = me.deadline = None  # type: ignore[union-attr]
+
+
+def forget_descriptor(fd: int) -> list[tuple[Hub, greenlet]]:
+    """`fd` is about to be closed: each hub forgets it. Those who wait for it, for `wake_all` after the close.
+
+    HAZARD: woken before the close they could, on another OS thread, try, fail and wait again for a number
+    that is closed a moment later.
+    """
+    waiting = []
+    for hub in _hubs:
+        entry = hub.netpoll.forget(fd)
+        if entry is not None:
+            waiting += [(hub, sleeper) for sleeper in (*entry.readers, *entry.writers)]
+    return waiting
+
+
+def wake_all(waiting: list[tuple[Hub, greenlet]]) -> None:
+    """Wake each of them in its hub."""
+    for hub, sleeper in waiting:
+        hub.wake(sleeper)
+
+
+def renew_descriptor(fd: int) -> None:
+    """`fd` has come anew: what was known of that number counts no more."""
+    for hub in _hubs:
+        if fd in hub.entries:
+            hub.netpoll.renew(fd)
+
+
+def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, afresh: bool = False) -> bool:
+    """Park until `entry` may be ready in `direction`; False when `deadline` is over.
+
+    OSError (EPERM, EBADF) for a descriptor that can't be waited for.
+    """
+    hub.netpoll.watch(entry, direction, afresh)
+    me = getcurrent()
+    queue = entry.readers if direction == READ else entry.writers
+    queue.append(me)
+    try:
+        return hub.park(me, deadline, entry)
+    finally:
+        if me in queue:  # timed out, interrupted, or woken by a stale hint
+            queue.remove(me)

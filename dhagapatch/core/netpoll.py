@@ -1,0 +1,248 @@
+"""The selector that the hub's asyncio loop is given: here dhagas run.
+
+To asyncio this is an ordinary selector.  Its `select(timeout)` does not merely wait: it runs turns of ready
+dhagas, polls, marks the descriptors that became ready and the dhagas that waited for them, and goes round
+again.  It returns to asyncio only when a descriptor that asyncio registered is ready, when `call_soon` or
+`call_at` gave the loop something to do, or when asyncio's own timeout is over.  So a switch between dhagas
+never pays for asyncio's bookkeeping, and both live on one thread, one poller and one clock.
+
+Fairness: a turn resumes only the dhagas that were ready when it began; descriptors are polled at least every
+`_POLL_EVERY` seconds of turns; asyncio gets its turn after at most one turn of dhagas once it has work.
+
+Readiness (edge-triggered, registered once) is remembered in an `Entry` for each descriptor.  The rules:
+
+* ``readable``/``writable`` start true ("try it").  The call that hits EAGAIN clears the flag; the next edge sets it.
+* A stream read that comes back short clears it too: the descriptor is drained, and a new edge will come.
+* Not so after a hang-up, an error or urgent data (``sticky``): then no new edge need come, so only EAGAIN counts.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dhagapatch import _real
+from dhagapatch.core.deadlines import Deadlines
+from dhagapatch.core.poller import ERROR, PRIORITY, READ, WRITE, Poller
+
+if TYPE_CHECKING:
+    from greenlet import greenlet
+
+__all__ = ["Entry", "Netpoll"]
+
+_POLL_EVERY = 0.0005  # seconds: how long ready dhagas may keep the poller waiting
+_QUIET = 0.05  # seconds without an event before it is asked whether one can still come
+
+
+class Entry:
+    """What is known of one descriptor, and who waits for it."""
+
+    __slots__ = ("fd", "readable", "writable", "sticky", "stream", "registered", "readers", "writers")
+
+    def __init__(self, fd: int, stream: bool = False) -> None:
+        self.fd = fd
+        self.readable = True
+        self.writable = True
+        self.sticky = False
+        self.stream = stream  # a short read means "drained"
+        self.registered = False
+        self.readers: list[greenlet] = []
+        self.writers: list[greenlet] = []
+
+    def __repr__(self) -> str:
+        flags = "".join(
+            letter
+            for letter, flag in zip("rws", (self.readable, self.writable, self.sticky), strict=True)
+            if flag
+        )
+        return f"<Entry fd={self.fd} {flags} readers={len(self.readers)} writers={len(self.writers)}>"
+
+
+class Netpoll(selectors.BaseSelector):
+    """A selector for asyncio, with a run queue, deadlines and readiness for dhagas inside."""
+
+    def __init__(self, poller: Poller, turn: Callable[[], int], wake: Callable[[Any], None]) -> None:
+        self.poller = poller
+        self.deadlines = Deadlines()
+        self.entries: dict[int, Entry] = {}
+        self.runq: deque[greenlet] = deque()
+        self.loop_work = False  # set by the loop's call_soon and call_at
+        self.on_enter: Callable[[], None] = _nothing
+        self.on_leave: Callable[[], None] = _nothing
+        self.on_quiet: Callable[[], None] = _nothing
+        self._turn = turn
+        self._wake = wake
+        self._keys: dict[int, selectors.SelectorKey] = {}
+        self._wakeup_fd = -1
+
+    # what asyncio calls
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        if fd < 0:
+            raise ValueError(f"Invalid file descriptor: {fd}")
+        if fd in self._keys:
+            raise KeyError(f"{fileobj!r} (FD {fd}) is already registered")
+        self.poller.level(fd, events)
+        key = self._keys[fd] = selectors.SelectorKey(fileobj, fd, events, data)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = self._find(fileobj)
+        del self._keys[key.fd]
+        self.poller.level(key.fd, 0)
+        return key
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = self._find(fileobj)
+        if events != key.events:
+            self.poller.level(key.fd, events)
+        key = self._keys[key.fd] = key._replace(events=events, data=data)
+        return key
+
+    def _find(self, fileobj: Any) -> selectors.SelectorKey:
+        if isinstance(fileobj, int):
+            return self._keys[fileobj]
+        for key in self._keys.values():
+            if key.fileobj is fileobj:
+                return key
+        raise KeyError(f"{fileobj!r} is not registered")
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._keys
+
+    def close(self) -> None:
+        self._keys.clear()
+        self.poller.close()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.loop_work = False
+        self.on_enter()
+        try:
+            return self.run(None if timeout is None else _real.monotonic() + timeout)
+        finally:
+            self.on_leave()
+
+    # the scheduler
+
+    def set_wakeup(self, fd: int) -> None:
+        """`fd` becomes readable when another OS thread put something into the hub's inbox."""
+        self._wakeup_fd = fd
+        self.poller.level(fd, READ)
+
+    def run(
+        self, until: float | None, done: Callable[[], bool] | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        """Turns and polls until asyncio has something to do, `until` is over, or `done()`."""
+        runq = self.runq
+        deadlines = self.deadlines
+        turn = self._turn
+        clock = _real.monotonic
+        polled = 0.0
+        quiet = False
+        while True:
+            if turn():
+                quiet = False
+            now = clock()
+            if deadlines and (at := deadlines.next_at()) is not None and at <= now:
+                self._expire(now)
+            if done is not None and done():
+                return []
+            over = self.loop_work or (until is not None and until <= now)
+            if over or runq:
+                if not over and now - polled < _POLL_EVERY:
+                    continue
+                timeout: float | None = 0.0
+            else:
+                next_at = deadlines.next_at()
+                if until is not None and (next_at is None or until < next_at):
+                    next_at = until
+                if next_at is not None:
+                    timeout = max(next_at - now, 0.0)
+                else:
+                    timeout = None if quiet else _QUIET
+            ready = self._poll(timeout)
+            polled = clock() if runq else 0.0
+            if ready or over:
+                return ready
+            if timeout == _QUIET and not quiet:
+                quiet = True
+                self.on_quiet()
+
+    def _expire(self, now: float) -> None:
+        for sleeper in self.deadlines.expire(now):
+            if sleeper.parked:  # type: ignore[attr-defined]
+                sleeper.timed_out = True  # type: ignore[attr-defined]
+                self._wake(sleeper)
+
+    def _poll(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        edges, levels = self.poller.wait(timeout)
+        entries = self.entries
+        wake = self._wake
+        for fd, mask in edges:
+            entry = entries.get(fd)
+            if entry is None:
+                continue  # closed meanwhile
+            if mask & (ERROR | PRIORITY):
+                entry.sticky = True
+            if mask & READ:
+                entry.readable = True
+                if entry.readers:
+                    for waiter in entry.readers:
+                        wake(waiter)
+                    entry.readers.clear()
+            if mask & WRITE:
+                entry.writable = True
+                if entry.writers:
+                    for waiter in entry.writers:
+                        wake(waiter)
+                    entry.writers.clear()
+        if not levels:
+            return []
+        keys = self._keys
+        return [(keys[fd], mask) for fd, mask in levels if mask and fd in keys]
+
+    def watch(self, entry: Entry, direction: int, afresh: bool = False) -> None:
+        """See to it that the next edge of `entry` is reported; OSError for what can't be polled."""
+        if not entry.registered or afresh:
+            self.poller.register(entry.fd)
+            entry.registered = True
+        if self.poller.one_shot:
+            self.poller.arm(entry.fd, direction)
+
+    def forget(self, fd: int) -> Entry | None:
+        """`fd` is being closed: take it out; the caller wakes whoever waits for the entry returned."""
+        entry = self.entries.pop(fd, None)
+        if entry is not None and entry.registered:
+            entry.registered = False
+            self.poller.unregister(fd)
+        return entry
+
+    def renew(self, fd: int) -> None:
+        """`fd` is a new descriptor, or has a new owner: whatever was known of it counts no more."""
+        entry = self.entries.get(fd)
+        if entry is None:
+            return
+        if entry.readers or entry.writers:
+            # HAZARD: two socket objects may share a descriptor; those who wait for the other one
+            # try again and register again, none is lost.
+            entry.readable = entry.writable = True
+            entry.registered = entry.sticky = False
+            for waiter in (*entry.readers, *entry.writers):
+                self._wake(waiter)
+            entry.readers.clear()
+            entry.writers.clear()
+        else:
+            del self.entries[fd]
+
+    def awaits_events(self) -> bool:
+        """Whether a descriptor is waited for, by a dhaga or by asyncio (its self-pipe aside)."""
+        if any(entry.readers or entry.writers for entry in self.entries.values()):
+            return True
+        return len(self._keys) > 1
+
+
+def _nothing() -> None:
+    pass

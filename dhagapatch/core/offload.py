@@ -1,0 +1,144 @@
+"""A pool of native threads for what can only block: name look-ups, contended file locks, opening a FIFO.
+
+The workers are made from the real primitives, on the real `_thread`; in them every patched call behaves natively.
+A worker that idles for long ends.  A dhaga that is killed while its call runs leaves; the call runs to its end on the
+worker and its result is dropped.  After a fork the child starts with an empty pool.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from dhagapatch import _real
+from dhagapatch._config import SETTINGS
+from dhagapatch.core.hub import hub_for_wait
+from dhagapatch.core.parker import Parker, make_parker
+
+__all__ = ["Pool", "offload", "pool"]
+
+T = TypeVar("T")
+
+
+class _Job:
+    __slots__ = ("call", "error", "parker", "result")
+
+    def __init__(self, call: Callable[[], Any], parker: Parker) -> None:
+        self.call: Callable[[], Any] | None = call
+        self.parker = parker
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class _Worker:
+    __slots__ = ("job", "lock")
+
+    def __init__(self, job: _Job) -> None:
+        self.lock = _real.allocate_lock()
+        self.lock.acquire()
+        self.job: _Job | None = job
+
+
+class Pool:
+    """At most `most` native threads, started when there is no idle one; further calls queue."""
+
+    def __init__(self, most: int, idle: float) -> None:
+        self._most = most
+        self._idle_seconds = idle
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all workers: after a fork there are none."""
+        self._lock = _real.allocate_lock()
+        self._idle: list[_Worker] = []
+        self._jobs: deque[_Job] = deque()
+        self.threads = 0
+
+    def submit(self, job: _Job) -> None:
+        """Run `job` on a worker."""
+        with self._lock:
+            if self._idle:
+                worker = self._idle.pop()
+                worker.job = job
+                worker.lock.release()
+                return
+            if self.threads >= self._most:
+                self._jobs.append(job)
+                return
+            self.threads += 1
+        try:
+            _real.start_new_thread(self._work, (_Worker(job),))
+        except BaseException:
+            with self._lock:
+                self.threads -= 1
+            raise
+
+    def _work(self, worker: _Worker) -> None:
+        while True:
+            job = worker.job
+            assert job is not None
+            worker.job = None
+            call = job.call
+            if call is not None:
+                try:
+                    job.result = call()
+                except BaseException as error:
+                    job.error = error
+                job.call = call = None
+            job.parker.wake()
+            del job
+            if not self._next(worker):
+                return
+
+    def _next(self, worker: _Worker) -> bool:
+        with self._lock:
+            if self._jobs:
+                worker.job = self._jobs.popleft()
+                return True
+            self._idle.append(worker)
+        if worker.lock.acquire(True, self._idle_seconds):
+            return True
+        with self._lock:
+            if worker in self._idle:
+                self._idle.remove(worker)
+                self.threads -= 1
+                return False
+        worker.lock.acquire()  # it was given a job in this instant
+        return True
+
+
+pool = Pool(SETTINGS.offload_threads, SETTINGS.offload_idle)
+
+
+def offload(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Call `function` on a native thread while other dhagas run; its value or exception is handed on.
+
+    Where the caller may not park (a native thread, the hub's own greenlet) it is called directly.
+    Context variables are those of the caller.
+
+    .. versionadded:: 0.1
+    """
+    hub = hub_for_wait()
+    if hub is None:
+        return function(*args, **kwargs)
+    context = contextvars.copy_context()
+    job = _Job(lambda: context.run(function, *args, **kwargs), make_parker())
+    name = getattr(function, "__name__", repr(function))
+    hub.offloaded += 1
+    try:
+        pool.submit(job)
+        job.parker.park(None, f"{name}() on a native thread")
+    except BaseException:
+        job.call = None  # not begun yet: it need not
+        raise
+    finally:
+        hub.offloaded -= 1
+    if job.error is not None:
+        try:
+            raise job.error
+        finally:
+            job.error = None  # no cycle between the error's traceback and this frame
+            del job
+    return job.result  # type: ignore[no-any-return]

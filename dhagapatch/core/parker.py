@@ -1,0 +1,124 @@
+"""One waiter's slot: it is parked at most once at a time, and woken at most once.
+
+A waiter may be a dhaga, a native thread, or the hub's own greenlet; each kind waits in its own way, and a
+queue of waiters (`waitq`) need not know which.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from greenlet import getcurrent
+
+from dhagapatch import _real
+from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
+
+__all__ = ["Parker", "make_parker"]
+
+
+class Parker(Protocol):
+    """A waiter; `granted` and `urgent` belong to the primitive that it waits for."""
+
+    woken: bool
+    granted: bool  # the waker handed over what is waited for: nothing is left to be tried
+    urgent: bool  # it was woken once in vain; next time it is handed over
+
+    def park(self, deadline: float | None, what: object) -> bool:
+        """Wait until woken (True) or until `deadline`, monotonic seconds, is over (False)."""
+
+    def wake(self) -> None:
+        """End the wait; from any OS thread, before or after it began."""
+
+    def reset(self) -> None:
+        """Make ready for another wait."""
+
+
+class DhagaParker:
+    """A dhaga's slot: woken through its hub's run queue, or its inbox from another OS thread."""
+
+    __slots__ = ("granted", "greenlet", "hub", "urgent", "woken")
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.greenlet = getcurrent()
+        self.woken = self.granted = self.urgent = False
+
+    def park(self, deadline: float | None, what: object) -> bool:
+        hub = self.hub
+        me = self.greenlet
+        # A wake that comes before the park is seen here: nothing else runs on this OS thread between the
+        # check and the switch, and another OS thread's wake goes through the inbox, which is read after it.
+        while not self.woken:
+            if not hub.park(me, deadline, what):
+                return self.woken
+        return True
+
+    def wake(self) -> None:
+        self.woken = True
+        self.hub.wake(self.greenlet)
+
+    def reset(self) -> None:
+        self.woken = False
+
+
+class ThreadParker:
+    """A native thread's slot: it blocks on a native lock."""
+
+    __slots__ = ("granted", "lock", "urgent", "woken")
+
+    def __init__(self) -> None:
+        self.lock = _real.allocate_lock()
+        self.lock.acquire()
+        self.woken = self.granted = self.urgent = False
+
+    def park(self, deadline: float | None, what: object) -> bool:
+        while not self.woken:
+            left = -1.0 if deadline is None else deadline - _real.monotonic()
+            if deadline is not None and left <= 0:
+                return self.woken
+            self.lock.acquire(True, min(left, _real.TIMEOUT_MAX))
+        return True
+
+    def wake(self) -> None:
+        self.woken = True
+        try:
+            self.lock.release()
+        except RuntimeError:
+            pass  # woken already
+
+    def reset(self) -> None:
+        self.woken = False
+
+
+class HubParker:
+    """The hub's own greenlet: it can't park, so it runs the others' turns until it is woken."""
+
+    __slots__ = ("granted", "hub", "urgent", "woken")
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.woken = self.granted = self.urgent = False
+
+    def park(self, deadline: float | None, what: object) -> bool:
+        if not self.woken:
+            self.hub.turns_until(lambda: self.woken, deadline)
+        return self.woken
+
+    def wake(self) -> None:
+        self.woken = True
+        if _real.get_ident() != self.hub.ident:
+            self.hub.notify()
+
+    def reset(self) -> None:
+        self.woken = False
+
+
+def make_parker() -> Parker:
+    """A slot for the caller, of its kind."""
+    hub = hub_for_wait()
+    if hub is not None:
+        return DhagaParker(hub)
+    hub = current_hub()
+    if hub is not None:
+        return HubParker(hub)
+    return ThreadParker()

@@ -1,0 +1,302 @@
+"""Readiness of descriptors: one small class for each facility of a kernel, behind the same methods.
+
+A poller answers two kinds of interest.  *Edges* are for dhagas: a descriptor is registered once, for both
+directions, and each change is reported once.  *Levels* are for asyncio, which wants what a `selectors`
+selector gives: an event as long as a descriptor is ready.  Where the kernel can nest one poller in another
+(epoll, kqueue), the levels live in a second, inner one, so that a descriptor may have both kinds of interest
+and neither disturbs the other.
+
+The contract: events may be spurious, none is lost.  An edge that came before `register` is reported after it.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import select
+from typing import Protocol
+
+from dhagapatch import _real
+from dhagapatch._config import SETTINGS
+from dhagapatch._errors import DhagapatchError
+
+__all__ = ["ERROR", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller"]
+
+READ = 1  # the same bits as selectors.EVENT_READ and EVENT_WRITE
+WRITE = 2
+ERROR = 4  # hang-up or error: both directions are ready and stay so
+PRIORITY = 8  # urgent data
+
+Events = list[tuple[int, int]]
+
+_FINE = 0.002  # seconds; waits shorter than this want better than milliseconds
+_FD_SETSIZE = 1024
+_MASKS: dict[int, int] = {}  # what an event of epoll or poll means, by its bits
+
+
+class Poller(Protocol):
+    """What the netpoll needs of a kernel."""
+
+    one_shot: bool  # an edge must be asked for again with `arm` after it was reported
+
+    def register(self, fd: int) -> None:
+        """Report edges of `fd`; again for a registered one: report its present state once more.
+
+        OSError (EPERM, EBADF) for what can't be polled.
+        """
+
+    def unregister(self, fd: int) -> None:
+        """Forget `fd`; an unknown or closed one is no error."""
+
+    def arm(self, fd: int, direction: int) -> None:
+        """Only if `one_shot`: report the next edge of `fd` in this direction."""
+
+    def level(self, fd: int, mask: int) -> None:
+        """Report `fd` as long as it is ready for `mask`; 0 takes it out."""
+
+    def wait(self, timeout: float | None) -> tuple[Events, Events]:
+        """Edges and levels, after at most `timeout` seconds (None: for ever)."""
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+
+
+class EpollPoller:
+    """Linux: edge-triggered epoll for dhagas, a level-triggered one nested in it for asyncio."""
+
+    one_shot = False
+
+    def __init__(self) -> None:
+        make = _real.epoll
+        assert make is not None
+        self._epoll = make()
+        self._level = make()
+        self._fd = self._epoll.fileno()
+        self._level_fd = self._level.fileno()
+        self._epoll.register(self._level_fd, select.EPOLLIN)
+        self._edges = (
+            select.EPOLLIN | select.EPOLLOUT | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
+        )
+        self._levels: dict[int, int] = {}
+
+    def register(self, fd: int) -> None:
+        try:
+            self._epoll.register(fd, self._edges)
+        except FileExistsError:
+            # HAZARD: the number was closed behind our back and came again, or is asked for afresh:
+            # modifying makes the kernel report the present state, as registering does.
+            self._epoll.modify(fd, self._edges)
+
+    def unregister(self, fd: int) -> None:
+        try:
+            self._epoll.unregister(fd)
+        except (OSError, ValueError):
+            pass  # closed already, which took it out
+
+    def arm(self, fd: int, direction: int) -> None:
+        raise AssertionError("epoll needs no arming")
+
+    def level(self, fd: int, mask: int) -> None:
+        events = (select.EPOLLIN if mask & READ else 0) | (select.EPOLLOUT if mask & WRITE else 0)
+        known = self._levels.pop(fd, 0)
+        if not events:
+            if known:
+                try:
+                    self._level.unregister(fd)
+                except OSError:
+                    pass  # closed already
+            return
+        try:
+            (self._level.modify if known else self._level.register)(fd, events)
+        except FileNotFoundError:
+            self._level.register(fd, events)
+        self._levels[fd] = mask
+
+    def wait(self, timeout: float | None) -> tuple[Events, Events]:
+        if timeout is None:
+            timeout = -1
+        elif 0 < timeout < _FINE and self._fd < _FD_SETSIZE:
+            # epoll counts milliseconds; a short sleep would take up to one too long
+            _real.select_select((self._fd,), (), (), timeout)
+            timeout = 0
+        edges: Events = []
+        levels: Events = []
+        masks = _MASKS
+        for fd, event in self._epoll.poll(timeout):
+            if fd == self._level_fd:
+                levels = [
+                    (ready, _mask(mask) & self._levels.get(ready, 0))
+                    for ready, mask in self._level.poll(0)
+                ]
+            else:
+                edges.append((fd, masks.get(event) or _mask(event)))
+        return edges, levels
+
+    def close(self) -> None:
+        self._epoll.close()
+        self._level.close()
+
+
+def _mask(event: int) -> int:
+    """READ, WRITE, ERROR, PRIORITY bits of an epoll or poll event."""
+    mask = _MASKS.get(event)
+    if mask is None:
+        mask = 0
+        if event & (select.POLLIN | select.POLLHUP | select.POLLERR | 0x2000):
+            mask |= READ
+        if event & (select.POLLOUT | select.POLLHUP | select.POLLERR):
+            mask |= WRITE
+        if event & (select.POLLHUP | select.POLLERR | 0x2000):  # 0x2000: POLLRDHUP
+            mask |= ERROR
+        if event & select.POLLPRI:
+            mask |= PRIORITY | READ
+        if event & select.POLLNVAL:
+            mask |= READ | WRITE | ERROR
+        _MASKS[event] = mask
+    return mask
+
+
+class KqueuePoller:
+    """macOS and the BSDs: EV_CLEAR filters for dhagas, an inner kqueue with levels for asyncio."""
+
+    one_shot = False
+
+    def __init__(self) -> None:
+        make = _real.kqueue
+        assert make is not None
+        self._queue = make()
+        self._level = make()
+        self._level_fd = self._level.fileno()
+        self._control(self._queue, self._level_fd, select.KQ_FILTER_READ, select.KQ_EV_ADD)
+        self._levels: dict[int, int] = {}
+
+    @staticmethod
+    def _control(queue: "select.kqueue", fd: int, what: int, flags: int) -> None:
+        queue.control([select.kevent(fd, what, flags)], 0, 0)
+
+    def register(self, fd: int) -> None:
+        flags = select.KQ_EV_ADD | select.KQ_EV_CLEAR
+        self._control(self._queue, fd, select.KQ_FILTER_READ, flags)
+        try:
+            self._control(self._queue, fd, select.KQ_FILTER_WRITE, flags)
+        except OSError as error:
+            if error.errno != errno.EPIPE:  # the read end of a pipe can't be written
+                raise
+
+    def unregister(self, fd: int) -> None:
+        for what in (select.KQ_FILTER_READ, select.KQ_FILTER_WRITE):
+            try:
+                self._control(self._queue, fd, what, select.KQ_EV_DELETE)
+            except OSError:
+                pass  # closed already
+
+    def arm(self, fd: int, direction: int) -> None:
+        raise AssertionError("kqueue needs no arming")
+
+    def level(self, fd: int, mask: int) -> None:
+        known = self._levels.pop(fd, 0)
+        for bit, what in ((READ, select.KQ_FILTER_READ), (WRITE, select.KQ_FILTER_WRITE)):
+            if (mask ^ known) & bit:
+                flags = select.KQ_EV_ADD if mask & bit else select.KQ_EV_DELETE
+                try:
+                    self._control(self._level, fd, what, flags)
+                except OSError:
+                    if mask & bit:
+                        raise
+        if mask:
+            self._levels[fd] = mask
+
+    @staticmethod
+    def _events(raised: "list[select.kevent]", but: int = -1) -> Events:
+        events = []
+        for event in raised:
+            if event.ident != but:
+                mask = READ if event.filter == select.KQ_FILTER_READ else WRITE
+                if event.flags & (select.KQ_EV_EOF | select.KQ_EV_ERROR):
+                    mask |= ERROR
+                events.append((event.ident, mask))
+        return events
+
+    def wait(self, timeout: float | None) -> tuple[Events, Events]:
+        raised = self._queue.control(None, 256, timeout)
+        levels: Events = []
+        if any(event.ident == self._level_fd for event in raised):
+            levels = self._events(self._level.control(None, 256, 0))
+        return self._events(raised, but=self._level_fd), levels
+
+    def close(self) -> None:
+        self._queue.close()
+        self._level.close()
+
+
+class PollPoller:
+    """Anywhere else: poll(2), with edges made from levels by asking for each only once."""
+
+    one_shot = True
+
+    def __init__(self) -> None:
+        make = _real.poll
+        assert make is not None
+        self._poll = make()
+        self._edges: dict[int, int] = {}
+        self._levels: dict[int, int] = {}
+
+    def _update(self, fd: int) -> None:
+        mask = self._edges.get(fd, 0) | self._levels.get(fd, 0)
+        if mask:
+            events = select.POLLIN | select.POLLPRI if mask & READ else 0
+            self._poll.register(fd, events | (select.POLLOUT if mask & WRITE else 0))
+        else:
+            try:
+                self._poll.unregister(fd)
+            except KeyError:
+                pass
+
+    def register(self, fd: int) -> None:
+        _real.os_fstat(fd)  # EBADF now: poll would tell it only as an event
+        self._edges[fd] = READ | WRITE
+        self._update(fd)
+
+    def unregister(self, fd: int) -> None:
+        if self._edges.pop(fd, None) is not None:
+            self._update(fd)
+
+    def arm(self, fd: int, direction: int) -> None:
+        self._edges[fd] = self._edges.get(fd, 0) | direction
+        self._update(fd)
+
+    def level(self, fd: int, mask: int) -> None:
+        self._levels.pop(fd, None)
+        if mask:
+            self._levels[fd] = mask
+        self._update(fd)
+
+    def wait(self, timeout: float | None) -> tuple[Events, Events]:
+        edges: Events = []
+        levels: Events = []
+        for fd, event in self._poll.poll(None if timeout is None else math.ceil(timeout * 1e3)):
+            mask = _mask(event)
+            asked = self._levels.get(fd, 0) & mask
+            if asked:
+                levels.append((fd, asked))
+            asked = self._edges.get(fd, 0) & mask
+            if asked:
+                self._edges[fd] &= ~mask
+                self._update(fd)
+                edges.append((fd, mask))
+        return edges, levels
+
+    def close(self) -> None:
+        self._edges.clear()
+        self._levels.clear()
+
+
+def make_poller(name: str = SETTINGS.poller) -> Poller:
+    """The poller named, or ("auto") the best that this platform has."""
+    if name in ("auto", "epoll") and _real.epoll is not None:
+        return EpollPoller()
+    if name in ("auto", "kqueue") and _real.kqueue is not None:
+        return KqueuePoller()
+    if name in ("auto", "poll") and _real.poll is not None:
+        return PollPoller()
+    raise DhagapatchError(f"the poller {name!r} is not there on this platform; set DHAGAPATCH_POLLER=auto")

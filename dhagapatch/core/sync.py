@@ -1,0 +1,295 @@
+"""Lock, RLock, and a simple queue: what the standard library's own primitives are made of.
+
+A lock has a native lock beneath it, used for its atomic test-and-set only, and a queue of waiters beside it.
+So it may be shared with native threads, and a free one costs one C call.
+
+Who wakes a waiter: `release`.  The order is: release, then wake one; and a waiter enqueues, *then tries again*,
+then parks: whichever comes first, one of the two sees the other.  Who takes a waiter off: itself, on timeout and
+on any exception thrown into it; if it was chosen by then, it tries the lock, or passes the wake-up on.  On fork
+the child makes the lock anew (`_at_fork_reinit`), as for the native one.  From a native thread: the same code,
+with a slot that blocks natively.  At exit nobody: daemon waiters are dropped.
+
+Fairness: a running dhaga may take a lock that was released for a waiter ("barging"; with threads it is the usual
+outcome, and cheap).  But in a cooperative runtime it could do so for ever, because the schedule repeats.  So a
+waiter that was woken in vain goes back to the head of the queue, and the next release hands the lock over
+to it, without freeing it in between (the rule of Go's sync.Mutex, its starvation mode).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from types import GenericAlias
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch.core.dhaga import owner_token
+from dhagapatch.core.parker import make_parker
+from dhagapatch.core.waitq import WaitQueue
+
+__all__ = ["Lock", "Queue", "RLock", "deadline_of"]
+
+_POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
+
+
+def deadline_of(timeout: float | None) -> float | None:
+    """The deadline, in monotonic seconds, of a timeout in seconds (None: no end)."""
+    return None if timeout is None else _real.monotonic() + timeout
+
+
+class Lock:
+    """A mutual exclusion lock that is not owned: anybody may release it.
+
+    `native` may be given by who adopts a lock that exists; `shared` says that C code, or a holder that could
+    not be rebound, may release it without our knowing: then waiters look for themselves now and then.
+    """
+
+    __slots__ = ("__weakref__", "_native", "_shared", "_waiters")
+
+    def __init__(self, native: Any = None, shared: bool = False) -> None:
+        self._native = _real.allocate_lock() if native is None else native
+        self._waiters = WaitQueue()
+        self._shared = shared
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if timeout == -1:
+            if self._native.acquire(False):
+                return True
+            return self._wait(None) if blocking else False
+        if not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX:
+            self._native.acquire(blocking, timeout)  # raises, with the interpreter's own words
+        if self._native.acquire(False):
+            return True
+        return self._wait(_real.monotonic() + timeout)
+
+    def __enter__(self) -> bool:
+        return self._native.acquire(False) or self._wait(None)
+
+    def release(self) -> None:
+        waiters = self._waiters
+        if not waiters:
+            self._native.release()
+            if not waiters:
+                return
+        else:
+            if not self._native.locked():
+                self._native.release()  # raises
+            parker = waiters.choose()
+            if parker is not None and parker.urgent:
+                parker.granted = True  # handed over: it stays locked
+            else:
+                self._native.release()
+            if parker is not None:
+                parker.wake()
+                return
+        parker = waiters.choose()
+        if parker is not None:
+            parker.wake()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    def locked(self) -> bool:
+        """Whether it is held."""
+        return bool(self._native.locked())
+
+    def _wait(self, deadline: float | None) -> bool:
+        parker = make_parker()
+        waiters = self._waiters
+        poll = _POLL_LEAST
+        waiters.append(parker)
+        try:
+            while True:
+                if self._native.acquire(False):
+                    waiters.leave(parker)
+                    return True
+                until = deadline
+                if self._shared:
+                    until = _real.monotonic() + poll
+                    poll = min(poll * 2, _POLL_MOST)
+                    if deadline is not None and deadline < until:
+                        until = deadline
+                if parker.park(until, self):
+                    if parker.granted:
+                        return True
+                    if self._native.acquire(False):
+                        return True
+                    parker.reset()
+                    parker.urgent = True
+                    waiters.appendleft(parker)
+                elif until is deadline:
+                    if waiters.leave(parker):
+                        return False
+                    return parker.granted or self._native.acquire(False)
+        except BaseException:
+            if not waiters.leave(parker):
+                if parker.granted:
+                    self.release()
+                elif not self._native.locked():
+                    next_one = waiters.choose()
+                    if next_one is not None:
+                        next_one.wake()
+            raise
+
+    def _at_fork_reinit(self) -> None:
+        self._native = _real.allocate_lock()
+        self._waiters = WaitQueue()
+
+    acquire_lock = acquire
+    release_lock = release
+    locked_lock = locked
+
+    def __repr__(self) -> str:
+        state = "locked" if self._native.locked() else "unlocked"
+        return f"<{state} {type(self).__module__}.{type(self).__qualname__} object at {id(self):#x}>"
+
+
+class RLock:
+    """A lock that its owner, a dhaga or a native thread, may acquire again."""
+
+    __slots__ = ("__weakref__", "_block", "_count", "_owner")
+
+    def __init__(self) -> None:
+        self._block = Lock()
+        self._owner = 0
+        self._count = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        me = owner_token()
+        if self._owner == me:
+            if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
+                _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
+            self._count += 1
+            return True
+        if self._block.acquire(blocking, timeout):
+            self._owner = me
+            self._count = 1
+            return True
+        return False
+
+    __enter__ = acquire
+
+    def release(self) -> None:
+        if self._owner != owner_token():
+            raise RuntimeError("cannot release un-acquired lock")
+        self._count -= 1
+        if not self._count:
+            self._owner = 0
+            self._block.release()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    # what threading.Condition uses
+
+    def _is_owned(self) -> bool:
+        return self._owner == owner_token()
+
+    def _release_save(self) -> tuple[int, int]:
+        if self._count == 0:
+            raise RuntimeError("cannot release un-acquired lock")
+        state = (self._count, self._owner)
+        self._count = 0
+        self._owner = 0
+        self._block.release()
+        return state
+
+    def _acquire_restore(self, state: tuple[int, int]) -> None:
+        self._block.acquire()
+        self._count, self._owner = state
+
+    def _recursion_count(self) -> int:
+        return self._count if self._owner == owner_token() else 0
+
+    def _at_fork_reinit(self) -> None:
+        self._block._at_fork_reinit()
+        self._owner = self._count = 0
+
+    def __repr__(self) -> str:
+        state = "locked" if self._count else "unlocked"
+        name = f"{type(self).__module__}.{type(self).__qualname__}"
+        return f"<{state} {name} object owner={self._owner} count={self._count} at {id(self):#x}>"
+
+
+class Queue:
+    """An unbounded first-in-first-out queue whose `put` never waits and may be called from anywhere.
+
+    An item is never lost: a waiter that was woken for an item and leaves without it wakes the next.
+    """
+
+    __slots__ = ("__weakref__", "_items", "_waiters")
+
+    def __init__(self) -> None:
+        self._items: deque[Any] = deque()
+        self._waiters = WaitQueue()
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Put `item` in; the other arguments are there for the sake of `queue.Queue`'s signature."""
+        self._items.append(item)
+        if self._waiters:
+            self._wake_one()
+
+    def put_nowait(self, item: Any) -> None:
+        """Put `item` in."""
+        self.put(item)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take out the oldest item; `_queue.Empty` when there is none within `timeout` seconds."""
+        try:
+            return self._items.popleft()
+        except IndexError:
+            pass
+        if not block:
+            raise _real.Empty
+        if timeout is not None:
+            if timeout < 0:
+                raise ValueError("'timeout' must be a non-negative number")
+            if timeout > _real.TIMEOUT_MAX:
+                raise OverflowError("timeout value is too large")
+        return self._wait(deadline_of(timeout))
+
+    def get_nowait(self) -> Any:
+        """Take out the oldest item, or raise `_queue.Empty`."""
+        return self.get(False)
+
+    def empty(self) -> bool:
+        """Whether it is empty just now."""
+        return not self._items
+
+    def qsize(self) -> int:
+        """How many items it holds just now."""
+        return len(self._items)
+
+    def _wake_one(self) -> None:
+        parker = self._waiters.choose()
+        if parker is not None:
+            parker.wake()
+
+    def _wait(self, deadline: float | None) -> Any:
+        parker = make_parker()
+        waiters = self._waiters
+        waiters.append(parker)
+        enqueued = True
+        try:
+            while True:
+                if self._items:
+                    try:
+                        return self._items.popleft()
+                    except IndexError:
+                        pass  # another OS thread was faster
+                if not parker.park(deadline, self):
+                    enqueued = False
+                    if not waiters.leave(parker) and self._items:
+                        continue  # woken in the same instant
+                    raise _real.Empty
+                enqueued = False
+                if not self._items:  # somebody else was faster: back to the head of the queue
+                    parker.reset()
+                    waiters.appendleft(parker)
+                    enqueued = True
+        finally:
+            if enqueued:
+                waiters.leave(parker)
+            if waiters and self._items:
+                self._wake_one()  # HAZARD: our wake-up may have been for another item than the one we took
+
+    __class_getitem__ = classmethod(GenericAlias)

@@ -1,0 +1,349 @@
+"""Cooperative `_thread`: starting threads, locks, identity, `local`, and (3.13) thread handles.
+
+The classes bear the names and the module of the ones they stand for, as their `repr` shows them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from greenlet import getcurrent
+
+from dhagapatch import _real
+from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, pool
+from dhagapatch.core import sync
+from dhagapatch.core.hub import all_hubs
+from dhagapatch.core.waitq import WaitQueue
+
+__all__ = [
+    "RLock", "SimpleQueue", "ThreadHandle", "allocate_lock", "count", "get_ident", "local", "lock",
+    "make_thread_handle", "set_sentinel", "shutdown", "start_joinable_thread", "start_new_thread",
+]  # fmt: skip
+
+
+class lock(sync.Lock):  # the stdlib's name for it
+    """A lock that lets other dhagas run while one waits for it."""
+
+    __slots__ = ()
+
+
+class RLock(sync.RLock):
+    """A reentrant lock, owned by a dhaga or a native thread."""
+
+    __slots__ = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # the C class takes, and ignores, any
+        super().__init__()
+
+
+class SimpleQueue(sync.Queue):
+    """`queue.SimpleQueue`, whose `get` lets other dhagas run."""
+
+    __slots__ = ()
+
+
+for _class, _module in ((lock, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):
+    _class.__module__ = _module
+
+allocate_lock = lock
+
+
+def get_ident() -> int:
+    """The identity of the dhaga, or of the native thread, that calls."""
+    me = getcurrent()
+    if type(me) is Dhaga:
+        return id(me)
+    if me.parent is None:
+        return _real.get_ident()
+    dhaga = current_dhaga()
+    return _real.get_ident() if dhaga is None else id(dhaga)
+
+
+def count() -> int:
+    """How many threads there are, the main one aside: dhagas, and native threads that are not the pool's."""
+    return int(_real.thread_count()) - pool.threads + sum(len(hub.dhagas) for hub in all_hubs())
+
+
+def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any = None, /) -> int:
+    valid = callable(function) and isinstance(args, tuple) and (kwargs is None or isinstance(kwargs, dict))
+    if not valid or hub_for_wait() is None:
+        return _real.start_new_thread(function, args, *(() if kwargs is None else (kwargs,)))
+    sys.audit("_thread.start_new_thread", function, args, kwargs)
+    dhaga = Dhaga(function, args, dict(kwargs or {}))
+    dhaga.start()
+    return dhaga.ident
+
+
+def set_sentinel() -> lock:
+    """A lock that is released when the thread that calls has ended (up to 3.12: `Thread.join` waits for it)."""
+    dhaga = current_dhaga()
+    if dhaga is None:
+        # C code releases the native lock when the OS thread ends, without our knowing
+        assert _real.set_sentinel is not None
+        return lock(_real.set_sentinel(), shared=True)
+    sentinel = lock()
+
+    def ended(_: Dhaga) -> None:
+        if sentinel.locked():
+            sentinel.release()
+
+    _on_end(dhaga, ended)
+    return sentinel
+
+
+def _on_end(dhaga: Dhaga, callback: Callable[[Dhaga], None]) -> None:
+    if dhaga.on_end is None:
+        dhaga.on_end = []
+    dhaga.on_end.append(callback)
+
+
+# 3.13: joinable threads
+
+_NOT_STARTED, _RUNNING, _DONE = range(3)
+_NATIVE_JOIN = 0.02  # seconds: how often the end of a native thread is looked for
+_joined_at_exit: set[ThreadHandle] = set()
+
+
+class ThreadHandle:
+    """What `Thread` joins: its state, and those who wait for its end.
+
+    A handle of a native thread (`native`) is asked now and then, as C code marks it.
+    """
+
+    __slots__ = ("__weakref__", "_dhaga", "_ident", "_native", "_pid", "_state", "_waiters")
+
+    def __init__(self, native: Any = None) -> None:
+        self._native = native
+        self._dhaga: Dhaga | None = None
+        self._ident = 0 if native is None else native.ident
+        self._pid = _real.os_getpid()
+        self._state = _NOT_STARTED if native is None else _RUNNING
+        self._waiters = WaitQueue()
+
+    @property
+    def ident(self) -> int:
+        return self._ident if self._native is None else int(self._native.ident)
+
+    def is_done(self) -> bool:
+        if self._native is not None:
+            return self._state == _DONE or bool(self._native.is_done())
+        if self._state == _RUNNING and self._pid != _real.os_getpid():
+            # HAZARD: a forked child: `threading` asks before our own fork callback has run
+            return current_dhaga() is not self._dhaga
+        return self._state == _DONE
+
+    def _set_done(self) -> None:
+        if self._state == _NOT_STARTED:
+            raise RuntimeError("thread not started")
+        self._state = _DONE
+        if self._native is not None:
+            self._native._set_done()
+        _joined_at_exit.discard(self)
+        while (parker := self._waiters.choose()) is not None:
+            parker.wake()
+
+    def join(self, timeout: float | None = None, /) -> None:
+        if self._state == _NOT_STARTED:
+            raise RuntimeError("thread not started")
+        if not self.is_done() and self.ident == get_ident():
+            raise RuntimeError("Cannot join current thread")
+        if timeout is not None and timeout < 0:
+            timeout = None
+        deadline = sync.deadline_of(timeout)
+        while not self.is_done():
+            parker = make_parker()
+            self._waiters.append(parker)
+            until = deadline
+            if self._native is not None:
+                until = _real.monotonic() + _NATIVE_JOIN
+                until = until if deadline is None else min(until, deadline)
+            try:
+                woken = parker.park(until, self)
+            finally:
+                self._waiters.leave(parker)
+            if not woken and deadline is not None and _real.monotonic() >= deadline:
+                return
+
+    def __repr__(self) -> str:
+        return f"<_ThreadHandle object: ident={self.ident}>"
+
+
+ThreadHandle.__module__ = "_thread"
+ThreadHandle.__qualname__ = ThreadHandle.__name__ = "_ThreadHandle"
+
+
+def make_thread_handle(ident: int, /) -> ThreadHandle:
+    """A handle for a thread that runs already."""
+    assert _real.make_thread_handle is not None
+    return ThreadHandle(_real.make_thread_handle(ident))
+
+
+def start_joinable_thread(
+    function: Callable[..., Any], handle: ThreadHandle | None = None, daemon: bool = True
+) -> ThreadHandle:
+    if not callable(function):
+        raise TypeError("thread function must be callable")
+    if handle is None:
+        handle = ThreadHandle()
+    if handle._state != _NOT_STARTED:
+        raise RuntimeError("thread already started")
+    if hub_for_wait() is None:
+        assert _real.start_joinable_thread is not None
+        handle._native = _real.start_joinable_thread(function, daemon=daemon)
+        handle._state = _RUNNING
+        return handle
+    sys.audit("_thread.start_joinable_thread", function, daemon, handle)
+    dhaga = handle._dhaga = Dhaga(function, (), {})
+    handle._ident = dhaga.ident
+    handle._state = _RUNNING
+    started = handle
+
+    def ended(_: Dhaga) -> None:
+        started._dhaga = None
+        started._set_done()
+
+    _on_end(dhaga, ended)
+    if not daemon:
+        _joined_at_exit.add(handle)
+    dhaga.start()
+    return handle
+
+
+def shutdown() -> None:
+    """Join the threads that are not daemons, as the interpreter does at exit."""
+    while others := [handle for handle in _joined_at_exit if handle.ident != get_ident()]:
+        for handle in others:
+            if handle.is_done():
+                _joined_at_exit.discard(handle)
+            else:
+                handle.join()
+    if _real.thread_shutdown is not None:
+        _real.thread_shutdown()
+
+
+# thread-local data
+
+
+class _Locals:
+    """What lies behind one `local`: a dictionary for each dhaga, one for each native thread."""
+
+    __slots__ = ("args", "dicts", "native")
+
+    def __init__(self, args: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
+        self.args = args
+        self.dicts: dict[int, dict[str, Any]] = {}
+        self.native = _real.local()
+
+
+def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
+    """The dictionary of the thread that calls; at its first use `__init__` is called again, as natively."""
+    me = getcurrent()
+    if type(me) is not Dhaga:
+        me = current_dhaga()
+        if me is None:
+            try:
+                return data.native.namespace  # type: ignore[no-any-return]
+            except AttributeError:
+                namespace = data.native.namespace = {}
+            _init_local(data, owner)
+            return namespace
+    key = id(me)
+    namespace = data.dicts.get(key)
+    if namespace is None:
+        namespace = data.dicts[key] = {}
+        if me.locals is None:
+            me.locals = {}
+            _on_end(me, _drop_locals)
+        me.locals[id(data)] = data
+        _init_local(data, owner)
+    return namespace
+
+
+def _init_local(data: _Locals, owner: local) -> None:
+    kind = type(owner)
+    if kind.__init__ is not object.__init__:
+        args, kwargs = data.args
+        kind.__init__(owner, *args, **kwargs)
+
+
+def _drop_locals(dhaga: Dhaga) -> None:
+    """The dhaga has ended: its data goes, as a thread's does."""
+    while dhaga.locals:
+        _, data = dhaga.locals.popitem()
+        data.dicts.pop(id(dhaga), None)
+
+
+_object_get = object.__getattribute__
+_DATA = "_local__data"
+
+
+def _data_descriptor(kind: type, name: str) -> bool:
+    """Whether an attribute of the class, a property say, comes before the instance's own."""
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            return hasattr(type(base.__dict__[name]), "__set__")
+    return False
+
+
+class local:
+    """Thread-local data: each dhaga, and each native thread, sees attributes of its own."""
+
+    __slots__ = ("__dict__", "__weakref__", "_local__data")
+
+    def __new__(cls, /, *args: Any, **kwargs: Any) -> local:
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError("Initialization arguments are not supported")
+        self = object.__new__(cls)
+        data = _Locals((args, kwargs))
+        object.__setattr__(self, _DATA, data)
+        # `__init__` is called by `type.__call__` for the thread that makes it: its dictionary is there by then
+        me = current_dhaga()
+        if me is None:
+            data.native.namespace = {}
+        else:
+            data.dicts[id(me)] = {}
+            if me.locals is None:
+                me.locals = {}
+                _on_end(me, _drop_locals)
+            me.locals[id(data)] = data
+        return self
+
+    def __getattribute__(self, name: str, /) -> Any:
+        namespace = _dict_of(_object_get(self, _DATA), self)
+        if name == "__dict__":
+            return namespace
+        if name in namespace:
+            kind = type(self)
+            if kind is local or not _data_descriptor(kind, name):
+                return namespace[name]
+        return _object_get(self, name)
+
+    def __setattr__(self, name: str, value: Any, /) -> None:
+        if name == "__dict__":
+            raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")
+        kind = type(self)
+        if kind is not local and _data_descriptor(kind, name):
+            object.__setattr__(self, name, value)
+            return
+        _dict_of(_object_get(self, _DATA), self)[name] = value
+
+    def __delattr__(self, name: str, /) -> None:
+        if name == "__dict__":
+            raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")
+        kind = type(self)
+        if kind is not local and _data_descriptor(kind, name):
+            object.__delattr__(self, name)
+            return
+        try:
+            del _dict_of(_object_get(self, _DATA), self)[name]
+        except KeyError:
+            raise AttributeError(f"'{kind.__name__}' object has no attribute '{name}'") from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*_dict_of(_object_get(self, _DATA), self), *dir(type(self))})
+
+
+local.__module__ = "_thread"
+local.__qualname__ = local.__name__ = "_local"

@@ -1,0 +1,40 @@
+"""File locks: tried at once, and waited for on a native thread only when somebody else holds them."""
+
+from __future__ import annotations
+
+import errno
+import fcntl as _stdlib
+from collections.abc import Callable
+from typing import Any
+
+from dhagapatch.core import hub_for_wait, offload
+
+__all__ = ["fcntl", "flock", "lockf"]
+
+_fcntl, _flock, _lockf = _stdlib.fcntl, _stdlib.flock, _stdlib.lockf
+_SETLKW = {_stdlib.F_SETLKW, getattr(_stdlib, "F_OFD_SETLKW", _stdlib.F_SETLKW)}
+
+
+def _lock(call: Callable[..., Any], fd: Any, operation: int, args: tuple[Any, ...]) -> Any:
+    if operation & (_stdlib.LOCK_NB | _stdlib.LOCK_UN) or hub_for_wait() is None:
+        return call(fd, operation, *args)
+    try:
+        return call(fd, operation | _stdlib.LOCK_NB, *args)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+    return offload(call, fd, operation, *args)
+
+
+def flock(fd: Any, operation: int, /) -> Any:
+    return _lock(_flock, fd, operation, ())
+
+
+def lockf(fd: Any, cmd: int, len: int = 0, start: int = 0, whence: int = 0, /) -> Any:
+    return _lock(_lockf, fd, cmd, (len, start, whence))
+
+
+def fcntl(fd: Any, cmd: int, arg: Any = 0, /) -> Any:
+    if cmd in _SETLKW and hub_for_wait() is not None:
+        return offload(_fcntl, fd, cmd, arg)
+    return _fcntl(fd, cmd, arg)

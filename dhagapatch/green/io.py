@@ -1,0 +1,251 @@
+"""Files over pipes, FIFOs, terminals and sockets, whose reading and writing lets other dhagas run.
+
+A regular file is the interpreter's own.  For a descriptor that can make one wait, `open` makes the same stack of
+objects, raw, buffered, text, from the subclasses below: the raw file waits until the kernel is ready, and the
+buffered ones wait for each other.
+
+HAZARD: `io.Buffered*` hold a native lock while they call the raw file.  If that parks, a second dhaga that uses the same
+buffer would be told "reentrant call", because to the native lock it is the same thread; threads wait.  So every
+method that can reach the raw file takes a green lock first.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import stat
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch.core import READ, WRITE, RLock, current_dhaga, hub_for_wait, offload
+from dhagapatch.green.os import is_fifo, open_fifo, write_pieces
+from dhagapatch.green.waiting import current_hub, wait_descriptor
+
+__all__ = ["BufferedRandom", "BufferedReader", "BufferedWriter", "FileIO", "input", "makefile", "open", "stdin"]
+
+_input = builtins.input
+_MEMORY_DEVICES = 1  # major number of /dev/null, /dev/zero and the like, which never wait
+
+
+class FileIO(io.FileIO):
+    """A raw file over a descriptor that can make one wait."""
+
+    def readinto(self, buffer: Any, /) -> int | None:  # type: ignore[override]
+        self._wait(READ)
+        return super().readinto(buffer)
+
+    def read(self, size: int | None = -1, /) -> bytes | None:  # type: ignore[override]
+        if size is None or size < 0:
+            return self.readall()
+        self._wait(READ)
+        return super().read(size)
+
+    def readall(self) -> bytes | None:  # type: ignore[override]
+        chunks = []
+        while True:
+            self._wait(READ)
+            chunk = super().read(io.DEFAULT_BUFFER_SIZE)
+            if not chunk:
+                return None if chunk is None and not chunks else b"".join(chunks)
+            chunks.append(chunk)
+
+    def write(self, data: Any, /) -> int | None:  # type: ignore[override]
+        self._wait(WRITE)
+        with memoryview(data) as view, view.cast("B") as rest:
+            if len(rest) > 512 and not self.closed and current_hub() is not None and _real.os_get_blocking(self.fileno()):
+                return write_pieces(self.fileno(), rest)
+            return super().write(data)
+
+    def _wait(self, direction: int) -> None:
+        if not self.closed and (self.readable() if direction == READ else self.writable()):
+            wait_descriptor(self.fileno(), direction)
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace(f"<{type(self).__module__}.", "<_io.", 1)
+
+
+def _exclusive(name: str, base: type) -> Callable[..., Any]:
+    native = getattr(base, name)
+
+    def method(self: Any, *args: Any) -> Any:
+        lock = self._green_lock
+        lock.acquire()
+        try:
+            return native(self, *args)
+        finally:
+            lock.release()
+
+    method.__name__ = name
+    method.__qualname__ = f"{base.__name__}.{name}"
+    method.__doc__ = native.__doc__
+    return method
+
+
+_READS = ("read", "read1", "readinto", "readinto1", "readline", "readlines", "peek", "__next__")
+_WRITES = ("write", "writelines", "flush")
+_PLACES = ("seek", "tell", "truncate")
+
+
+def _buffered(base: type, names: tuple[str, ...]) -> type:
+    """The buffered class `base` whose methods take turns."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        self._green_lock = RLock()
+        base.__init__(self, *args, **kwargs)
+
+    def __repr__(self: Any) -> str:
+        return base.__repr__(self).replace(f"<{type(self).__module__}.", "<_io.", 1).replace(
+            f"<{base.__name__}", f"<_io.{base.__name__}", 1
+        )
+
+    namespace: dict[str, Any] = {"__init__": __init__, "__repr__": __repr__, "__module__": "_io"}
+    for name in names:
+        namespace[name] = _exclusive(name, base)
+    return type(base.__name__, (base,), namespace)
+
+
+BufferedReader: Any = _buffered(io.BufferedReader, _READS + _PLACES)
+BufferedWriter: Any = _buffered(io.BufferedWriter, _WRITES + _PLACES)
+BufferedRandom: Any = _buffered(io.BufferedRandom, _READS + _WRITES + _PLACES)
+
+
+def _kind(file: Any) -> int:
+    """The st_mode of what `file` names if it can make one wait, else 0."""
+    try:
+        status = _real.os_fstat(file) if isinstance(file, int) else _real.os_stat(file)
+    except (OSError, ValueError, TypeError):
+        return 0
+    mode = status.st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return 0
+    if stat.S_ISCHR(mode) and os.major(status.st_rdev) == _MEMORY_DEVICES:
+        return 0
+    return mode
+
+
+def open(
+    file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, errors: str | None = None,
+    newline: str | None = None, closefd: bool = True, opener: Any = None,
+) -> Any:  # fmt: skip
+    kind = _kind(file) if opener is None else 0
+    if not kind or not _plain_mode(mode):
+        return _real.io_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
+    if stat.S_ISFIFO(kind) and not isinstance(file, int) and hub_for_wait() is not None:
+        opener = _open_fifo
+    binary = "b" in mode
+    raw_mode = mode.replace("b", "").replace("t", "")
+    if (binary and (encoding or errors or newline is not None)) or (not binary and buffering == 0):
+        return _real.io_open(file, mode, buffering, encoding, errors, newline, closefd, opener)  # raises
+    raw = FileIO(file, raw_mode, closefd, opener)
+    try:
+        return _stack(raw, mode, buffering, io.text_encoding(encoding, 2) if not binary else None, errors, newline)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _plain_mode(mode: object) -> bool:
+    """Whether it is a valid mode; the native `open` has the words for what is not."""
+    if not isinstance(mode, str) or len(set(mode)) != len(mode) or set(mode) - set("rwxabt+"):
+        return False
+    return sum(mode.count(letter) for letter in "rwxa") == 1 and not ("b" in mode and "t" in mode)
+
+
+def _open_fifo(path: Any, flags: int) -> int:
+    return open_fifo(path, flags) if is_fifo(path) else _real.os_open(path, flags)
+
+
+def _stack(raw: FileIO, mode: str, buffering: int, encoding: str | None, errors: Any, newline: Any) -> Any:
+    line_buffering = buffering == 1 or (buffering < 0 and raw.isatty())
+    if buffering < 0 or (buffering == 1 and "b" not in mode):
+        buffering = io.DEFAULT_BUFFER_SIZE
+    if buffering == 0:
+        return raw
+    if "+" in mode:
+        if not raw.seekable():
+            raise io.UnsupportedOperation("File or stream is not seekable.")
+        buffer = BufferedRandom(raw, buffering)
+    elif "r" in mode:
+        buffer = BufferedReader(raw, buffering)
+    else:
+        buffer = BufferedWriter(raw, buffering)
+    if "b" in mode:
+        return buffer
+    text = io.TextIOWrapper(buffer, encoding, errors, newline, line_buffering)
+    text.mode = mode  # type: ignore[misc]
+    return text
+
+
+def makefile(
+    self: Any, mode: str = "r", buffering: int | None = None, *, encoding: str | None = None,
+    errors: str | None = None, newline: str | None = None,
+) -> Any:  # fmt: skip
+    """As the standard library's, with buffers that dhagas can share."""
+    if not set(mode) <= {"r", "w", "b"}:
+        raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
+    writing = "w" in mode
+    reading = "r" in mode or not writing
+    binary = "b" in mode
+    raw_mode = ("r" if reading else "") + ("w" if writing else "")
+    raw = sys.modules["socket"].SocketIO(self, raw_mode)
+    self._io_refs += 1
+    if buffering is None:
+        buffering = -1
+    if buffering < 0:
+        buffering = io.DEFAULT_BUFFER_SIZE
+    if buffering == 0:
+        if not binary:
+            raise ValueError("unbuffered streams must be binary")
+        return raw
+    buffer: Any
+    if reading and writing:
+        buffer = io.BufferedRWPair(raw, raw, buffering)
+    elif reading:
+        buffer = BufferedReader(raw, buffering)
+    else:
+        buffer = BufferedWriter(raw, buffering)
+    if binary:
+        return buffer
+    encoding = io.text_encoding(encoding)
+    text = io.TextIOWrapper(buffer, encoding, errors, newline)
+    text.mode = mode  # type: ignore[misc]
+    return text
+
+
+# standard input
+
+
+def input(prompt: object = "", /) -> str:
+    """Built-in input; on a terminal, where the C library would block, a native thread reads the line."""
+    main = hub_for_wait()
+    if main is None or not _reads_terminal():
+        return _input(prompt)
+    if current_dhaga() is None and not main.dhagas:
+        return _input(prompt)  # nobody else is there to run
+    return offload(_input, prompt)
+
+
+def _reads_terminal() -> bool:
+    try:
+        return sys.stdin.fileno() == 0 and os.isatty(0) and os.isatty(1)
+    except (AttributeError, ValueError, OSError):
+        return False
+
+
+def stdin(real: Any) -> Any:
+    """A green standard input for `real`, if it is the interpreter's own and can make one wait."""
+    if type(real) is not io.TextIOWrapper or type(real.buffer) is not io.BufferedReader:
+        return real
+    try:
+        fd = real.fileno()
+    except (OSError, ValueError):
+        return real
+    if fd != 0 or not _kind(fd):
+        return real
+    raw = FileIO(fd, "r", False)
+    raw.name = "<stdin>"  # type: ignore[misc]
+    buffer = BufferedReader(raw)
+    return io.TextIOWrapper(buffer, real.encoding, real.errors, None, real.line_buffering)

@@ -1,0 +1,103 @@
+"""The semaphore of `multiprocessing`, which is shared between processes and can only be asked again and again.
+
+A process-wide native semaphore has no descriptor.  It is tried without waiting, and while it is taken the dhaga sleeps,
+each time a little longer.  For a recursive one the C code knows its owner by OS thread; here the owner is a dhaga.
+"""
+
+from __future__ import annotations
+
+import _multiprocessing
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch.core import hub_for_wait, owner_token
+from dhagapatch.core.sync import deadline_of
+from dhagapatch.green.waiting import sleep_until
+
+__all__ = ["SemLock"]
+
+_native = _multiprocessing.SemLock
+_RECURSIVE = 0  # multiprocessing.synchronize.RECURSIVE_MUTEX
+_LEAST, _MOST = 0.0005, 0.01  # seconds
+
+
+class SemLock:
+    """`_multiprocessing.SemLock` whose acquire lets other dhagas run."""
+
+    SEM_VALUE_MAX = _native.SEM_VALUE_MAX
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._native = _native(*args, **kwargs)
+        self._owner = 0
+        self._depth = 0
+
+    @classmethod
+    def _rebuild(cls, *args: Any) -> SemLock:
+        self = cls.__new__(cls)
+        self._native = _native._rebuild(*args)
+        self._owner = self._depth = 0
+        return self
+
+    handle = property(lambda self: self._native.handle)
+    kind = property(lambda self: self._native.kind)
+    maxvalue = property(lambda self: self._native.maxvalue)
+    name = property(lambda self: self._native.name)
+
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+        if self.kind == _RECURSIVE:
+            me = owner_token()
+            if self._depth and self._owner == me:
+                self._depth += 1
+                return True
+            # HAZARD: the native one would let any dhaga of this OS thread in
+            if (self._depth and not block) or not self._take(block, timeout, lambda: not self._depth):
+                return False
+            self._owner, self._depth = me, 1
+            return True
+        return self._take(block, timeout, lambda: True)
+
+    __enter__ = acquire
+
+    def _take(self, block: bool, timeout: float | None, free: Any) -> bool:
+        if not block or hub_for_wait() is None:
+            return bool(self._native.acquire(block, timeout))
+        deadline = None if timeout is None else deadline_of(max(0.0, timeout))
+        pause = _LEAST
+        while not (free() and self._native.acquire(False)):
+            now = _real.monotonic()
+            if deadline is not None and now >= deadline:
+                return False
+            sleep_until(now + pause if deadline is None else min(now + pause, deadline))
+            pause = min(pause * 2, _MOST)
+        return True
+
+    def release(self) -> None:
+        if self.kind == _RECURSIVE:
+            if not self._depth or self._owner != owner_token():
+                raise AssertionError("attempt to release recursive lock not owned by thread")
+            self._depth -= 1
+            if self._depth:
+                return
+            self._owner = 0
+        self._native.release()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    def _count(self) -> int:
+        return self._depth if self.kind == _RECURSIVE else int(self._native._count())
+
+    def _is_mine(self) -> bool:
+        if self.kind == _RECURSIVE:
+            return self._depth > 0 and self._owner == owner_token()
+        return bool(self._native._is_mine())
+
+    def _get_value(self) -> int:
+        return int(self._native._get_value())
+
+    def _is_zero(self) -> bool:
+        return bool(self._native._is_zero())
+
+    def _after_fork(self) -> None:
+        self._native._after_fork()
+        self._owner = self._depth = 0

@@ -1,0 +1,70 @@
+"""Name look-ups, which the C library can only do by blocking: on a native thread, unless the name is a number."""
+
+from __future__ import annotations
+
+import _socket
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch.core import offload
+
+__all__ = ["getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo", "resolve_address"]
+
+_NUMERIC = getattr(_socket, "AI_NUMERICHOST", 0)
+
+
+def _is_numeric(host: object) -> bool:
+    """Whether the C library needs no look-up for `host`; bad types count, for it to complain about."""
+    if isinstance(host, (bytes, bytearray)):
+        try:
+            host = bytes(host).decode("ascii")
+        except UnicodeDecodeError:
+            return False
+    if not isinstance(host, str) or host in ("", "<broadcast>"):
+        return True
+    if not host.isascii() or "\0" in host:
+        return False
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, host.partition("%")[0])
+            return True
+        except OSError:
+            pass
+    return False
+
+
+def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
+    host = args[0] if args else kwargs.get("host")
+    if _is_numeric(host):
+        return _real.getaddrinfo(*args, **kwargs)
+    return offload(_real.getaddrinfo, *args, **kwargs)
+
+
+def gethostbyname(*args: Any) -> Any:
+    if args and _is_numeric(args[0]):
+        return _real.gethostbyname(*args)
+    return offload(_real.gethostbyname, *args)
+
+
+def gethostbyname_ex(*args: Any) -> Any:
+    return offload(_real.gethostbyname_ex, *args)
+
+
+def gethostbyaddr(*args: Any) -> Any:
+    return offload(_real.gethostbyaddr, *args)
+
+
+def getnameinfo(*args: Any) -> Any:
+    return offload(_real.getnameinfo, *args)
+
+
+def resolve_address(sock: Any, address: Any) -> Any:
+    """`address` with its host looked up, if the C method would have to look it up itself (and block)."""
+    if not isinstance(address, tuple) or len(address) < 2 or _is_numeric(address[0]):
+        return address
+    family = _real.socket.family.__get__(sock)
+    if family not in (_socket.AF_INET, _socket.AF_INET6):
+        return address
+    host = address[0]
+    found = offload(_real.getaddrinfo, host, None, family)
+    return (found[0][4][0], *address[1:])

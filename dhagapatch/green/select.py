@@ -1,0 +1,189 @@
+"""Cooperative `select`: the kernel is asked without waiting, and only when nothing is ready the dhaga parks."""
+
+from __future__ import annotations
+
+import errno
+import select as _stdlib
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from greenlet import getcurrent
+
+from dhagapatch import _real
+from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
+from dhagapatch.core.hub import forget_descriptor, wake_all
+from dhagapatch.core.sync import deadline_of
+
+__all__ = ["epoll", "poll", "select"]
+
+T = TypeVar("T")
+
+
+def _wait_any(hub: Hub, interests: Iterable[tuple[int, int]], deadline: float | None, ask: Callable[[], T]) -> T:
+    """Ask until there is an answer or `deadline` is over; parked between, until one of `interests` moves.
+
+    Every descriptor is registered afresh for each wait, which reports its present state: a change between the
+    last question and the park is not lost.
+    """
+    me = getcurrent()
+    while True:
+        queues = []
+        try:
+            for fd, mask in interests:
+                entry = hub.entries.get(fd)
+                if entry is None:
+                    entry = hub.entries[fd] = Entry(fd)
+                for direction, queue in ((READ, entry.readers), (WRITE, entry.writers)):
+                    if mask & direction:
+                        hub.netpoll.watch(entry, direction, afresh=True)
+                        queue.append(me)
+                        queues.append(queue)
+            in_time = hub.park(me, deadline, f"one of {len(queues)} descriptors" if queues else "a deadline")
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.EPERM):
+                raise
+            in_time = False  # the question itself will tell what is wrong, or finds it ready
+        finally:
+            for queue in queues:
+                if me in queue:
+                    queue.remove(me)
+        answer = ask()
+        if answer or not in_time:
+            return answer
+
+
+def _fileno(item: Any) -> int:
+    return item if isinstance(item, int) else int(item.fileno())
+
+
+def select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None, /) -> Any:
+    if timeout is not None and (not isinstance(timeout, (int, float)) or not timeout >= 0):
+        return _real.select_select(rlist, wlist, xlist, timeout)  # most often an error; its words are native
+    rlist, wlist, xlist = list(rlist), list(wlist), list(xlist)
+    ready = _real.select_select(rlist, wlist, xlist, 0)
+    if any(ready) or timeout == 0:
+        return ready
+    hub = hub_for_wait()
+    if hub is None:
+        return _real.select_select(rlist, wlist, xlist, timeout)
+    masks: dict[int, int] = {}
+    for items, mask in ((rlist, READ), (wlist, WRITE), (xlist, READ)):
+        for item in items:
+            fd = _fileno(item)
+            masks[fd] = masks.get(fd, 0) | mask
+
+    def ask() -> Any:
+        ready = _real.select_select(rlist, wlist, xlist, 0)
+        return ready if any(ready) else None
+
+    return _wait_any(hub, masks.items(), deadline_of(timeout), ask) or ([], [], [])
+
+
+def _directions(events: int) -> int:
+    mask = READ if events & (_stdlib.POLLIN | _stdlib.POLLPRI) else 0
+    if events & _stdlib.POLLOUT:
+        mask |= WRITE
+    return mask or READ | WRITE  # hang-up and error are always of interest
+
+
+class poll:
+    """A polling object; between its questions to the kernel the dhaga is parked."""
+
+    __slots__ = ("__weakref__", "_events", "_poll", "_polling")
+
+    def __init__(self) -> None:
+        self._poll = _real.poll()
+        self._events: dict[int, int] = {}
+        self._polling = False
+
+    def register(self, fd: Any, eventmask: int = _stdlib.POLLIN | _stdlib.POLLPRI | _stdlib.POLLOUT, /) -> None:
+        self._poll.register(fd, eventmask)
+        self._events[_fileno(fd)] = eventmask
+
+    def modify(self, fd: Any, eventmask: int, /) -> None:
+        self._poll.modify(fd, eventmask)
+        self._events[_fileno(fd)] = eventmask
+
+    def unregister(self, fd: Any, /) -> None:
+        self._poll.unregister(fd)
+        self._events.pop(_fileno(fd), None)
+
+    def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
+        """Ready descriptors with their events, within `timeout` milliseconds (None or negative: no end)."""
+        if self._polling:
+            raise RuntimeError("concurrent poll() invocation")
+        if timeout is not None and not isinstance(timeout, (int, float)):
+            return self._poll.poll(timeout)
+        ready = self._poll.poll(0)
+        if ready or timeout == 0:
+            return ready
+        hub = hub_for_wait()
+        if hub is None:
+            return self._poll.poll(timeout)
+        interests = [(fd, _directions(events)) for fd, events in self._events.items()]
+        deadline = None if timeout is None or timeout < 0 else deadline_of(timeout / 1000)
+        self._polling = True
+        try:
+            return _wait_any(hub, interests, deadline, lambda: self._poll.poll(0))
+        finally:
+            self._polling = False
+
+
+class epoll:
+    """An epoll object; its descriptor is itself waited for, so its registrations stay the kernel's."""
+
+    __slots__ = ("__weakref__", "_epoll")
+
+    def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
+        self._epoll = _real.epoll(sizehint, flags)
+
+    @classmethod
+    def fromfd(cls, fd: int, /) -> epoll:
+        self = cls.__new__(cls)
+        self._epoll = _real.epoll.fromfd(fd)
+        return self
+
+    @property
+    def closed(self) -> bool:
+        return self._epoll.closed
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def close(self) -> None:
+        waiting = [] if self._epoll.closed else forget_descriptor(self._epoll.fileno())
+        self._epoll.close()
+        wake_all(waiting)
+
+    def __enter__(self) -> epoll:
+        self._epoll.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def register(self, fd: Any, eventmask: int = _stdlib.EPOLLIN | _stdlib.EPOLLPRI | _stdlib.EPOLLOUT) -> None:
+        self._epoll.register(fd, eventmask)
+
+    def modify(self, fd: Any, eventmask: int) -> None:
+        self._epoll.modify(fd, eventmask)
+
+    def unregister(self, fd: Any) -> None:
+        self._epoll.unregister(fd)
+
+    def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
+        """Ready descriptors with their events, within `timeout` seconds (None or negative: no end)."""
+        if timeout is not None and not isinstance(timeout, (int, float)):
+            return self._epoll.poll(timeout, maxevents)
+        ready = self._epoll.poll(0, maxevents)
+        if ready or timeout == 0:
+            return ready
+        hub = hub_for_wait()
+        if hub is None:
+            return self._epoll.poll(timeout, maxevents)
+        deadline = None if timeout is None or timeout < 0 else deadline_of(timeout)
+        return _wait_any(hub, ((self._epoll.fileno(), READ),), deadline, lambda: self._epoll.poll(0, maxevents))
+
+
+for _class in (poll, epoll):
+    _class.__module__ = "select"

@@ -1,0 +1,216 @@
+"""Signals: handlers run in the main dhaga, which wakes for them from whatever it waits for.
+
+The interpreter calls a handler in the main OS thread, between two bytecodes of whatever greenlet runs there.  So
+every Python handler is installed inside a `_Relay`, which looks where it has been called: in the main dhaga it calls
+the handler on the spot; elsewhere it has the main dhaga call it.  Relays are installed when the main thread's hub is
+made (before that there is nothing but the main dhaga), and by `signal.signal` from then on; `getsignal` shows the
+user's own handler.
+"""
+
+from __future__ import annotations
+
+import _signal
+import _thread
+import signal as _stdlib
+import sys
+from functools import partial
+from types import FrameType
+from typing import Any
+
+from greenlet import getcurrent
+
+from dhagapatch import _real
+from dhagapatch.core import Hub, current_dhaga, hub_for_wait
+from dhagapatch.core.hub import all_hubs, quiet_exceptions
+from dhagapatch.core.sync import deadline_of
+from dhagapatch.green.waiting import sleep_until
+
+__all__ = [
+    "getsignal", "install", "pause", "pthread_kill", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
+]  # fmt: skip
+
+_c_signal, _c_getsignal = _signal.signal, _signal.getsignal
+_c_pause, _c_pthread_kill = getattr(_signal, "pause", None), getattr(_signal, "pthread_kill", None)
+_c_sigwait, _c_sigwaitinfo = getattr(_signal, "sigwait", None), getattr(_signal, "sigwaitinfo", None)
+_c_sigtimedwait, _c_sigpending = getattr(_signal, "sigtimedwait", None), getattr(_signal, "sigpending", None)
+_interrupt_main = _thread.interrupt_main
+_RUNTIME = __name__.rpartition(".green.")[0]
+_main_hub: Hub | None = None
+_deliveries = 0
+_paused: list[Any] = []
+
+
+class _Relay:
+    """Stands in the interpreter's table for the user's handler."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: Any) -> None:
+        self.handler = handler
+
+    def __call__(self, signum: int, frame: FrameType | None) -> Any:
+        global _deliveries
+        hub = _main_hub
+        me = getcurrent()
+        if hub is None or hub not in all_hubs():
+            return self.handler(signum, frame)
+        if me is hub.main and _in_runtime(frame):
+            # HAZARD: an exception must not come between two steps of a primitive; the signal is tripped
+            # again, and comes back at the next bytecode where the interpreter looks for signals
+            _interrupt_main(signum)
+            return None
+        _deliveries += 1
+        for sleeper in _paused:
+            hub.wake(sleeper)
+        if me is hub.main:
+            return self.handler(signum, frame)
+        hub.interrupt(hub.main, partial(_handle, self.handler, signum))
+        return None
+
+
+def _handle(handler: Any, signum: int) -> None:
+    """Called where the main dhaga waits; the frame that the handler sees is the user's."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and _in_runtime(frame):
+        frame = frame.f_back
+    handler(signum, frame)
+
+
+def _in_runtime(frame: FrameType | None) -> bool:
+    return frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_RUNTIME + ".")
+
+
+def _known(handler: Any) -> bool:
+    """Whether it is a Python handler, and not SIG_DFL, SIG_IGN or None."""
+    return callable(handler) and not isinstance(handler, int)
+
+
+def install(hub: Hub) -> None:
+    """A hub was made: if it is the main thread's, put every handler that is set into a relay."""
+    global _main_hub
+    if not _stdlib_main_thread():
+        return
+    _main_hub = hub
+    for signum in _stdlib.valid_signals():
+        try:
+            handler = _c_getsignal(signum)
+        except (OSError, ValueError):
+            continue
+        if _known(handler) and not isinstance(handler, _Relay):
+            _c_signal(signum, _Relay(handler))
+
+
+def uninstall() -> None:
+    """Take the relays out; only the main thread may set handlers, elsewhere they stay (and do no harm)."""
+    global _main_hub
+    if not _stdlib_main_thread():
+        return
+    _main_hub = None
+    for signum in _stdlib.valid_signals():
+        handler = _c_getsignal(signum)
+        if isinstance(handler, _Relay):
+            _c_signal(signum, handler.handler)
+
+
+def _stdlib_main_thread() -> bool:
+    """Whether the interpreter lets this OS thread set handlers."""
+    try:
+        _c_signal(_stdlib.SIGTERM, _c_getsignal(_stdlib.SIGTERM) or _stdlib.SIG_DFL)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _has_handlers() -> bool:
+    """Whether the user waits for signals: a handler may end any wait, so nothing is a deadlock then."""
+    for signum in _stdlib.valid_signals():
+        handler = _c_getsignal(signum)
+        if isinstance(handler, _Relay) and handler.handler is not _stdlib.default_int_handler:
+            return True
+    return False
+
+
+quiet_exceptions.append(_has_handlers)
+
+
+def signal(signalnum: Any, handler: Any, /) -> Any:
+    dhaga = current_dhaga()
+    if dhaga is not None and (dhaga.hub is None or dhaga.hub.main is not dhaga):
+        raise ValueError("signal only works in main thread of the main interpreter")
+    if _main_hub is not None and _known(handler):
+        handler = _Relay(handler)
+    return _user(_c_signal(signalnum, handler))
+
+
+def getsignal(signalnum: int, /) -> Any:
+    return _user(_c_getsignal(signalnum))
+
+
+def _user(handler: Any) -> Any:
+    return handler.handler if isinstance(handler, _Relay) else handler
+
+
+def pause() -> None:
+    hub = hub_for_wait()
+    if hub is None:
+        return _c_pause()
+    me = getcurrent()
+    seen = _deliveries
+    _paused.append(me)
+    hub.waits_for_signal += 1
+    try:
+        while seen == _deliveries:
+            hub.park(me, None, "a signal")
+    finally:
+        hub.waits_for_signal -= 1
+        _paused.remove(me)
+    return None
+
+
+# Blocked signals have no descriptor that could be waited for in Python; they are looked for, more and more seldom.
+_LEAST, _MOST = 0.001, 0.01  # seconds
+
+
+def _look(sigset: Any, deadline: float | None) -> Any:
+    pause = _LEAST
+    while True:
+        info = _c_sigtimedwait(sigset, 0)
+        if info is not None:
+            return info
+        now = _real.monotonic()
+        if deadline is not None and now >= deadline:
+            return None
+        sleep_until(now + pause if deadline is None else min(now + pause, deadline))
+        pause = min(pause * 2, _MOST)
+
+
+def sigwait(sigset: Any, /) -> Any:
+    if hub_for_wait() is None:
+        return _c_sigwait(sigset)
+    sigset = set(sigset)
+    if _c_sigtimedwait is not None:
+        return _look(sigset, None).si_signo
+    while not sigset & set(_c_sigpending()):
+        sleep_until(_real.monotonic() + _MOST)
+    return _c_sigwait(sigset)
+
+
+def sigwaitinfo(sigset: Any, /) -> Any:
+    if hub_for_wait() is None:
+        return _c_sigwaitinfo(sigset)
+    return _look(set(sigset), None)
+
+
+def sigtimedwait(sigset: Any, timeout: Any, /) -> Any:
+    if not isinstance(timeout, (int, float)) or timeout <= 0 or hub_for_wait() is None:
+        return _c_sigtimedwait(sigset, timeout)
+    return _look(set(sigset), deadline_of(timeout))
+
+
+def pthread_kill(thread_id: int, signalnum: int, /) -> None:
+    for hub in all_hubs():
+        if any(dhaga.ident == thread_id for dhaga in hub.dhagas):
+            thread_id = hub.ident
+    _c_pthread_kill(thread_id, signalnum)
+
+

@@ -1,0 +1,95 @@
+"""TLS: `SSLSocket` stays the standard library's; the C object that it reads and writes through is wrapped.
+
+The C object blocks, or not, as its socket's C-level timeout says; here the socket is in non-blocking mode, and a
+`Connection` waits on its behalf.  `SSLContext._wrap_socket` makes it, so contexts made before the patch follow.
+`SSLObject` (over memory buffers) never waits and is left alone.
+"""
+
+from __future__ import annotations
+
+import ssl as _stdlib
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch.core import READ, WRITE
+from dhagapatch.core.sync import deadline_of
+from dhagapatch.green.socket import make_nonblocking, user_timeout
+from dhagapatch.green.waiting import wait_socket
+
+__all__ = ["Connection", "wrap_socket"]
+
+_wrap_socket = _stdlib.SSLContext.__base__._wrap_socket  # type: ignore[union-attr]
+_INSTANT = 1e-6  # seconds
+
+
+class Connection:
+    """The C object of one TLS socket, waiting cooperatively; everything else is passed on."""
+
+    __slots__ = ("__weakref__", "_native", "_sock")
+
+    def __init__(self, native: Any, sock: Any) -> None:
+        object.__setattr__(self, "_native", native)
+        object.__setattr__(self, "_sock", sock)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._native, name, value)
+
+    def read(self, *args: Any) -> Any:
+        return self._do(self._native.read, args)
+
+    def write(self, data: Any) -> Any:
+        return self._do(self._native.write, (data,))
+
+    def do_handshake(self) -> Any:
+        return self._do(self._native.do_handshake, ())
+
+    def shutdown(self) -> Any:
+        return self._do(self._native.shutdown, ())
+
+    def _do(self, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        sock = self._sock()
+        if sock is None:
+            return call(*args)
+        timeout = user_timeout(sock)
+        if timeout == 0.0:
+            return call(*args)
+        make_nonblocking(sock)
+        deadline = deadline_of(timeout)
+        while True:
+            try:
+                return call(*args)
+            except _stdlib.SSLWantReadError:
+                direction = READ
+            except _stdlib.SSLWantWriteError:
+                direction = WRITE
+            fd = _real.sock_fileno(sock)
+            if fd < 0:
+                continue  # closed: the call itself will tell
+            if not wait_socket(sock, fd, direction, deadline):
+                return self._time_out(sock, call, args)
+
+    @staticmethod
+    def _time_out(sock: Any, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Let the C method itself run out of time: the exception's words differ by call and version."""
+        _real.sock_settimeout(sock, _INSTANT)
+        try:
+            return call(*args)
+        finally:
+            if _real.sock_fileno(sock) >= 0:
+                _real.sock_settimeout(sock, 0.0)
+
+
+def wrap_socket(self: Any, sock: Any, server_side: bool, server_hostname: Any = None, **kwargs: Any) -> Any:
+    native = _wrap_socket(self, sock, server_side, server_hostname, **kwargs)
+    return adopt(native, sock)
+
+
+def adopt(native: Any, sock: Any) -> Connection:
+    """Wrap the C object of a TLS socket that exists."""
+    return Connection(native, weakref.ref(sock))
+

@@ -1,0 +1,102 @@
+"""Waiting for a descriptor, in whatever way the caller can: a dhaga parks, a native thread polls.
+
+For sockets, `wait_socket`, which trusts the remembered readiness.  For any other descriptor, `wait_descriptor`,
+which asks the kernel before each park and registers afresh, because such a descriptor may be closed and its number
+used again by C code that never passes our `close`.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+from typing import Any
+
+from greenlet import getcurrent
+
+from dhagapatch import _real
+from dhagapatch.core import READ, Entry, Hub, hub_for_wait
+from dhagapatch.core.hub import adopt_greenlet, wait_entry
+
+__all__ = ["current_hub", "is_ready", "native_wait", "sleep_until", "wait_descriptor", "wait_socket"]
+
+
+def current_hub() -> Hub | None:
+    """The hub in which the caller may park now; None too when there is no hub yet."""
+    try:
+        return getcurrent().hub  # type: ignore[no-any-return]
+    except AttributeError:
+        return adopt_greenlet()
+
+
+def _poll_mask(direction: int) -> int:
+    return select.POLLIN | select.POLLPRI if direction == READ else select.POLLOUT
+
+
+def is_ready(fd: int, direction: int) -> bool:
+    """Whether an operation on `fd` would not block, by the kernel's word; true too for a bad descriptor."""
+    poll = _real.poll()
+    poll.register(fd, _poll_mask(direction))
+    return bool(poll.poll(0))
+
+
+def native_wait(fd: int, direction: int, deadline: float | None) -> bool:
+    """Block the OS thread until `fd` is ready (True) or `deadline` is over (False)."""
+    poll = _real.poll()
+    poll.register(fd, _poll_mask(direction))
+    if deadline is None:
+        return bool(poll.poll())
+    return bool(poll.poll(max(0, (deadline - _real.monotonic()) * 1000)))
+
+
+def wait_socket(sock: Any, fd: int, direction: int, deadline: float | None, stream: bool = False) -> bool:
+    """The socket's operation hit EAGAIN: wait until it may succeed; False when `deadline` is over."""
+    hub = hub_for_wait()
+    if hub is None:
+        return native_wait(fd, direction, deadline)
+    entry = hub.entries.get(fd)
+    if entry is None:
+        entry = hub.entries[fd] = Entry(fd, stream)
+    if direction == READ:
+        entry.readable = False
+    else:
+        entry.writable = False
+    return wait_entry(hub, entry, direction, deadline)
+
+
+def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> bool:
+    """Wait until the kernel says that `fd` is ready; False when `deadline` is over.
+
+    A descriptor that is always ready, or in non-blocking mode, is not waited for.
+    """
+    hub = current_hub()
+    if hub is None:
+        if is_ready(fd, direction):
+            return True
+        hub = hub_for_wait()
+        if hub is None:
+            return True if deadline is None else native_wait(fd, direction, deadline)
+    while not is_ready(fd, direction):
+        if not _real.os_get_blocking(fd) and deadline is None:
+            return True
+        entry = hub.entries.get(fd)
+        if entry is None:
+            entry = hub.entries[fd] = Entry(fd)
+        try:
+            if not wait_entry(hub, entry, direction, deadline, afresh=True):
+                return False
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EBADF):
+                return True  # never blocks, or fails: the call itself will tell
+            raise
+    return True
+
+
+def sleep_until(deadline: float) -> None:
+    """Park, or block, until `deadline` (monotonic seconds)."""
+    hub = hub_for_wait()
+    if hub is None:
+        _real.sleep(max(0.0, deadline - _real.monotonic()))
+        return
+    me = getcurrent()
+    while hub.park(me, deadline, "a deadline"):
+        pass

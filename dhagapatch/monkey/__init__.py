@@ -1,0 +1,60 @@
+"""The patcher's door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dhagapatch.monkey import hooks
+from dhagapatch.monkey.engine import engine
+from dhagapatch.monkey.report import PatchReport
+from dhagapatch.monkey.table import GROUPS
+
+__all__ = ["PatchReport", "is_patched", "original", "patch", "patch_all", "unpatch_all"]
+
+
+def patch_all(*, disable: Iterable[str] = ()) -> PatchReport:
+    """Make the standard library cooperative; all groups, except those in `disable`.
+
+    `disable` names groups ("ssl") or single names ("time.sleep").  May be called at any time, also late and
+    again: what was done before is left as it is.  The report says what was patched, and what could not be.
+
+    PatchConflictError if gevent or eventlet has patched already; PatchError for an unknown name.
+
+    .. versionadded:: 0.1
+    """
+    off = frozenset([disable] if isinstance(disable, str) else disable)
+    return patch(*(group for group in GROUPS if group not in off), _off=off)
+
+
+def patch(*groups: str, _off: frozenset[str] = frozenset()) -> PatchReport:
+    """Make some groups cooperative; the groups are those of the table (`dhagapatch.GROUPS`).
+
+    .. versionadded:: 0.1
+    """
+    hooks.register()
+    return engine.patch(groups, _off)
+
+
+def unpatch_all() -> None:
+    """Take back every change and leave the interpreter as it was; dhagas that run go on running.
+
+    .. versionadded:: 0.1
+    """
+    engine.unpatch()
+
+
+def is_patched(name: str) -> bool:
+    """Whether a group ("socket") or a name ("time.sleep", "socket.socket.recv") is patched now.
+
+    .. versionadded:: 0.1
+    """
+    return engine.is_patched(name)
+
+
+def original(module: str, name: str) -> Any:
+    """The unpatched object, e.g. ``original("time", "sleep")``; AttributeError for an unknown name.
+
+    .. versionadded:: 0.1
+    """
+    return engine.original(module, name)

@@ -1,0 +1,236 @@
+"""Objects made before the patch: each real lock, queue, `local`, handle, epoll is given a green counterpart in its state.
+
+A lock's counterpart has the very native lock beneath it, so whoever could not be rebound, a native thread in the
+middle of a `with` block say, still releases the same lock.  While such a one may exist the counterpart is `shared`: its
+waiters look for themselves now and then, since nobody would wake them.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import threading
+from collections.abc import Callable
+from types import BuiltinMethodType
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch.core import owner_token, pool
+from dhagapatch.core.sync import Lock
+from dhagapatch.green import _thread as green_thread
+from dhagapatch.green import select as green_select
+from dhagapatch.green.waiting import sleep_until
+from dhagapatch.monkey.rebind import Holder, rebind
+from dhagapatch.monkey.report import Adopted, Left
+
+__all__ = ["adopt_objects"]
+
+_STATE = re.compile(r"owner=(\d+) count=(\d+)")
+_LEAST, _MOST = 0.001, 0.02  # seconds: how often a lock that is held through the real object is looked at
+
+
+def _real_state(lock: Any) -> tuple[int, int]:
+    """Owner and count of a native RLock; its `repr` is the only place that tells both."""
+    match = _STATE.search(repr(lock))
+    assert match is not None
+    return int(match[1]), int(match[2])
+
+
+class AdoptedRLock(green_thread.RLock):
+    """Stands for a native RLock that was held when it was adopted.
+
+    Its owner may still release it through the native object (a `with` block that is under way keeps the native
+    `__exit__`), so until that is free its state counts: the owner goes on acquiring the native one, others
+    look at it now and then.
+    """
+
+    __slots__ = ("_real_lock", "_real_owner")
+
+    def __init__(self, real: Any) -> None:
+        super().__init__()
+        self._real_lock: Any = real
+        self._real_owner = _real_state(real)[0]
+
+    def _held(self) -> bool:
+        """Whether the native lock is still held."""
+        if self._real_lock is not None and _real_state(self._real_lock)[1] == 0:
+            self._real_lock = None
+        return self._real_lock is not None
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if self._real_lock is not None and self._held():
+            if owner_token() == self._real_owner:
+                return bool(self._real_lock.acquire(blocking, timeout))
+            deadline = None if timeout == -1 else _real.monotonic() + timeout
+            pause = _LEAST
+            while self._held():
+                now = _real.monotonic()
+                if not blocking or (deadline is not None and now >= deadline):
+                    return False
+                sleep_until(now + pause if deadline is None else min(now + pause, deadline))
+                pause = min(pause * 2, _MOST)
+        return super().acquire(blocking, timeout)
+
+    __enter__ = acquire
+
+    def release(self) -> None:
+        if self._real_lock is not None and self._held() and owner_token() == self._real_owner:
+            self._real_lock.release()
+        else:
+            super().release()
+
+    def _is_owned(self) -> bool:
+        if self._real_lock is not None and self._held():
+            return owner_token() == self._real_owner
+        return super()._is_owned()
+
+    def _release_save(self) -> Any:
+        if self._real_lock is not None and self._held() and owner_token() == self._real_owner:
+            return ("native", self._real_lock, self._real_lock._release_save())
+        return super()._release_save()
+
+    def _acquire_restore(self, state: Any) -> None:
+        if state[0] == "native":
+            super().acquire()
+            super().release()
+            self._real_lock = state[1]
+            self._real_lock._acquire_restore(state[2])
+        else:
+            super()._acquire_restore(state)
+
+    def __repr__(self) -> str:
+        if self._real_lock is not None and self._held():
+            return repr(self._real_lock)
+        return super().__repr__()
+
+
+AdoptedRLock.__name__ = AdoptedRLock.__qualname__ = "RLock"
+AdoptedRLock.__module__ = "_thread"
+
+
+def native_threads() -> int:
+    """How many native threads there are besides this one and the pool's."""
+    main = 1 if _real.get_ident() != threading.main_thread().ident else 0
+    return int(_real.thread_count()) - pool.threads + main - (1 if main else 0)
+
+
+def _joined(lock: Any) -> bool:
+    """Whether C code releases it when a native thread ends (up to 3.12)."""
+    return any(getattr(thread, "_tstate_lock", None) is lock for thread in threading.enumerate())
+
+
+def _lock(real: Any) -> tuple[Any, str]:
+    main = threading.main_thread()
+    shared = native_threads() > 0 and (getattr(main, "_tstate_lock", None) is not real)
+    return green_thread.lock(real, shared=shared), "locked" if real.locked() else "unlocked"
+
+
+def _rlock(real: Any) -> tuple[Any, str]:
+    owner, count = _real_state(real)
+    if count == 0:
+        return green_thread.RLock(), "unlocked"
+    return AdoptedRLock(real), f"locked {count} times by thread {owner}"
+
+
+def _simple_queue(real: Any) -> tuple[Any, str]:
+    if native_threads():
+        raise ValueError("a native thread may be waiting in it; patch before threads are started")
+    green = green_thread.SimpleQueue()
+    while True:
+        try:
+            green.put(real.get_nowait())
+        except _real.Empty:
+            return green, f"{green.qsize()} items"
+
+
+def _local(real: Any) -> tuple[Any, str]:
+    if native_threads():
+        raise ValueError("native threads may have data in it; patch before threads are started")
+    green = green_thread.local()
+    vars(green).update(vars(real))
+    return green, f"{len(vars(real))} attributes"
+
+
+def _epoll(real: Any) -> tuple[Any, str]:
+    green = green_select.epoll.__new__(green_select.epoll)
+    green._epoll = real
+    return green, "closed" if real.closed else f"descriptor {real.fileno()}"
+
+
+def _poll(real: Any) -> tuple[Any, str]:
+    raise ValueError("the descriptors registered with it can't be read; make it after the patch")
+
+
+def _handle(real: Any) -> tuple[Any, str]:
+    return green_thread.ThreadHandle(real), f"thread {real.ident}"
+
+
+def _makers(groups: frozenset[str]) -> dict[type, tuple[str, Callable[[Any], tuple[Any, str]]]]:
+    makers: dict[type, tuple[str, Callable[[Any], tuple[Any, str]]]] = {}
+    if "thread" in groups:
+        makers[_real.LockType] = ("lock", _lock)
+        makers[_real.RLock] = ("RLock", _rlock)
+        makers[_real.SimpleQueue] = ("SimpleQueue", _simple_queue)
+        makers[_real.local] = ("local", _local)
+        if _real.ThreadHandle is not None:
+            makers[_real.ThreadHandle] = ("thread handle", _handle)
+    if "select" in groups:
+        if _real.epoll is not None:
+            makers[_real.epoll] = ("epoll", _epoll)
+        if _real.poll is not None:
+            makers[type(_real.poll())] = ("poll", _poll)
+    return makers
+
+
+def _is_private(thing: Any) -> bool:
+    """Whether only the runtime itself holds it."""
+    return isinstance(thing, (Lock, green_thread.ThreadHandle)) or type(thing).__module__.startswith("dhagapatch")
+
+
+def adopt_objects(groups: frozenset[str]) -> tuple[list[Holder], list[Adopted], list[Left], list[Any]]:
+    """Adopt what was made before the patch.
+
+    The holders that changed (with their undo), the adopted, what is left, and the green objects.
+    """
+    makers = _makers(groups)
+    adopted: list[Adopted] = []
+    left: list[Left] = []
+    pairs: list[tuple[Any, Any]] = []
+    states: dict[int, tuple[str, str]] = {}
+    failed: list[tuple[Any, str, str]] = []
+    methods: list[Any] = []
+    for thing in gc.get_objects():
+        kind = type(thing)
+        if kind is BuiltinMethodType and type(thing.__self__) in makers:
+            methods.append(thing)
+        maker = makers.get(kind)
+        if maker is None:
+            continue
+        try:
+            green, state = maker[1](thing)
+        except ValueError as error:
+            failed.append((thing, maker[0], str(error)))
+            continue
+        pairs.append((thing, green))
+        states[id(thing)] = (maker[0], state)
+    green_of = {id(old): new for old, new in pairs}
+    for method in methods:
+        green = green_of.get(id(method.__self__))
+        if green is not None and hasattr(green, method.__name__):
+            pairs.append((method, getattr(green, method.__name__)))
+    holders = rebind(pairs, private=[methods, *(pair for pair in pairs)]) if pairs else []
+    counts: dict[int, int] = {}
+    for holder in holders:
+        counts[holder.target] = counts.get(holder.target, 0) + 1
+        if not holder.done and holder.target in states:
+            what = f"a {states[holder.target][0]} made before the patch"
+            left.append(Left(what, holder.module, holder.name, holder.file, holder.line, "its holder can't be changed"))
+    for old, _ in pairs:
+        if id(old) in counts and id(old) in states:
+            kind_name, state = states[id(old)]
+            adopted.append(Adopted(kind_name, state, counts[id(old)]))
+    for thing, kind_name, why in failed:
+        for holder in rebind([(thing, thing)], private=[failed, *failed]):
+            what = f"a {kind_name} made before the patch"
+            left.append(Left(what, holder.module, holder.name, holder.file, holder.line, why))
+    return holders, adopted, left, [green for _, green in pairs]

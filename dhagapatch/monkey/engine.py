@@ -1,0 +1,348 @@
+"""Plan, apply, journal, undo: the one place that sets an attribute of the standard library."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch._config import SETTINGS
+from dhagapatch._errors import PatchConflictError, PatchError
+from dhagapatch.core import pool
+from dhagapatch.core.hub import after_fork_in_child, all_hubs, on_new_hub
+from dhagapatch.monkey.adopt import adopt_objects
+from dhagapatch.monkey.rebind import Undo, rebind
+from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
+from dhagapatch.monkey.table import GROUPS, SET, TABLE, Row
+
+__all__ = ["Engine", "engine", "green_builtin"]
+
+_MISSING = object()
+
+
+def green_builtin(function: Callable[..., Any], real: Any) -> Any:
+    """A callable that stands for a built-in function: no descriptor, pickled by its name, shown as built-in.
+
+    A Python function in its place would turn into a method when it is a class attribute
+    (``class Retry: sleep = time.sleep``).
+    """
+    name = real.__name__
+    module = real.__module__ or "builtins"
+    kind = type(
+        "builtin_function_or_method",
+        (_Builtin,),
+        {"__call__": staticmethod(function), "__slots__": (), "__doc__": real.__doc__, "__module__": "builtins"},
+    )
+    self = kind()
+    self.__name__, self.__qualname__, self.__self__ = name, name, sys.modules.get(module)
+    self.__module__, self.__wrapped__ = module, function
+    return self
+
+
+class _Builtin:
+    __slots__ = ("__dict__", "__weakref__")
+
+    def __repr__(self) -> str:
+        return f"<built-in function {self.__name__}>"
+
+    def __reduce__(self) -> str:
+        return str(self.__name__)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
+class Engine:
+    """What is patched in this process, and how to take it back."""
+
+    def __init__(self) -> None:
+        self.groups: set[str] = set()
+        self.report = PatchReport()
+        self.originals: dict[tuple[str, str], Any] = {}
+        self._applied: set[tuple[str, str]] = set()
+        self._undo: list[Callable[[], object]] = []
+        self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
+        self._hooked = False
+
+    # planning
+
+    def check(self, groups: tuple[str, ...]) -> None:
+        """An error that says what to do, if these groups can't be patched here and now."""
+        for group in groups:
+            if group not in GROUPS:
+                raise PatchError(f"no group {group!r}; the groups are {', '.join(GROUPS)}")
+        other = _real.other_patcher() or _other_patcher_now()
+        if other is not None and not self.groups:
+            raise PatchConflictError(
+                f"{other} has patched the standard library already; two patchers can't share it. "
+                f"Take out the call of {other}'s monkey patching, or don't call dhagapatch"
+            )
+
+    def rows(self, groups: frozenset[str], off: frozenset[str]) -> list[Row]:
+        """The rows of these groups for this Python, without those switched off."""
+        version = sys.version_info[:2]
+        return [
+            row
+            for row in TABLE
+            if row.group in groups and row.since <= version < row.until and f"{row.module}.{row.name}" not in off
+        ]
+
+    # applying
+
+    def patch(self, groups: tuple[str, ...], off: frozenset[str] = frozenset()) -> PatchReport:
+        """Patch `groups`, leaving out the names in `off`; what this call did."""
+        self.check(groups)
+        disabled = frozenset(SETTINGS.disable) | off
+        wanted = frozenset(groups) - disabled
+        new = wanted - self.groups
+        report = PatchReport(off=sorted(disabled & ({f"{row.module}.{row.name}" for row in TABLE} | set(groups))))
+        if not new:
+            report.waiting = self.report.waiting
+            return report
+        self._install_hooks()
+        pairs: list[tuple[Any, Any]] = []
+        for row in self.rows(new, disabled):
+            if row.module in sys.modules or row.module in sys.builtin_module_names:
+                self._apply(row, report, pairs)
+        self._rebind(pairs, report)
+        holders, adopted, left, _ = adopt_objects(new)
+        self._undo += [holder.undo for holder in reversed(holders) if holder.undo is not None]
+        report.adopted += adopted
+        report.left += left
+        self.groups |= new
+        self._adopt_sockets(new, report)
+        report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
+        self._disabled = disabled
+        self.report.merge(report)
+        return report
+
+    def _apply(self, row: Row, report: PatchReport, pairs: list[tuple[Any, Any]]) -> None:
+        key = (row.module, row.name)
+        if key in self._applied:
+            return
+        owner: Any = importlib.import_module(row.module)
+        *path, name = row.name.split(".")
+        for part in path:
+            owner = getattr(owner, part)
+        real = getattr(owner, name, _MISSING)
+        if real is _MISSING:
+            return  # not on this platform
+        source_module, _, attribute = row.source.partition(":")
+        source = importlib.import_module(f"dhagapatch.green.{source_module}")
+        green = getattr(source, attribute)
+        if row.name == "stdin":
+            green = green(real)
+            if green is real:
+                return
+        if isinstance(green, FunctionType):
+            if row.action == SET:
+                _dress(green, real)
+            elif isinstance(real, BuiltinFunctionType):
+                green = self._green_for(real, green)
+        self._set(owner, name, green)
+        self._applied.add(key)
+        self.originals[key] = real
+        public = row.name if row.action == SET else f"{row.module}.{row.name}"
+        if row.action == SET:
+            report.in_place.append(f"{row.module}.{row.name}")
+        else:
+            report.replaced.append(public)
+            pairs.append((real, green))
+
+    def _green_for(self, real: Any, function: FunctionType) -> Any:
+        for known, green in self._pairs:
+            if known is real:
+                return green
+        return green_builtin(function, real)
+
+    def _set(self, owner: Any, name: str, value: Any) -> None:
+        before = vars(owner).get(name, _MISSING)
+        setattr(owner, name, value)
+        if before is _MISSING:
+            self._undo.append(Undo(delattr, owner, name))
+        else:
+            self._undo.append(Undo(setattr, owner, name, before))
+
+    def _rebind(self, pairs: list[tuple[Any, Any]], report: PatchReport) -> None:
+        unique: dict[int, tuple[Any, Any]] = {id(real): (real, green) for real, green in pairs}
+        if not unique:
+            return
+        todo = list(unique.values())
+        names = {id(real): _name_of(real) for real, _ in todo}
+        holders = rebind(todo, private=[unique, self._pairs, self.originals, *self._pairs, *pairs, pairs, self._undo])
+        self._pairs += todo
+        for holder in holders:
+            what = names[holder.target]
+            if holder.undo is not None:
+                self._undo.append(holder.undo)
+                report.rebound.append(Rebound(what, holder.holder, holder.name, holder.file, holder.line))
+            else:
+                why = f"held by {holder.holder}, which can't be changed; import it after the patch"
+                report.left.append(Left(what, holder.module, holder.name, holder.file, holder.line, why))
+        for real, green in todo:
+            if isinstance(real, type):
+                self._subclasses(real, green, report)
+
+    def _subclasses(self, real: type, green: type, report: PatchReport) -> None:
+        for kind in real.__subclasses__():
+            if kind.__module__.startswith("dhagapatch"):
+                continue
+            moved = self._moved_class(kind, real, green)
+            if moved is None:
+                file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+                report.left.append(
+                    Left(
+                        f"a subclass of {_name_of(real)}", kind.__module__, kind.__qualname__, file,
+                        None, "its base is a C type that can't be exchanged; "
+                        "define it after the patch",
+                    )  # fmt: skip
+                )
+
+    def _moved_class(self, kind: type, real: type, green: type) -> type | None:
+        """`kind` made again over the green base, in every place that holds it, instances included."""
+        if "__slots__" in vars(kind) or kind.__subclasses__() or type(kind) is not type or len(kind.__bases__) != 1:
+            return None
+        namespace = {key: value for key, value in vars(kind).items() if key not in ("__dict__", "__weakref__")}
+        moved = type(kind.__name__, (green,), namespace)
+        moved.__qualname__ = kind.__qualname__
+        pairs: list[tuple[Any, Any]] = [(kind, moved)]
+        for thing in gc.get_objects():
+            if type(thing) is kind:
+                instance = moved.__new__(moved)
+                vars(instance).update(vars(thing))
+                pairs.append((thing, instance))
+        for holder in rebind(pairs, private=[pairs, *pairs]):
+            if holder.undo is not None:
+                self._undo.append(holder.undo)
+        return moved
+
+    def _adopt_sockets(self, groups: frozenset[str], report: PatchReport) -> None:
+        if "socket" in groups:
+            green = importlib.import_module("dhagapatch.green.socket")
+            stdlib = sys.modules["socket"]
+            for thing in gc.get_objects():
+                if isinstance(thing, stdlib.socket) and _real.sock_fileno(thing) >= 0 and _real.sock_gettimeout(thing):
+                    report.adopted.append(Adopted("socket with a timeout", f"{_real.sock_gettimeout(thing)} s", 1))
+                    green.adopt_timeout(thing)
+        if "ssl" in groups and "ssl" in sys.modules:
+            green_ssl = importlib.import_module("dhagapatch.green.ssl")
+            for thing in gc.get_objects():
+                if isinstance(thing, sys.modules["ssl"].SSLSocket):
+                    native = thing._sslobj
+                    if native is not None and not isinstance(native, green_ssl.Connection):
+                        thing._sslobj = green_ssl.adopt(native, thing)
+                        report.adopted.append(Adopted("TLS socket", repr(thing.version()), 1))
+
+    def patch_module(self, module: str) -> None:
+        """A module has been imported: apply the rows that waited for it."""
+        if not self.groups:
+            return
+        pairs: list[tuple[Any, Any]] = []
+        report = PatchReport()
+        for row in self.rows(frozenset(self.groups), self._disabled):
+            if row.module == module:
+                self._apply(row, report, pairs)
+        self._rebind(pairs, report)
+        self.report.merge(report)
+        self.report.waiting = sorted(set(self.report.waiting) - {module})
+
+    def _install_hooks(self) -> None:
+        """What can't be taken out again, and does nothing while nothing is patched; once in a process."""
+        if self._hooked:
+            return
+        self._hooked = True
+        os.register_at_fork(after_in_child=self._after_fork)
+        signals = importlib.import_module("dhagapatch.green.signal")
+        on_new_hub(lambda hub: signals.install(hub) if "signal" in self.groups else None)
+
+    def _after_fork(self) -> None:
+        pool.reset()
+        if all_hubs() or self.groups:
+            after_fork_in_child()
+
+    # taking back
+
+    def unpatch(self) -> None:
+        """Take back every change, the last one first."""
+        if not self.groups:
+            return
+        self.groups.clear()
+        importlib.import_module("dhagapatch.green.signal").uninstall()
+        while self._undo:
+            self._undo.pop()()
+        # whoever came after the patch and took a green object then; of several reals the first stands for them
+        first = {id(green): (green, real) for real, green in reversed(self._pairs)}
+        pairs = list(first.values())
+        rebind(pairs, private=[self._pairs, *self._pairs, *pairs, pairs, first])
+        if "socket" in sys.modules:
+            green = importlib.import_module("dhagapatch.green.socket")
+            stdlib = sys.modules["socket"]
+            for thing in gc.get_objects():
+                if isinstance(thing, stdlib.socket):
+                    green.restore_timeout(thing)
+        self._applied.clear()
+        self._pairs.clear()
+        self.originals.clear()
+        self.report = PatchReport()
+
+    # asking
+
+    def is_patched(self, name: str) -> bool:
+        """Whether a group ("socket"), or a name ("time.sleep", "socket.socket.recv"), is patched now."""
+        if name in GROUPS:
+            return name in self.groups
+        module, _, rest = name.partition(".")
+        if any(f"{row_module}.{row_name}" == name for row_module, row_name in self._applied):
+            return True
+        thing: Any = sys.modules.get(module)
+        for part in rest.split("."):
+            thing = getattr(thing, part, None)
+        return thing is not None and any(thing is green for _, green in self._pairs)
+
+    def original(self, module: str, name: str) -> Any:
+        """The real object behind a patched name; the present one if it is not patched."""
+        found = self.originals.get((module, name), _MISSING)
+        if found is not _MISSING:
+            return found
+        thing: Any = importlib.import_module(module)
+        for part in name.split("."):
+            thing = getattr(thing, part)
+        for real, green in self._pairs:
+            if green is thing:
+                return real
+        return thing
+
+
+def _dress(green: FunctionType, real: Any) -> None:
+    """Let a method that is set on a class look like the one that it stands for."""
+    for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
+        value = getattr(real, attribute, None)
+        if isinstance(value, str):
+            setattr(green, attribute, value)
+
+
+def _name_of(real: Any) -> str:
+    module = getattr(real, "__module__", None) or "builtins"
+    name = getattr(real, "__qualname__", None) or type(real).__name__
+    return f"{module}.{name}"
+
+
+def _other_patcher_now() -> str | None:
+    for name in ("gevent", "eventlet"):
+        monkey = sys.modules.get(f"{name}.monkey") or sys.modules.get(f"{name}.patcher")
+        if monkey is None:
+            continue
+        if getattr(monkey, "saved", None) or getattr(monkey, "already_patched", None):
+            return name
+    return None
+
+
+engine = Engine()

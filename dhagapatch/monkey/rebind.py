@@ -1,0 +1,324 @@
+"""Find who holds an object, and have them hold another one instead.
+
+The garbage collector knows the containers that refer to an object.  What can be changed is changed: module globals, class
+attributes, instance attributes and slots, dictionary values, list, deque and set items, function defaults,
+closure cells, partials, static methods.  What can't (tuples, C structures) is reported.
+
+HAZARD: the patcher sees itself: its journal, `_real`, its tables and frames hold the objects too.  Whatever belongs to a
+module, class or function of this package is left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial as _Partial
+from types import CellType, FrameType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
+
+__all__ = ["Holder", "Undo", "line_of", "rebind"]
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+class Undo:
+    """A call to be made later; `functools.partial` keeps its arguments in a tuple, where they would be found."""
+
+    __slots__ = ("args", "function")
+
+    def __init__(self, function: Callable[..., object], *args: Any) -> None:
+        self.function = function
+        self.args = list(args)
+
+    def __call__(self) -> None:
+        self.function(*self.args)
+
+
+class Holder(NamedTuple):
+    """Where an object was held; `done` says whether it could be changed."""
+
+    target: int  # id of the object
+    holder: str
+    name: str
+    module: str | None
+    file: str | None
+    line: int | None  # if it was at hand; `line_of` finds it otherwise
+    done: bool
+    undo: Callable[[], object] | None
+
+
+def _ours(module_name: object) -> bool:
+    return isinstance(module_name, str) and (module_name == _PACKAGE or module_name.startswith(_PACKAGE + "."))
+
+
+def _file_of(module_name: str | None) -> str | None:
+    return getattr(sys.modules.get(module_name or ""), "__file__", None)
+
+
+def line_of(file: str | None, name: str) -> int | None:
+    """The line of `file` that first binds `name`, at any depth; None if it can't be found."""
+    if not file or not file.endswith(".py"):
+        return None
+    try:
+        with open(file, "rb") as source:
+            tree = ast.parse(source.read())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name:
+            lines.append(node.lineno)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == name:
+            lines.append(node.lineno)
+        elif isinstance(node, ast.alias) and (node.asname or node.name) == name:
+            lines.append(node.lineno)
+        elif isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
+            lines.append(node.lineno)
+    return min(lines, default=None)
+
+
+class _Rebinder:
+    def __init__(self, pairs: Iterable[tuple[Any, Any]], private: Iterable[Any]) -> None:
+        self.pairs = list(pairs)
+        self.new = {id(old): new for old, new in self.pairs}
+        self.found: list[Holder] = []
+        self.private = {id(thing) for thing in private}
+        # the references of this package's own bookkeeping
+        self.private |= {id(self.pairs), id(self.new), *(id(pair) for pair in self.pairs)}
+        self.modules = {id(vars(module)): module for module in list(sys.modules.values()) if isinstance(module, ModuleType)}
+
+    def run(self) -> list[Holder]:
+        targets = [old for old, _ in self.pairs]
+        self.private.add(id(targets))
+        referrers = [one for one in gc.get_referrers(*targets) if id(one) not in self.private]
+        self.private.add(id(referrers))
+        inner = [one for one in referrers if type(one) in (dict, tuple, list, staticmethod, classmethod, CellType)]
+        self.private.add(id(inner))
+        owners = self._owners(inner)
+        for one in referrers:
+            if isinstance(one, FrameType):
+                continue
+            self._one(one, owners.get(id(one), []))
+        return self.found
+
+    def _owners(self, things: list[Any]) -> dict[int, list[Any]]:
+        """Who refers to dictionaries, tuples, static methods and cells: they are nobody by themselves."""
+        things = [thing for thing in things if id(thing) not in self.modules]
+        ids = {id(thing) for thing in things}
+        owners: dict[int, list[Any]] = {}
+        self.private.add(id(things))
+        for owner in gc.get_referrers(*things) if things else ():
+            if id(owner) in self.private or owner is things or isinstance(owner, FrameType):
+                continue
+            for referent in gc.get_referents(owner):
+                if id(referent) in ids:
+                    owners.setdefault(id(referent), []).append(owner)
+        return owners
+
+    def _one(self, one: Any, owners: list[Any]) -> None:
+        if id(one) in self.modules:
+            module = self.modules[id(one)]
+            if not _ours(module.__name__):
+                self._dictionary(one, f"module {module.__name__}", module.__name__)
+        elif isinstance(one, dict):
+            self._owned_dictionary(one, owners)
+        elif isinstance(one, (list, deque)):
+            if not any(_ours(type(owner).__module__) for owner in owners):
+                self._sequence(one)
+        elif isinstance(one, set):
+            self._set(one)
+        elif isinstance(one, tuple):
+            self._tuple(one, owners)
+        elif isinstance(one, CellType):
+            self._cell(one, owners)
+        elif isinstance(one, (staticmethod, classmethod)):
+            self._descriptor(one, owners)
+        elif type(one) is _Partial:
+            self._partial(one)
+        elif isinstance(one, type) or isinstance(one, (FunctionType, MethodType, ModuleType)):
+            pass  # seen through their dictionaries, defaults and cells
+        elif type(one).__module__ in ("builtins", "_thread") and not hasattr(one, "__dict__"):
+            pass  # descriptors of a C type, bound methods of a lock: followed by who rebinds locks
+        else:
+            self._instance(one)
+
+    def _add(
+        self, old: Any, holder: str, name: object, undo: Callable[[], object] | None, module: str | None = None,
+        file: str | None = None, line: int | None = None,
+    ) -> None:  # fmt: skip
+        self.found.append(
+            Holder(id(old), holder, str(name), module, file or _file_of(module), line, undo is not None, undo)
+        )
+
+    def _items(self, mapping: dict[Any, Any]) -> list[tuple[Any, Any]]:
+        return [(key, value) for key, value in list(mapping.items()) if id(value) in self.new]
+
+    def _dictionary(self, mapping: dict[Any, Any], holder: str, module: str | None) -> None:
+        for key, old in self._items(mapping):
+            mapping[key] = self.new[id(old)]
+            self._add(old, holder, key, Undo(mapping.__setitem__, key, old), module)
+
+    def _owned_dictionary(self, mapping: dict[Any, Any], owners: list[Any]) -> None:
+        for owner in owners:
+            if isinstance(owner, type):
+                if not _ours(owner.__module__):
+                    self._class(owner, mapping)
+                return
+            if isinstance(owner, FunctionType) and owner.__kwdefaults__ is mapping:
+                if not _ours(owner.__module__):
+                    self._dictionary(mapping, f"keyword default of {owner.__qualname__}()", owner.__module__)
+                return
+            if _ours(type(owner).__module__):
+                return
+            if getattr(owner, "__dict__", None) is mapping:
+                self._dictionary(mapping, f"an instance of {type(owner).__qualname__}", type(owner).__module__)
+                return
+        self._dictionary(mapping, "a dictionary", None)
+
+    def _class(self, owner: type, mapping: dict[str, Any]) -> None:
+        for key, old in self._items(mapping):
+            new = self.new[id(old)]
+            # HAZARD: a built-in function is no descriptor, a Python function is: without this it would be
+            # called with the instance as its first argument
+            value = staticmethod(new) if isinstance(new, FunctionType) else new
+            try:
+                setattr(owner, key, value)
+            except (AttributeError, TypeError):
+                self._add(old, f"class {owner.__qualname__}", key, None, owner.__module__)
+                continue
+            self._add(old, f"class {owner.__qualname__}", key, Undo(setattr, owner, key, old), owner.__module__)
+
+    def _sequence(self, sequence: Any) -> None:
+        for index, old in enumerate(list(sequence)):
+            if id(old) in self.new:
+                sequence[index] = self.new[id(old)]
+                self._add(old, f"a {type(sequence).__name__}", index, Undo(sequence.__setitem__, index, old))
+
+    def _set(self, group: set[Any]) -> None:
+        for old in list(group):
+            if id(old) in self.new:
+                new = self.new[id(old)]
+                group.discard(old)
+                group.add(new)
+                self._add(old, "a set", "item", Undo(_exchange, group, new, old))
+
+    def _tuple(self, items: tuple[Any, ...], owners: list[Any]) -> None:
+        if not owners or any(id(owner) in self.new for owner in owners):
+            return  # a frame's, or a C function's arguments; or of the C type itself
+        if len(items) == len(self.pairs) and all(item is old for item, (old, _) in zip(items, self.pairs, strict=True)):
+            return  # the arguments of gc.get_referrers, which 3.13 copies and then finds
+        for owner in owners:
+            if isinstance(owner, FunctionType) and owner.__defaults__ is items:
+                if not _ours(owner.__module__):
+                    owner.__defaults__ = tuple(self.new.get(id(item), item) for item in items)
+                    for old in items:
+                        if id(old) in self.new:
+                            code = owner.__code__
+                            self._add(
+                                old, f"default of {owner.__qualname__}()", "default",
+                                Undo(setattr, owner, "__defaults__", items), owner.__module__,
+                                code.co_filename, code.co_firstlineno,
+                            )  # fmt: skip
+                return
+            if isinstance(owner, type) and (owner.__mro__ is items or owner.__bases__ is items):
+                return
+        for owner in owners:
+            module = self.modules.get(id(owner))
+            if module is not None and _ours(module.__name__):
+                return
+            if isinstance(owner, (MethodType, FrameType)) or _ours(type(owner).__module__):
+                return
+        for old in items:
+            if id(old) in self.new:
+                module_name, name = self._name_of(items, owners)
+                file = _file_of(module_name)
+                self._add(old, "a tuple", name, None, module_name, file)
+
+    def _name_of(self, thing: Any, owners: list[Any]) -> tuple[str | None, str]:
+        for owner in owners:
+            if isinstance(owner, dict):
+                module = self.modules.get(id(owner))
+                for key, value in owner.items():
+                    if value is thing:
+                        return (module.__name__ if module else None, str(key))
+        return None, "a tuple"
+
+    def _cell(self, cell: Any, owners: list[Any]) -> None:
+        for owner in owners:
+            if isinstance(owner, tuple):
+                functions = [one for one in gc.get_referrers(owner) if isinstance(one, FunctionType)]
+                if any(_ours(function.__module__) for function in functions):
+                    return
+        old = cell.cell_contents
+        cell.cell_contents = self.new[id(old)]
+        self._add(old, "a closure", "cell", Undo(setattr, cell, "cell_contents", old))
+
+    def _descriptor(self, descriptor: Any, owners: list[Any]) -> None:
+        old = descriptor.__func__
+        for owner in owners:
+            for kind in gc.get_referrers(owner) if isinstance(owner, dict) else ():
+                if isinstance(kind, type) and not _ours(kind.__module__):
+                    for key, value in list(vars(kind).items()):
+                        if value is descriptor:
+                            setattr(kind, key, type(descriptor)(self.new[id(old)]))
+                            undo = Undo(setattr, kind, key, descriptor)
+                            self._add(old, f"class {kind.__qualname__}", key, undo, kind.__module__)
+
+    def _partial(self, one: Any) -> None:
+        function, args, keywords = one.func, one.args, one.keywords
+        state = (function, args, keywords, vars(one))
+        swap = self.new.get
+        one.__setstate__(
+            (
+                swap(id(function), function),
+                tuple(swap(id(arg), arg) for arg in args),
+                {key: swap(id(value), value) for key, value in keywords.items()},
+                vars(one),
+            )
+        )
+        for old in (function, *args, *keywords.values()):
+            if id(old) in self.new:
+                self._add(old, "a functools.partial", "func", Undo(one.__setstate__, state))
+
+    def _instance(self, one: Any) -> None:
+        kind = type(one)
+        if _ours(kind.__module__):
+            return
+        holder = f"an instance of {kind.__qualname__}"
+        namespace = getattr(one, "__dict__", None)
+        found = False
+        if isinstance(namespace, dict):
+            for key, old in self._items(namespace):
+                namespace[key] = self.new[id(old)]
+                self._add(old, holder, key, Undo(namespace.__setitem__, key, old), kind.__module__)
+                found = True
+        for base in kind.__mro__:
+            slots = base.__dict__.get("__slots__", ())
+            for slot in (slots,) if isinstance(slots, str) else slots:
+                if slot.startswith("__") and not slot.endswith("__"):
+                    slot = f"_{base.__name__.lstrip('_')}{slot}"
+                old = getattr(one, slot, None)
+                if id(old) in self.new:
+                    setattr(one, slot, self.new[id(old)])
+                    self._add(old, holder, slot, Undo(setattr, one, slot, old), kind.__module__)
+                    found = True
+        if not found and kind.__module__ not in ("builtins", "functools", "weakref"):
+            for referent in gc.get_referents(one):
+                if id(referent) in self.new and referent is not kind:
+                    self._add(referent, holder, "a C structure", None, kind.__module__)
+
+
+def _exchange(group: set[Any], out: Any, back: Any) -> None:
+    group.discard(out)
+    group.add(back)
+
+
+def rebind(pairs: Iterable[tuple[Any, Any]], private: Iterable[Any] = ()) -> list[Holder]:
+    """Have every holder of `old` hold `new`, for each (old, new); what was found, changed or not.
+
+    `private` are containers that are to keep the old objects.
+    """
+    return _Rebinder(pairs, private).run()

@@ -1,0 +1,155 @@
+"""What is patched, as data: one row a name, in the order in which it is patched.
+
+Only literals stand here, and sources are strings, so reading the table imports nothing.  A name that another module
+holds too (`threading.Lock` for `_thread.allocate_lock`, `signal.pause` for `_signal.pause`) needs no row: its holders are
+found and rebound.  `EXEMPT` names what is left alone on purpose, and why.  Together they are exhaustive: a test
+compares them with what the modules have.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["EXEMPT", "GROUPS", "TABLE", "Exempt", "Row"]
+
+SET = "set on class"  # in place: every instance and subclass follows
+REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
+
+
+class Row(NamedTuple):
+    """One patched name. `since` and `until` are Python versions, the first with it and the first without."""
+
+    module: str
+    name: str
+    source: str
+    group: str
+    action: str = REPLACE
+    since: tuple[int, int] = (3, 11)
+    until: tuple[int, int] = (4, 0)
+    why: str = ""
+
+
+class Exempt(NamedTuple):
+    """Public names of a module that are left as they are."""
+
+    module: str
+    names: str
+    why: str
+
+
+def _thread(name: str, target: str, why: str, since: tuple[int, int] = (3, 11), until: tuple[int, int] = (4, 0)) -> Row:
+    return Row("_thread", name, f"_thread:{target}", "thread", REPLACE, since, until, why)
+
+
+def _socket(name: str, why: str, target: str | None = None) -> Row:
+    return Row("socket", f"socket.{name}", f"socket:{target or name}", "socket", SET, why=why)
+
+
+def _os(name: str, why: str) -> Row:
+    return Row("posix", name, f"os:{name}", "os", why=why)
+
+
+def _signal(name: str, why: str) -> Row:
+    return Row("_signal", name, f"signal:{name}", "signal", why=why)
+
+
+TABLE: tuple[Row, ...] = (
+    # threads
+    _thread("start_new_thread", "start_new_thread", "threads become dhagas"),
+    _thread("start_new", "start_new_thread", "obsolete alias"),
+    _thread("start_joinable_thread", "start_joinable_thread", "threads become dhagas", since=(3, 13)),
+    _thread("_ThreadHandle", "ThreadHandle", "joining a thread waits", since=(3, 13)),
+    _thread("_make_thread_handle", "make_thread_handle", "joining the main thread waits", since=(3, 13)),
+    _thread("_shutdown", "shutdown", "joins all threads at exit", since=(3, 13)),
+    _thread("_set_sentinel", "set_sentinel", "joining a thread waits for this lock", until=(3, 13)),
+    # the first of these stands for all when green locks are exchanged for real ones again
+    _thread("lock", "lock", "the type of locks", since=(3, 13)),
+    _thread("allocate_lock", "lock", "acquiring a lock waits"),
+    _thread("allocate", "lock", "obsolete alias"),
+    _thread("LockType", "lock", "the type of locks"),
+    _thread("RLock", "RLock", "acquiring a lock waits; owned by a dhaga"),
+    _thread("get_ident", "get_ident", "each dhaga is a thread of its own"),
+    _thread("_count", "count", "counts dhagas"),
+    _thread("_local", "local", "each dhaga has data of its own"),
+    Row("_queue", "SimpleQueue", "_thread:SimpleQueue", "thread", why="get waits"),
+    Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
+    # time
+    Row("time", "sleep", "time:sleep", "time", why="waits"),
+    # sockets
+    _socket("__init__", "a descriptor number comes anew", "socket_init"),
+    _socket("_accept", "waits for a connection"),
+    _socket("connect", "waits for the peer, and looks up the name"),
+    _socket("connect_ex", "waits for the peer, and looks up the name"),
+    _socket("recv", "waits for data"),
+    _socket("recv_into", "waits for data"),
+    _socket("recvfrom", "waits for data"),
+    _socket("recvfrom_into", "waits for data"),
+    _socket("recvmsg", "waits for data"),
+    _socket("recvmsg_into", "waits for data"),
+    _socket("send", "waits for room"),
+    _socket("sendall", "waits for room"),
+    _socket("sendto", "waits for room, and looks up the name"),
+    _socket("sendmsg", "waits for room"),
+    _socket("bind", "looks up the name"),
+    _socket("settimeout", "the timeout is kept by the runtime"),
+    _socket("gettimeout", "the timeout is kept by the runtime"),
+    _socket("setblocking", "the timeout is kept by the runtime"),
+    _socket("getblocking", "the timeout is kept by the runtime"),
+    _socket("timeout", "the timeout is kept by the runtime"),
+    _socket("detach", "the descriptor gets another owner"),
+    _socket("_real_close", "wakes those who wait", "real_close"),
+    Row("socket", "socket.makefile", "io:makefile", "socket", SET, why="buffered files that dhagas share wait for each other"),
+    # names
+    Row("_socket", "getaddrinfo", "resolve:getaddrinfo", "dns", why="asks a name server"),
+    Row("_socket", "gethostbyname", "resolve:gethostbyname", "dns", why="asks a name server"),
+    Row("_socket", "gethostbyname_ex", "resolve:gethostbyname_ex", "dns", why="asks a name server"),
+    Row("_socket", "gethostbyaddr", "resolve:gethostbyaddr", "dns", why="asks a name server"),
+    Row("_socket", "getnameinfo", "resolve:getnameinfo", "dns", why="asks a name server"),
+    # TLS
+    Row("ssl", "SSLContext._wrap_socket", "ssl:wrap_socket", "ssl", SET, why="handshake, read, write and unwrap wait"),
+    # select
+    Row("select", "select", "select:select", "select", why="waits"),
+    Row("select", "poll", "select:poll", "select", why="waits"),
+    Row("select", "epoll", "select:epoll", "select", why="waits"),
+    # os
+    _os("open", "opening a FIFO waits for the other end"),
+    _os("read", "waits for data"),
+    _os("readv", "waits for data"),
+    _os("write", "waits for room"),
+    _os("writev", "waits for room"),
+    _os("sendfile", "waits for room"),
+    _os("splice", "waits for both ends"),
+    _os("eventfd_read", "waits for a count"),
+    _os("eventfd_write", "waits for room"),
+    _os("lockf", "waits for the lock"),
+    _os("close", "the descriptor number may come anew"),
+    _os("closerange", "the descriptor numbers may come anew"),
+    _os("dup2", "the descriptor number comes anew"),
+    _os("waitpid", "waits for a child"),
+    _os("wait", "waits for a child"),
+    _os("wait3", "waits for a child"),
+    _os("wait4", "waits for a child"),
+    _os("waitid", "waits for a child"),
+    _os("system", "waits for a child"),
+    # files
+    Row("builtins", "open", "io:open", "io", why="files over pipes, FIFOs and terminals wait"),
+    Row("builtins", "input", "io:input", "io", why="waits for the terminal"),
+    Row("sys", "stdin", "io:stdin", "io", why="waits for a pipe or a terminal"),
+    Row("fcntl", "flock", "fcntl:flock", "fcntl", why="waits for the lock"),
+    Row("fcntl", "lockf", "fcntl:lockf", "fcntl", why="waits for the lock"),
+    Row("fcntl", "fcntl", "fcntl:fcntl", "fcntl", why="F_SETLKW waits for the lock"),
+    # signals
+    _signal("signal", "handlers run in the main dhaga"),
+    _signal("getsignal", "shows the user's handler"),
+    _signal("pause", "waits for a signal"),
+    _signal("sigwait", "waits for a signal"),
+    _signal("sigwaitinfo", "waits for a signal"),
+    _signal("sigtimedwait", "waits for a signal"),
+    _signal("pthread_kill", "knows the identities of dhagas"),
+    # processes
+    Row("_multiprocessing", "SemLock", "multiprocessing:SemLock", "multiprocessing", why="acquiring waits"),
+)
+
+GROUPS: tuple[str, ...] = tuple(dict.fromkeys(row.group for row in TABLE))
+
+EXEMPT: tuple[Exempt, ...] = ()
