@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/backup/demo.py $(DEMO_ARGS)
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -q $(TEST_ARGS)
+	$(BIN)/python -m pytest -q tests/test_runtime.py $(TEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info
