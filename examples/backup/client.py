@@ -38,11 +38,9 @@ from errors import BackupError, ExitCode, UnreachableError, UsageError
 from limits import raise_descriptor_limit
 from listener import Listener
 from manifest import FILE, display
-from progress import Progress
+from progress import open_progress
 from restorer import Restore
-from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 from rpc import Client, Target
 from snapshots import all_snapshots, choose, describe, fetch
 from uploader import Backup, Options
@@ -62,7 +60,7 @@ def run_backup(options: argparse.Namespace, target: Target) -> ExitCode:
         threads=options.threads,
         rate=options.limit_rate,
     )
-    with Progress("backup", options.quiet) as progress:
+    with open_progress("backup", options.quiet) as progress:
         summary = Backup(target, settings, progress).run()
     report(summary.problems)
     facts = dataclasses.asdict(summary)
@@ -85,7 +83,7 @@ def run_restore(options: argparse.Namespace, target: Target) -> ExitCode:
     with Client(target, options.name) as client:
         manifest = fetch(client, choose(client, options.snapshot))
     into = os.fsencode(options.into)
-    with Progress("restore", options.quiet) as progress:
+    with open_progress("restore", options.quiet) as progress:
         restore = Restore(target, options.name, into, options.threads, progress)
         problems = restore.run(manifest)
     report(problems)
@@ -107,7 +105,7 @@ def run_verify(options: argparse.Namespace, target: Target) -> ExitCode:
     """Check every chunk of a snapshot; DIFFERENT if one is missing or corrupt."""
     with Client(target, options.name) as client:
         manifest = fetch(client, choose(client, options.snapshot))
-    with Progress("verify", options.quiet) as progress:
+    with open_progress("verify", options.quiet) as progress:
         chunks, problems = verify(target, options.name, manifest, options.threads, progress)
     report(problems)
     tell(
@@ -132,18 +130,9 @@ def run_list(options: argparse.Namespace, target: Target) -> ExitCode:
     if options.json:
         print(json.dumps(snapshots))
         return ExitCode.OK
-    table = Table("snapshot", "of", "directory", "begun", "files", "size", "state")
-    for snapshot in snapshots:
-        table.add_row(
-            str(snapshot["id"]),
-            snapshot["name"],
-            snapshot["root"],
-            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot["started"])),
-            str(snapshot["files"]),
-            decimal(snapshot["bytes"]),
-            "unfinished" if snapshot["completed"] is None else "complete",
-        )
-    Console().print(table)
+    from bar import print_snapshots  # see there for why it is not imported before
+
+    print_snapshots(snapshots)
     return ExitCode.OK
 
 

@@ -1,40 +1,14 @@
-"""A progress bar on standard error, or nothing with --quiet."""
+"""Telling how far a transfer is: nothing here, drawn by bar.py."""
 
 from __future__ import annotations
 
-import threading
 from types import TracebackType
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as Bar
 
 
 class Progress:
-    """Bytes done of bytes expected; safe to call from any thread."""
-
-    def __init__(self, title: str, quiet: bool) -> None:
-        self._lock = threading.Lock()
-        self._expected = 0
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            disable=quiet,
-        )
-        self._task = self._bar.add_task(title, total=None)
+    """Takes note of bytes done of bytes expected, from any thread, and shows nothing."""
 
     def __enter__(self) -> Progress:
-        self._bar.start()
         return self
 
     def __exit__(
@@ -43,15 +17,19 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        """Nothing was begun, nothing is to be ended."""
 
     def expect(self, amount: int) -> None:
         """Add bytes to what is to be done."""
-        with self._lock:
-            self._expected += amount
-            expected = self._expected
-        self._bar.update(self._task, total=expected)
 
     def done(self, amount: int) -> None:
         """Add bytes to what has been done."""
-        self._bar.advance(self._task, amount)
+
+
+def open_progress(title: str, quiet: bool) -> Progress:
+    """A progress bar, or with `quiet` one that shows nothing."""
+    if quiet:
+        return Progress()
+    from bar import Bar  # see there for why it is not imported before
+
+    return Bar(title)

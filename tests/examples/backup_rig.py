@@ -95,9 +95,15 @@ class Rig:
     def start(self, *arguments: str, drop: bool = False) -> subprocess.Popen[str]:
         """Start a client command; options given here win over the usual ones."""
         command, *rest = arguments
-        usual = ["--server", f"127.0.0.1:{self.port}", "--cafile", str(self.keys / "ca.pem")]
-        usual += ["--token-file", str(self.keys / "token"), "--quiet", "--json"]
+        usual = [*self.credentials(), "--quiet", "--json"]
         return self.spawn(str(EXAMPLE / "client.py"), command, *usual, *rest, drop=drop)
+
+    def credentials(self) -> list[str]:
+        """The options every client command needs."""
+        return [
+            *["--server", f"127.0.0.1:{self.port}", "--cafile", str(self.keys / "ca.pem")],
+            *["--token-file", str(self.keys / "token")],
+        ]
 
     def client(self, *arguments: str, drop: bool = False) -> Result:
         """Run a client command to its end."""
@@ -179,6 +185,13 @@ def finish(process: subprocess.Popen[str], seconds: float = SECONDS) -> Result:
     lines = output.splitlines()
     facts = json.loads(lines[-1]) if lines and lines[-1][0] in "[{" else None
     return Result(process.returncode, facts, errors)
+
+
+def failing(process: subprocess.Popen[str], code: int) -> str:
+    """Wait for a process that must end with `code`; return what it said on standard error."""
+    result = finish(process)
+    assert result.code == code, result
+    return result.errors
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

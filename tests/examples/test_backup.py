@@ -18,7 +18,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backup_rig import EXAMPLE, MIB, SECONDS, Rig, finish, picture, random_file, wait_until
+from backup_rig import (
+    EXAMPLE,
+    MIB,
+    SECONDS,
+    Rig,
+    failing,
+    finish,
+    picture,
+    random_file,
+    wait_until,
+)
 
 
 def test_odd_tree_survives(rig: Rig, tree: Path, tmp_path: Path) -> None:
@@ -187,12 +197,10 @@ def test_full_disk_loses_nothing(rig: Rig, tree: Path) -> None:
 def test_wrong_token_and_unknown_certificate(rig: Rig, tree: Path) -> None:
     rig.serve()
     started = time.monotonic()
-    result = rig.client("backup", str(tree), "--token-file", str(rig.keys / "wrong-token"))
-    assert result.code == 3, result
-    assert "wrong token" in result.errors
-    result = rig.client("list", "--cafile", str(rig.keys / "other-ca.pem"))
-    assert result.code == 3, result
-    assert "certificate does not verify" in result.errors
+    stranger = rig.start("backup", str(tree), "--token-file", str(rig.keys / "wrong-token"))
+    doubter = rig.start("list", "--cafile", str(rig.keys / "other-ca.pem"))
+    assert "wrong token" in failing(stranger, 3)
+    assert "certificate does not verify" in failing(doubter, 3)
     assert time.monotonic() - started < 15, "authentication is not retried"
     assert rig.ok("list") == []
 
@@ -205,13 +213,11 @@ def test_corrupted_chunk_is_named_and_replaced(rig: Rig, tree: Path, tmp_path: P
     rig.ok("backup", str(tree))
     for segment in rig.store.glob("segments/*/*.seg"):
         segment.write_bytes(segment.read_bytes().replace(b"will be", b"WILL BE"))
-    result = rig.client("restore", "--into", str(tmp_path / "out"))
-    assert result.code == 1, result
-    assert "damaged: bad:" in result.errors and f"{digest}, is corrupt" in result.errors
+    commands = [["verify"], ["restore", "--into", str(tmp_path / "out")]]
+    for client in [rig.start(*command) for command in commands]:
+        errors = failing(client, 1)
+        assert "damaged: bad:" in errors and f"{digest}, is corrupt" in errors
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
-    result = rig.client("verify")
-    assert result.code == 1, result
-    assert "damaged: bad:" in result.errors and digest in result.errors
     assert rig.ok("backup", str(tree))["chunks_sent"] == 1
     rig.ok("verify", "--snapshot", "1")
 
@@ -223,10 +229,10 @@ def test_missing_segment_is_named(rig: Rig, tree: Path, tmp_path: Path) -> None:
     rig.stop(server)
     shutil.rmtree(rig.store / "segments")
     rig.serve()
-    for command in (["verify"], ["restore", "--into", str(tmp_path / "out")]):
-        result = rig.client(*command)
-        assert result.code == 1, result
-        assert "damaged: file:" in result.errors and "is missing" in result.errors
+    commands = [["verify"], ["restore", "--into", str(tmp_path / "out")]]
+    for client in [rig.start(*command) for command in commands]:
+        errors = failing(client, 1)
+        assert "damaged: file:" in errors and "is missing" in errors
 
 
 def test_forged_catalogue_is_refused(rig: Rig, tree: Path, tmp_path: Path) -> None:
@@ -237,19 +243,30 @@ def test_forged_catalogue_is_refused(rig: Rig, tree: Path, tmp_path: Path) -> No
     (tree / "file").write_text("evil")
     rig.serve()
     rig.ok("backup", str(tree))
-    before = b"file"
     absolute = os.fsencode(outside / "evil")
-    for forged in (b"../evil", b"dir/../../evil", b"link/evil", absolute):
-        catalog = sqlite3.connect(rig.store / "catalog.sqlite", timeout=SECONDS)
-        with catalog:
-            catalog.execute("UPDATE entries SET path = ? WHERE path = ?", (forged, before))
-        catalog.close()
-        before = forged
-        result = rig.client("restore", "--into", str(tmp_path / "out" / "into"))
-        assert result.code == 7, result
-        assert "refusing to restore" in result.errors and "evil" in result.errors
-        assert not (tmp_path / "out").exists(), "something was written"
-        assert list(outside.iterdir()) == []
+    forgeries = [b"../evil", b"dir/../../evil", b"link/evil", absolute]
+    catalog = sqlite3.connect(rig.store / "catalog.sqlite", timeout=SECONDS)
+    with catalog:
+        for number, forged in enumerate(forgeries, start=2):
+            catalog.execute(
+                "INSERT INTO snapshots SELECT ?, ?, name, root, chunk_size, started, completed, "
+                "files, bytes FROM snapshots WHERE id = 1",
+                (number, f"forged-{number}"),
+            )
+            catalog.execute(
+                "INSERT INTO entries SELECT ?, iif(path = ?, ?, path), kind, mode, mtime_ns, "
+                "size, target, chunks FROM entries WHERE snapshot = 1",
+                (number, b"file", forged),
+            )
+    catalog.close()
+    into = str(tmp_path / "out" / "into")
+    numbers = [str(number) for number in range(2, 2 + len(forgeries))]
+    clients = [rig.start("restore", "--into", into, "--snapshot", n) for n in numbers]
+    for client in clients:
+        errors = failing(client, 7)
+        assert "refusing to restore" in errors and "evil" in errors
+    assert not (tmp_path / "out").exists(), "something was written"
+    assert list(outside.iterdir()) == []
 
 
 HOSTILE_UNIT = """
@@ -276,8 +293,7 @@ HOSTILE_UNIT = """
     }}
     accepted = []
     for name, hostile in entries.items():
-        progress = Progress("restore", quiet=True)
-        restore = Restore(None, "unit", {into!r}, 1, progress)
+        restore = Restore(None, "unit", {into!r}, 1, Progress())
         try:
             restore.run(Manifest(1, hostile, 1 << 20))
         except HostileManifestError:
@@ -353,12 +369,13 @@ def test_client_gives_up_and_explains(rig: Rig, tree: Path, tmp_path: Path) -> N
         assert 1 <= time.monotonic() - started < 8
     rig.port = 0
     rig.serve()
-    assert rig.client("backup", str(tree / "nowhere")).code == 2
-    assert rig.client("restore", "--into", str(tree)).code == 2, "there is no snapshot"
+    nowhere = rig.start("backup", str(tree / "nowhere"))
+    nothing = rig.start("restore", "--into", str(tmp_path / "out"))
+    assert "is not a directory" in failing(nowhere, 2)
+    assert "no complete snapshot latest" in failing(nothing, 2)
     (tree / "file").touch()
     rig.ok("backup", str(tree))
-    result = rig.client("restore", "--into", str(tree))
-    assert result.code == 2 and "is not empty" in result.errors
+    assert "is not empty" in failing(rig.start("restore", "--into", str(tree)), 2)
 
 
 def test_a_store_has_one_server(rig: Rig) -> None:
@@ -389,8 +406,25 @@ def test_two_clients_at_once(rig: Rig, tree: Path, tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    restores = {}
     for directory, result in results.items():
         assert result.code == 0, result
-        out = tmp_path / f"out-{directory.name}"
-        rig.ok("restore", "--into", str(out), "--snapshot", str(result.facts["snapshot"]))
+        out, snapshot = tmp_path / f"out-{directory.name}", str(result.facts["snapshot"])
+        restores[out] = rig.start("restore", "--into", str(out), "--snapshot", snapshot)
+    for (out, client), directory in zip(restores.items(), results, strict=True):
+        assert finish(client).code == 0
         assert picture(os.fsencode(out)) == picture(os.fsencode(directory))
+
+
+def test_progress_and_tables_for_people(rig: Rig, tree: Path) -> None:
+    (tree / "odd\nname").write_text("contents")
+    os.mkfifo(tree / "pi\npe")
+    rig.serve()
+    for command, sign in [(["backup", str(tree)], "snapshot 1: 1 files"), (["list"], "complete")]:
+        client = rig.spawn(str(EXAMPLE / "client.py"), *command, *rig.credentials())
+        output, errors = client.communicate(timeout=SECONDS)
+        assert client.returncode == 0, errors
+        assert sign in output
+        if command[0] == "backup":
+            assert "backup" in errors and "8/8 bytes" in errors
+            assert "special: pi\\npe:" in errors, "one line for each problem"
