@@ -413,6 +413,11 @@ def on_new_hub(callback: Callable[[Hub], None]) -> None:
     _new_hub_callbacks.append(callback)
 
 
+def in_main_thread() -> bool:
+    """Whether this OS thread is the interpreter's main one: there signal handlers run, and may be set."""
+    return bool(_real.get_ident() == _MAIN_IDENT)
+
+
 def set_main_thread(ident: int) -> None:
     """The native identity of the thread that gets a hub by itself."""
     global _MAIN_IDENT

@@ -21,7 +21,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import Hub, current_dhaga, hub_for_wait
-from dhagapatch.core.hub import all_hubs, quiet_exceptions
+from dhagapatch.core.hub import all_hubs, in_main_thread, quiet_exceptions
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
 
@@ -88,7 +88,7 @@ def _known(handler: Any) -> bool:
 def install(hub: Hub) -> None:
     """A hub was made: if it is the main thread's, put every handler that is set into a relay."""
     global _main_hub
-    if not _stdlib_main_thread():
+    if not in_main_thread():
         return
     _main_hub = hub
     for signum in _stdlib.valid_signals():
@@ -103,22 +103,13 @@ def install(hub: Hub) -> None:
 def uninstall() -> None:
     """Take the relays out; only the main thread may set handlers, elsewhere they stay (and do no harm)."""
     global _main_hub
-    if not _stdlib_main_thread():
+    if not in_main_thread():
         return
     _main_hub = None
     for signum in _stdlib.valid_signals():
         handler = _c_getsignal(signum)
         if isinstance(handler, _Relay):
             _c_signal(signum, handler.handler)
-
-
-def _stdlib_main_thread() -> bool:
-    """Whether the interpreter lets this OS thread set handlers."""
-    try:
-        _c_signal(_stdlib.SIGTERM, _c_getsignal(_stdlib.SIGTERM) or _stdlib.SIG_DFL)
-    except (ValueError, TypeError):
-        return False
-    return True
 
 
 def _has_handlers() -> bool:
