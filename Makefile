@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test lint clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -14,8 +14,12 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.installed
 	$(BIN)/python examples/backup/demo.py $(DEMO_ARGS)
 
-test: $(VENV)/.installed
-	$(BIN)/python -m pytest -q tests/test_runtime.py $(TEST_ARGS)
+lint: $(VENV)/.installed
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+test: lint
+	$(BIN)/python -m pytest -q $(TEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

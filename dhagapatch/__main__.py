@@ -179,7 +179,8 @@ def _run_file(options: _Options) -> None:
         with io.open_code(os.path.abspath(path)) as file:
             source = file.read()
     except OSError as error:
-        print(f"{sys.executable}: can't open file {os.path.abspath(path)!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
+        shown = os.path.abspath(path)
+        print(f"{sys.executable}: can't open file {shown!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
         raise SystemExit(2) from None
     _set_path(os.path.dirname(os.path.realpath(path)))
     namespace = _fresh_main()

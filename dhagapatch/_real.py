@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 import types
+from typing import Any
 
 __all__ = ["other_patcher"]
 
@@ -31,11 +32,11 @@ thread_count = _thread._count
 TIMEOUT_MAX = _thread.TIMEOUT_MAX
 SimpleQueue = _queue.SimpleQueue
 Empty = _queue.Empty
-set_sentinel = getattr(_thread, "_set_sentinel", None)
-start_joinable_thread = getattr(_thread, "start_joinable_thread", None)
-ThreadHandle = getattr(_thread, "_ThreadHandle", None)
-make_thread_handle = getattr(_thread, "_make_thread_handle", None)
-thread_shutdown = getattr(_thread, "_shutdown", None)
+set_sentinel: Any = getattr(_thread, "_set_sentinel", None)
+start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)
+ThreadHandle: Any = getattr(_thread, "_ThreadHandle", None)
+make_thread_handle: Any = getattr(_thread, "_make_thread_handle", None)
+thread_shutdown: Any = getattr(_thread, "_shutdown", None)
 
 # time
 sleep = time.sleep
@@ -43,9 +44,9 @@ monotonic = time.monotonic
 
 # select
 select_select = select.select
-poll = getattr(select, "poll", None)
-epoll = getattr(select, "epoll", None)
-kqueue = getattr(select, "kqueue", None)
+poll: Any = getattr(select, "poll", None)
+epoll: Any = getattr(select, "epoll", None)
+kqueue: Any = getattr(select, "kqueue", None)
 
 # sockets: the C methods, called as plain functions with the socket first
 socket = _socket.socket

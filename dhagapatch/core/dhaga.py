@@ -29,17 +29,17 @@ class Dhaga(greenlet):
     is_dhaga = True
 
     __slots__ = (
-        "hub",  # in which it may park
-        "parked",  # parked, and nobody has woken it yet
-        "timed_out",  # its deadline woke it
+        "_call",
         "deadline",  # of the present wait, monotonic seconds
-        "timer_at",  # when the heap of deadlines looks at it next
+        "hub",  # in which it may park
         "interrupts",  # exceptions and handlers that are due at its wait
-        "waiting",  # what it waits for, for reports
+        "locals",  # dictionaries of threading.local objects, by the local's key
         "name",
         "on_end",  # called with the dhaga when it has ended
-        "locals",  # dictionaries of threading.local objects, by the local's key
-        "_call",
+        "parked",  # parked, and nobody has woken it yet
+        "timed_out",  # its deadline woke it
+        "timer_at",  # when the heap of deadlines looks at it next
+        "waiting",  # what it waits for, for reports
     )
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -114,9 +114,8 @@ def _report(function: Callable[..., Any], error: BaseException) -> None:
     if traceback is not None:
         traceback = traceback.tb_next  # this module's own frame is none of the user's business
     error.__traceback__ = traceback
-    hook_args = sys.UnraisableHookArgs(  # type: ignore[call-arg]
-        (type(error), error, traceback, "Exception ignored in thread started by", function)  # type: ignore[arg-type]
-    )
+    make_args: Any = sys.UnraisableHookArgs  # a structure, to type checkers a protocol
+    hook_args = make_args((type(error), error, traceback, "Exception ignored in thread started by", function))
     sys.unraisablehook(hook_args)
 
 

@@ -63,13 +63,17 @@ class _Loop(asyncio.SelectorEventLoop):
         self._netpoll = netpoll
         super().__init__(netpoll)
 
-    def call_soon(self, *args: Any, **kwargs: Any) -> asyncio.Handle:
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.Handle:
         self._netpoll.loop_work = True
-        return super().call_soon(*args, **kwargs)
+        return super().call_soon(callback, *args, context=context)
 
-    def call_at(self, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
         self._netpoll.loop_work = True
-        return super().call_at(*args, **kwargs)
+        return super().call_at(when, callback, *args, context=context)
 
     def __del__(self) -> None:
         """Nothing: the hub lives as long as its thread, an unclosed loop is no mistake of the user's."""
@@ -128,7 +132,7 @@ class Hub:
             me.deadline = deadline
             at = me.timer_at
             if at is None or deadline < at:
-                self.deadlines.arm(me, deadline)  # type: ignore[arg-type]
+                self.deadlines.arm(me, deadline)
         me.waiting = what
         me.parked = True
         return self._pause(me)
@@ -451,7 +455,7 @@ def after_fork_in_child() -> None:
         for one in (me, _thread_root()):
             if type(one) is not HubGreenlet:
                 one.hub = None
-        me.timer_at = me.deadline = None  # type: ignore[union-attr]
+        me.timer_at = me.deadline = None
 
 
 def forget_descriptor(fd: int) -> list[tuple[Hub, greenlet]]:

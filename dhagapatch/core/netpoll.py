@@ -39,7 +39,7 @@ _QUIET = 0.05  # seconds without an event before it is asked whether one can sti
 class Entry:
     """What is known of one descriptor, and who waits for it."""
 
-    __slots__ = ("fd", "readable", "writable", "sticky", "stream", "registered", "readers", "writers")
+    __slots__ = ("fd", "readable", "readers", "registered", "sticky", "stream", "writable", "writers")
 
     def __init__(self, fd: int, stream: bool = False) -> None:
         self.fd = fd

@@ -141,4 +141,4 @@ def offload(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         finally:
             job.error = None  # no cycle between the error's traceback and this frame
             del job
-    return job.result  # type: ignore[no-any-return]
+    return job.result

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import math
 import select
-from typing import Protocol
+from typing import Any, Protocol
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
@@ -28,6 +28,8 @@ ERROR = 4  # hang-up or error: both directions are ready and stay so
 PRIORITY = 8  # urgent data
 
 Events = list[tuple[int, int]]
+
+_kq: Any = select  # type checkers know its kqueue part on some platforms only
 
 _FINE = 0.002  # seconds; waits shorter than this want better than milliseconds
 _FD_SETSIZE = 1024
@@ -167,26 +169,26 @@ class KqueuePoller:
         self._queue = make()
         self._level = make()
         self._level_fd = self._level.fileno()
-        self._control(self._queue, self._level_fd, select.KQ_FILTER_READ, select.KQ_EV_ADD)
+        self._control(self._queue, self._level_fd, _kq.KQ_FILTER_READ, _kq.KQ_EV_ADD)
         self._levels: dict[int, int] = {}
 
     @staticmethod
-    def _control(queue: "select.kqueue", fd: int, what: int, flags: int) -> None:
-        queue.control([select.kevent(fd, what, flags)], 0, 0)
+    def _control(queue: Any, fd: int, what: int, flags: int) -> None:
+        queue.control([_kq.kevent(fd, what, flags)], 0, 0)
 
     def register(self, fd: int) -> None:
-        flags = select.KQ_EV_ADD | select.KQ_EV_CLEAR
-        self._control(self._queue, fd, select.KQ_FILTER_READ, flags)
+        flags = _kq.KQ_EV_ADD | _kq.KQ_EV_CLEAR
+        self._control(self._queue, fd, _kq.KQ_FILTER_READ, flags)
         try:
-            self._control(self._queue, fd, select.KQ_FILTER_WRITE, flags)
+            self._control(self._queue, fd, _kq.KQ_FILTER_WRITE, flags)
         except OSError as error:
             if error.errno != errno.EPIPE:  # the read end of a pipe can't be written
                 raise
 
     def unregister(self, fd: int) -> None:
-        for what in (select.KQ_FILTER_READ, select.KQ_FILTER_WRITE):
+        for what in (_kq.KQ_FILTER_READ, _kq.KQ_FILTER_WRITE):
             try:
-                self._control(self._queue, fd, what, select.KQ_EV_DELETE)
+                self._control(self._queue, fd, what, _kq.KQ_EV_DELETE)
             except OSError:
                 pass  # closed already
 
@@ -195,9 +197,9 @@ class KqueuePoller:
 
     def level(self, fd: int, mask: int) -> None:
         known = self._levels.pop(fd, 0)
-        for bit, what in ((READ, select.KQ_FILTER_READ), (WRITE, select.KQ_FILTER_WRITE)):
+        for bit, what in ((READ, _kq.KQ_FILTER_READ), (WRITE, _kq.KQ_FILTER_WRITE)):
             if (mask ^ known) & bit:
-                flags = select.KQ_EV_ADD if mask & bit else select.KQ_EV_DELETE
+                flags = _kq.KQ_EV_ADD if mask & bit else _kq.KQ_EV_DELETE
                 try:
                     self._control(self._level, fd, what, flags)
                 except OSError:
@@ -207,12 +209,12 @@ class KqueuePoller:
             self._levels[fd] = mask
 
     @staticmethod
-    def _events(raised: "list[select.kevent]", but: int = -1) -> Events:
+    def _events(raised: list[Any], but: int = -1) -> Events:
         events = []
         for event in raised:
             if event.ident != but:
-                mask = READ if event.filter == select.KQ_FILTER_READ else WRITE
-                if event.flags & (select.KQ_EV_EOF | select.KQ_EV_ERROR):
+                mask = READ if event.filter == _kq.KQ_FILTER_READ else WRITE
+                if event.flags & (_kq.KQ_EV_EOF | _kq.KQ_EV_ERROR):
                     mask |= ERROR
                 events.append((event.ident, mask))
         return events

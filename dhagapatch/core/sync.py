@@ -292,4 +292,4 @@ class Queue:
             if waiters and self._items:
                 self._wake_one()  # HAZARD: our wake-up may have been for another item than the one we took
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)

@@ -12,8 +12,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, pool
-from dhagapatch.core import sync
+from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, pool, sync
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waitq import WaitQueue
 
@@ -239,20 +238,21 @@ class _Locals:
 
 def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
     """The dictionary of the thread that calls; at its first use `__init__` is called again, as natively."""
+    namespace: dict[str, Any] | None
     me = getcurrent()
     if type(me) is not Dhaga:
         me = current_dhaga()
         if me is None:
             try:
-                return data.native.namespace  # type: ignore[no-any-return]
+                return data.native.namespace
             except AttributeError:
-                namespace = data.native.namespace = {}
+                data.native.namespace = namespace = {}
             _init_local(data, owner)
             return namespace
     key = id(me)
     namespace = data.dicts.get(key)
     if namespace is None:
-        namespace = data.dicts[key] = {}
+        data.dicts[key] = namespace = {}
         if me.locals is None:
             me.locals = {}
             _on_end(me, _drop_locals)

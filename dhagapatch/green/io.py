@@ -33,7 +33,7 @@ _MEMORY_DEVICES = 1  # major number of /dev/null, /dev/zero and the like, which 
 class FileIO(io.FileIO):
     """A raw file over a descriptor that can make one wait."""
 
-    def readinto(self, buffer: Any, /) -> int | None:  # type: ignore[override]
+    def readinto(self, buffer: Any, /) -> int | None:
         self._wait(READ)
         return super().readinto(buffer)
 
@@ -44,7 +44,7 @@ class FileIO(io.FileIO):
         return super().read(size)
 
     def readall(self) -> bytes | None:  # type: ignore[override]
-        chunks = []
+        chunks: list[bytes] = []
         while True:
             self._wait(READ)
             chunk = super().read(io.DEFAULT_BUFFER_SIZE)
@@ -89,7 +89,7 @@ _WRITES = ("write", "writelines", "flush")
 _PLACES = ("seek", "tell", "truncate")
 
 
-def _buffered(base: type, names: tuple[str, ...]) -> type:
+def _buffered(base: Any, names: tuple[str, ...]) -> type:
     """The buffered class `base` whose methods take turns."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -246,6 +246,6 @@ def stdin(real: Any) -> Any:
     if fd != 0 or not _kind(fd):
         return real
     raw = FileIO(fd, "r", False)
-    raw.name = "<stdin>"  # type: ignore[misc]
+    raw.name = "<stdin>"
     buffer = BufferedReader(raw)
     return io.TextIOWrapper(buffer, real.encoding, real.errors, None, real.line_buffering)

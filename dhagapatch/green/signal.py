@@ -30,10 +30,13 @@ __all__ = [
 ]  # fmt: skip
 
 _c_signal, _c_getsignal = _signal.signal, _signal.getsignal
-_c_pause, _c_pthread_kill = getattr(_signal, "pause", None), getattr(_signal, "pthread_kill", None)
-_c_sigwait, _c_sigwaitinfo = getattr(_signal, "sigwait", None), getattr(_signal, "sigwaitinfo", None)
-_c_sigtimedwait, _c_sigpending = getattr(_signal, "sigtimedwait", None), getattr(_signal, "sigpending", None)
-_interrupt_main = _thread.interrupt_main
+_c_pause: Any = getattr(_signal, "pause", None)
+_c_pthread_kill: Any = getattr(_signal, "pthread_kill", None)
+_c_sigwait: Any = getattr(_signal, "sigwait", None)
+_c_sigwaitinfo: Any = getattr(_signal, "sigwaitinfo", None)
+_c_sigtimedwait: Any = getattr(_signal, "sigtimedwait", None)
+_c_sigpending: Any = getattr(_signal, "sigpending", None)
+_interrupt_main: Any = _thread.interrupt_main
 _RUNTIME = __name__.rpartition(".green.")[0]
 _main_hub: Hub | None = None
 _deliveries = 0
@@ -203,5 +206,3 @@ def pthread_kill(thread_id: int, signalnum: int, /) -> None:
         if any(dhaga.ident == thread_id for dhaga in hub.dhagas):
             thread_id = hub.ident
     _c_pthread_kill(thread_id, signalnum)
-
-

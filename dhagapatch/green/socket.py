@@ -18,6 +18,7 @@ import os
 import socket as _stdlib
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from greenlet import getcurrent
@@ -41,8 +42,8 @@ _send = _C.send
 _DONTWAIT = _socket.MSG_DONTWAIT
 _PASS = _socket.MSG_DONTWAIT | getattr(_socket, "MSG_ERRQUEUE", 0) | _socket.MSG_OOB
 _INET = (_socket.AF_INET, _socket.AF_INET6)
-_family = _C.family.__get__  # type: ignore[attr-defined]
-_type = _C.type.__get__  # type: ignore[attr-defined]
+_family = _C.family.__get__
+_type = _C.type.__get__
 _init = _stdlib.socket.__init__
 
 # The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference
@@ -53,8 +54,12 @@ _timeouts: dict[int, tuple[float | None, weakref.ref[Any]]] = {}
 def _set_hidden(sock: Any, timeout: float | None) -> None:
     key = id(sock)
     known = _timeouts.get(key)
-    reference = known[1] if known else weakref.ref(sock, lambda _, key=key: _timeouts.pop(key, None))
+    reference = known[1] if known else weakref.ref(sock, partial(_drop_hidden, key))
     _timeouts[key] = (timeout, reference)
+
+
+def _drop_hidden(key: int, _: object) -> None:
+    _timeouts.pop(key, None)
 
 
 def user_timeout(sock: Any) -> float | None:
@@ -136,7 +141,6 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
     except BlockingIOError:
         if user_timeout(sock) == 0.0:
             raise
-        pass
     return _again(sock, direction, call, args)
 
 
@@ -145,7 +149,7 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
 
 def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
     if flags:
-        return _recv_flags(self, _recv, buffersize, flags)  # type: ignore[no-any-return]
+        return _recv_flags(self, _recv, buffersize, flags)
     try:
         hub = getcurrent().hub
     except AttributeError:
@@ -162,7 +166,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
             raise
         data = None
     if data is None:
-        return _again(self, READ, _recv, (buffersize, _DONTWAIT))  # type: ignore[no-any-return]
+        return _again(self, READ, _recv, (buffersize, _DONTWAIT))
     if entry is not None and 0 < len(data) < buffersize and entry.stream and not entry.sticky:
         entry.readable = False
     return data
@@ -170,7 +174,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
 
 def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     if flags:
-        return _recv_flags(self, _recv_into, buffer, flags, nbytes)  # type: ignore[no-any-return]
+        return _recv_flags(self, _recv_into, buffer, flags, nbytes)
     try:
         hub = getcurrent().hub
     except AttributeError:
@@ -187,10 +191,9 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
             raise
         count = -1
     if count < 0:
-        return _again(self, READ, _recv_into, (buffer, nbytes, _DONTWAIT))  # type: ignore[no-any-return]
-    if entry is not None and entry.stream and not entry.sticky:
-        if 0 < count < (nbytes or memoryview(buffer).nbytes):
-            entry.readable = False
+        return _again(self, READ, _recv_into, (buffer, nbytes, _DONTWAIT))
+    if entry is not None and entry.stream and not entry.sticky and 0 < count < (nbytes or memoryview(buffer).nbytes):
+        entry.readable = False
     return count
 
 
@@ -252,8 +255,7 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-        pass
-    return _again(self, WRITE, _send, (data, flags))  # type: ignore[no-any-return]
+    return _again(self, WRITE, _send, (data, flags))
 
 
 def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
@@ -286,7 +288,7 @@ def sendto(self: Any, data: Any, *args: Any) -> int:
     if not isinstance(flags, int):
         return _C.sendto(self, data, *args)
     address = resolve_address(self, address)
-    return _call(self, WRITE, _C.sendto, (data, None, address), flags)  # type: ignore[no-any-return]
+    return _call(self, WRITE, _C.sendto, (data, None, address), flags)
 
 
 def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
@@ -299,8 +301,7 @@ def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address:
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-        pass
-    return _again(self, WRITE, _C.sendmsg, (buffers, ancdata, flags, address))  # type: ignore[no-any-return]
+    return _again(self, WRITE, _C.sendmsg, (buffers, ancdata, flags, address))
 
 
 # connections
@@ -343,7 +344,6 @@ def _accept(self: Any, /) -> Any:
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-        pass
     return _again(self, READ, _accept_once, ())
 
 

@@ -23,7 +23,7 @@ __all__ = ["current_hub", "is_ready", "native_wait", "sleep_until", "wait_descri
 def current_hub() -> Hub | None:
     """The hub in which the caller may park now; None too when there is no hub yet."""
     try:
-        return getcurrent().hub  # type: ignore[no-any-return]
+        return getcurrent().hub
     except AttributeError:
         return adopt_greenlet()
 

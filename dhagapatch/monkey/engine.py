@@ -38,7 +38,7 @@ def green_builtin(function: Callable[..., Any], real: Any) -> Any:
         (_Builtin,),
         {"__call__": staticmethod(function), "__slots__": (), "__doc__": real.__doc__, "__module__": "builtins"},
     )
-    self = kind()
+    self: Any = kind()
     self.__name__, self.__qualname__, self.__self__ = name, name, sys.modules.get(module)
     self.__module__, self.__wrapped__ = module, function
     return self
@@ -47,11 +47,13 @@ def green_builtin(function: Callable[..., Any], real: Any) -> Any:
 class _Builtin:
     __slots__ = ("__dict__", "__weakref__")
 
+    __name__: str
+
     def __repr__(self) -> str:
         return f"<built-in function {self.__name__}>"
 
     def __reduce__(self) -> str:
-        return str(self.__name__)
+        return self.__name__
 
     def __copy__(self) -> Any:
         return self
@@ -192,26 +194,23 @@ class Engine:
                 self._subclasses(real, green, report)
 
     def _subclasses(self, real: type, green: type, report: PatchReport) -> None:
-        for kind in real.__subclasses__():
+        subclasses: list[type] = real.__subclasses__()
+        for kind in subclasses:
             if kind.__module__.startswith("dhagapatch"):
                 continue
             moved = self._moved_class(kind, real, green)
             if moved is None:
                 file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-                report.left.append(
-                    Left(
-                        f"a subclass of {_name_of(real)}", kind.__module__, kind.__qualname__, file,
-                        None, "its base is a C type that can't be exchanged; "
-                        "define it after the patch",
-                    )  # fmt: skip
-                )
+                why = "its base is a C type that can't be exchanged; define it after the patch"
+                what = f"a subclass of {_name_of(real)}"
+                report.left.append(Left(what, kind.__module__, kind.__qualname__, file, None, why))
 
-    def _moved_class(self, kind: type, real: type, green: type) -> type | None:
+    def _moved_class(self, kind: type, real: type, green: type) -> Any:
         """`kind` made again over the green base, in every place that holds it, instances included."""
         if "__slots__" in vars(kind) or kind.__subclasses__() or type(kind) is not type or len(kind.__bases__) != 1:
             return None
         namespace = {key: value for key, value in vars(kind).items() if key not in ("__dict__", "__weakref__")}
-        moved = type(kind.__name__, (green,), namespace)
+        moved: Any = type(kind.__name__, (green,), namespace)
         moved.__qualname__ = kind.__qualname__
         pairs: list[tuple[Any, Any]] = [(kind, moved)]
         for thing in gc.get_objects():

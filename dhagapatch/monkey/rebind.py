@@ -69,13 +69,15 @@ def line_of(file: str | None, name: str) -> int | None:
         return None
     lines = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name:
-            lines.append(node.lineno)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == name:
-            lines.append(node.lineno)
-        elif isinstance(node, ast.alias) and (node.asname or node.name) == name:
-            lines.append(node.lineno)
-        elif isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            bound = isinstance(node.ctx, ast.Store) and (node.id if isinstance(node, ast.Name) else node.attr)
+        elif isinstance(node, ast.alias):
+            bound = node.asname or node.name
+        elif isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            bound = node.name
+        else:
+            continue
+        if bound == name:
             lines.append(node.lineno)
     return min(lines, default=None)
 
@@ -138,7 +140,7 @@ class _Rebinder:
             self._descriptor(one, owners)
         elif type(one) is _Partial:
             self._partial(one)
-        elif isinstance(one, type) or isinstance(one, (FunctionType, MethodType, ModuleType)):
+        elif isinstance(one, (type, FunctionType, MethodType, ModuleType)):
             pass  # seen through their dictionaries, defaults and cells
         elif type(one).__module__ in ("builtins", "_thread") and not hasattr(one, "__dict__"):
             pass  # descriptors of a C type, bound methods of a lock: followed by who rebinds locks
