@@ -1,0 +1,83 @@
+"""A watchdog on a native thread: a test that hangs ends by itself and shows where each dhaga stands.
+
+It works in unpatched programs too (then it shows the native threads), and does not depend on any hub: a hub that is
+itself stuck in C code is just what it must be able to report.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from types import FrameType
+
+from dhagapatch import _real
+from dhagapatch.core.hub import all_hubs
+
+__all__ = ["EXIT_CODE", "Watchdog", "describe_dhagas"]
+
+EXIT_CODE = 86  # of a process that the watchdog ended
+
+
+def _stack(frame: FrameType | None) -> str:
+    return "".join(traceback.format_stack(frame)) if frame is not None else "  (no frame)\n"
+
+
+def describe_dhagas() -> str:
+    """Every native thread and every dhaga, with what it waits for and its stack, the innermost frame last.
+
+    .. versionadded:: 0.1
+    """
+    parts = []
+    for ident, frame in _real.current_frames().items():
+        if ident != _real.get_ident():
+            parts.append(f"native thread {ident}\n{_stack(frame)}")
+    for hub in all_hubs():
+        main = hub.main
+        sleepers = [(main, "main dhaga"), *((dhaga, f"dhaga {dhaga.name}") for dhaga in list(hub.dhagas))]
+        for sleeper, name in sleepers:
+            if sleeper.gr_frame is not None:  # None: it runs, and is among the native threads
+                state = "parked" if getattr(sleeper, "parked", False) else "ready"
+                parts.append(f"{name} {sleeper.ident if sleeper is not main else hub.ident}: {state}, "
+                             f"waits for {getattr(sleeper, 'waiting', None)!r}\n{_stack(sleeper.gr_frame)}")  # fmt: skip
+        parts.append(
+            f"hub of native thread {hub.ident}: {len(hub.runq)} ready, {len(hub.inbox)} in the inbox, "
+            f"{hub.offloaded} offloaded, {len(hub.deadlines)} deadlines\n"
+        )
+    return "\n".join(parts)
+
+
+class Watchdog:
+    """Ends the process with `EXIT_CODE` if it is not fed for `seconds`, after a report on file descriptor `fd`.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, seconds: float, fd: int = 2) -> None:
+        self._seconds = seconds
+        self._fd = fd
+        self._label = ""
+        self._until = _real.monotonic() + seconds
+        self._stop = _real.allocate_lock()
+        self._stop.acquire()
+        self._pid = _real.os_getpid()
+        _real.start_new_thread(self._watch, ())
+
+    def feed(self, label: str = "", seconds: float | None = None) -> None:
+        """All is well: the time begins anew; `label` names what is being done now."""
+        self._label = label
+        self._until = _real.monotonic() + (self._seconds if seconds is None else seconds)
+
+    def stop(self) -> None:
+        """End the watch."""
+        if self._stop.locked():
+            self._stop.release()
+
+    def _watch(self) -> None:
+        while not self._stop.acquire(True, max(0.0, self._until - _real.monotonic())):
+            if _real.monotonic() >= self._until:
+                text = f"\nHANG: {self._label or 'nothing was reported'} took too long\n{describe_dhagas()}\n"
+                _real.os_write(self._fd, text.encode("utf-8", "backslashreplace"))
+                sys.stdout.flush()
+                os._exit(EXIT_CODE)
+        self._stop.release()  # stop() may come again

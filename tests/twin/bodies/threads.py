@@ -1,0 +1,137 @@
+"""Threads: starting, joining, names, identity, exceptions, shutdown."""
+
+from __future__ import annotations
+
+import threading
+from _thread import allocate_lock, start_new_thread
+from typing import Any
+
+module_lock = threading.Lock()
+module_rlock = threading.RLock()
+module_condition = threading.Condition()
+module_event = threading.Event()
+module_local = threading.local()
+
+
+def case_start_and_join(t: Any) -> None:
+    seen = []
+    threads = [threading.Thread(target=seen.append, args=(n,), name=f"worker-{n}") for n in range(5)]
+    t.note([thread.is_alive() for thread in threads], threads[0].ident)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    t.note(sorted(seen), [thread.is_alive() for thread in threads])
+    t.outcome("start twice", threads[0].start)
+    t.outcome("join unstarted", threading.Thread().join)
+    t.outcome("join current", threading.current_thread().join)
+
+
+def case_repr(t: Any) -> None:
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, name="sleeper", daemon=True)
+    t.note(repr(thread))
+    thread.start()
+    t.note(repr(thread), thread.daemon, thread.name)
+    release.set()
+    thread.join()
+    t.note(repr(thread))
+    for thing in (threading.Lock(), threading.RLock(), threading.Condition(), threading.Event(),
+                  threading.Semaphore(2), threading.BoundedSemaphore(3), threading.Barrier(2)):  # fmt: skip
+        t.note(repr(thing), type(thing).__module__, type(thing).__qualname__)
+    held = threading.Lock()
+    held.acquire()
+    t.note(repr(held))
+
+
+def case_identity(t: Any) -> None:
+    idents: dict[str, Any] = {}
+    both = threading.Barrier(2)
+
+    def work() -> None:
+        me = threading.current_thread()
+        idents[me.name] = (me.ident, threading.get_ident(), me is threading.main_thread())
+        both.wait()
+
+    threads = [threading.Thread(target=work, name=name) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    t.note(all(one[0] == one[1] for one in idents.values()), len({one[0] for one in idents.values()}))
+    t.note([one[2] for one in idents.values()], threading.main_thread().ident == threading.get_ident())
+
+
+def case_excepthook(t: Any) -> None:
+    seen = []
+    old = threading.excepthook
+    threading.excepthook = lambda args: seen.append((args.exc_type, str(args.exc_value), args.thread.name))
+    try:
+        for error in (ValueError("bad"), SystemExit(3), KeyboardInterrupt("k")):
+
+            def fail(error: BaseException = error) -> None:
+                raise error
+
+            thread = threading.Thread(target=fail, name="failing")
+            thread.start()
+            thread.join()
+    finally:
+        threading.excepthook = old
+    t.note(seen)
+
+
+def case_raw_thread(t: Any) -> None:
+    done = allocate_lock()
+    done.acquire()
+    seen = []
+
+    def work(*args: Any, **kwargs: Any) -> None:
+        seen.append((args, kwargs))
+        done.release()
+
+    start_new_thread(work, (1, 2), {"three": 3})
+    t.note(done.acquire(timeout=5), seen)
+    t.outcome("not callable", start_new_thread, 1, ())
+    t.outcome("not a tuple", start_new_thread, work, [])
+
+
+def case_module_objects(t: Any) -> None:
+    log: list[Any] = []
+
+    def work(n: int) -> None:
+        module_local.n = n
+        with module_lock, module_rlock, module_rlock:
+            log.append(n)
+        module_event.wait(5)
+        with module_condition:
+            log.append("mine" if module_local.n == n else "another's")
+            module_condition.notify_all()
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    with module_lock:
+        for thread in threads:
+            thread.start()
+    module_event.set()
+    with module_condition:
+        t.note(module_condition.wait_for(lambda: log.count("mine") == 4, 5))
+    for thread in threads:
+        thread.join()
+    t.note(hasattr(module_local, "n"))
+
+
+def case_deadlines(t: Any) -> None:
+    held = threading.Lock()
+    held.acquire()
+    t.outcome("lock", held.acquire, timeout=0.01)
+    t.outcome("lock, not blocking", held.acquire, False)
+    t.outcome("event", threading.Event().wait, 0.01)
+    condition = threading.Condition()
+    with condition:
+        t.outcome("condition", condition.wait, 0.01)
+    t.outcome("semaphore", threading.Semaphore(0).acquire, timeout=0.01)
+    t.outcome("barrier", threading.Barrier(2).wait, 0.01)
+    t.outcome("bad timeout", held.acquire, True, -2)
+    t.outcome("timeout without blocking", held.acquire, False, 1)
+    t.outcome("too long", held.acquire, True, 1e12)
+    t.outcome("release", threading.Lock().release)
+    t.outcome("release", threading.RLock().release)

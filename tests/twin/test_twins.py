@@ -1,0 +1,72 @@
+"""The same body, run native and patched: their transcripts must be equal, to the text."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+MODES = {
+    "launcher": (["-m", "dhagapatch"], [], {}),
+    "late": ([], ["--late"], {}),
+    "poll": (["-m", "dhagapatch"], [], {"DHAGAPATCH_POLLER": "poll"}),
+}
+BODY_LIMIT = 120.0  # seconds; each case has its own, shorter one
+
+
+def _cases() -> list[tuple[str, str]]:
+    found = []
+    for path in sorted((HERE / "bodies").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("case_")]
+        assert len(names) == len(set(names)), f"{path.name} defines a case twice"
+        found += [(path.stem, name) for name in names]
+    return found
+
+
+def _run(body: str, launcher: list[str], options: list[str], environ: dict[str, str]) -> dict[str, list[str]]:
+    """The transcript of each case; a case that hung or crashed has what was printed by it."""
+    transcripts: dict[str, list[str]] = {}
+    after: list[str] = []
+    while True:
+        command = [sys.executable, *launcher, str(HERE / "harness.py"), str(HERE / "bodies" / f"{body}.py"), *options, *after]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=BODY_LIMIT, stdin=subprocess.DEVNULL,
+            env={**os.environ, **environ, "PYTHONFAULTHANDLER": "1"},
+        )  # fmt: skip
+        begun = None
+        for line in done.stdout.splitlines():
+            said = json.loads(line)
+            if "begin" in said:
+                begun = said["begin"]
+            else:
+                transcripts[said["case"]] = said["lines"]
+                begun = None
+        if done.returncode == 0:
+            return transcripts
+        assert begun is not None, f"{' '.join(command)} exited with {done.returncode}:\n{done.stderr}"
+        transcripts[begun] = [f"exit code {done.returncode}", done.stderr[-12000:]]
+        after = ["--after", begun]
+
+
+@functools.cache
+def _transcripts(body: str, mode: str) -> dict[str, list[str]]:
+    if mode == "native":
+        return _run(body, [], [], {})
+    return _run(body, *MODES[mode])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("body", "case"), _cases())
+def test_twin(body: str, case: str, mode: str) -> None:
+    native = _transcripts(body, "native")[case]
+    assert native and not any(line.startswith(("the case itself failed", "exit code")) for line in native), "\n".join(native)
+    patched = _transcripts(body, mode)[case]
+    assert "\n".join(patched) == "\n".join(native)
