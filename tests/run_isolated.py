@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+LIMIT = 20.0  # seconds, then the watchdog ends the script
+_GUARD = f"from dhagapatch.testing import Watchdog; Watchdog({LIMIT}); del Watchdog\n"
 
 
-def run_isolated(source: str, *options: str, timeout: float = 30) -> str:
-    """The script's standard output; an AssertionError with its errors if it fails or hangs."""
-    prelude = "import faulthandler; faulthandler.dump_traceback_later(20, exit=True)\n"
+def run_isolated(source: str, *options: str, **environ: str) -> str:
+    """The output of a piece of source; an AssertionError with all that it said if it fails or hangs."""
+    return _run([*options, "-c", _GUARD + textwrap.dedent(source)], environ)
+
+
+def run_file(path: Path, *options: str, **environ: str) -> str:
+    """The output of a script, likewise."""
+    code = (
+        f"{_GUARD}import sys; sys.argv = sys.argv[1:]; sys.path[0] = {str(path.parent)!r}; "
+        f"exec(compile(open({str(path)!r}, 'rb').read(), {str(path)!r}, 'exec'))"
+    )
+    return _run([*options, "-c", code, str(path)], environ)
+
+
+def _run(arguments: list[str], environ: dict[str, str]) -> str:
     done = subprocess.run(
-        [sys.executable, *options, "-c", prelude + textwrap.dedent(source)],
-        capture_output=True, text=True, timeout=timeout,
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=LIMIT + 10, stdin=subprocess.DEVNULL,
+        env={**os.environ, **environ, "PYTHONFAULTHANDLER": "1"},
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, spawn
 from dhagapatch.core.hub import Hub, get_hub, hub_for_wait
 from dhagapatch.core.netpoll import Entry
-from dhagapatch.core.offload import offload, pool
+from dhagapatch.core.offload import forget_native_threads, offload, own_native_threads, start_helper
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.poller import READ, WRITE
 from dhagapatch.core.sync import Lock, Queue, RLock, deadline_of
@@ -21,11 +21,13 @@ __all__ = [
     "RLock",
     "current_dhaga",
     "deadline_of",
+    "forget_native_threads",
     "get_hub",
     "hub_for_wait",
     "make_parker",
     "offload",
+    "own_native_threads",
     "owner_token",
-    "pool",
     "spawn",
+    "start_helper",
 ]

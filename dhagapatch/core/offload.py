@@ -17,7 +17,7 @@ from dhagapatch._config import SETTINGS
 from dhagapatch.core.hub import hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
-__all__ = ["Pool", "offload", "pool"]
+__all__ = ["Pool", "forget_native_threads", "offload", "own_native_threads", "pool", "start_helper"]
 
 T = TypeVar("T")
 
@@ -110,6 +110,36 @@ class Pool:
 
 
 pool = Pool(SETTINGS.offload_threads, SETTINGS.offload_idle)
+
+
+_helpers = 0
+
+
+def start_helper(function: Callable[[], object]) -> None:
+    """Run `function` on a native thread that belongs to the runtime: the program is never shown it."""
+    global _helpers
+    _helpers += 1
+
+    def run() -> None:
+        global _helpers
+        try:
+            function()
+        finally:
+            _helpers -= 1
+
+    _real.start_new_thread(run, ())
+
+
+def own_native_threads() -> int:
+    """How many native threads are the runtime's own, the pool's and the helpers."""
+    return pool.threads + _helpers
+
+
+def forget_native_threads() -> None:
+    """After a fork there are none."""
+    global _helpers
+    _helpers = 0
+    pool.reset()
 
 
 def offload(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:

@@ -5,6 +5,7 @@ The classes bear the names and the module of the ones they stand for, as their `
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +13,12 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, pool, sync
+from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, sync
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waitq import WaitQueue
 
 __all__ = [
-    "RLock", "SimpleQueue", "ThreadHandle", "allocate_lock", "count", "get_ident", "local", "lock",
+    "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "get_ident", "local", "lock",
     "make_thread_handle", "set_sentinel", "shutdown", "start_joinable_thread", "start_new_thread",
 ]  # fmt: skip
 
@@ -61,8 +62,8 @@ def get_ident() -> int:
 
 
 def count() -> int:
-    """How many threads there are, the main one aside: dhagas, and native threads that are not the pool's."""
-    return int(_real.thread_count()) - pool.threads + sum(len(hub.dhagas) for hub in all_hubs())
+    """How many threads there are, the main one aside: dhagas, and native threads that are not the runtime's own."""
+    return int(_real.thread_count()) - own_native_threads() + sum(len(hub.dhagas) for hub in all_hubs())
 
 
 def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any = None, /) -> int:
@@ -233,7 +234,20 @@ class _Locals:
     def __init__(self, args: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
         self.args = args
         self.dicts: dict[int, dict[str, Any]] = {}
-        self.native = _real.local()
+        self.native: Any = _real.local()
+
+
+class _RealDicts:
+    """The dictionaries of native threads in a native `local` that was made before the patch."""
+
+    __slots__ = ("_local",)
+
+    def __init__(self, local: Any) -> None:
+        self._local = local
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        return vars(self._local)
 
 
 def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
@@ -343,6 +357,23 @@ class local:
 
     def __dir__(self) -> list[str]:
         return sorted({*_dict_of(_object_get(self, _DATA), self), *dir(type(self))})
+
+
+def adopt_local(real: Any, kind: type[local] = local) -> local:
+    """A green counterpart of `real`, which keeps the data of native threads, the main one's too."""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    for referent in gc.get_referents(real):
+        # the C structure refers to the arguments of its making, with which `__init__` is called in each thread
+        if type(referent) is tuple:
+            args = referent
+        elif type(referent) is dict and referent and all(type(key) is str for key in referent):
+            kwargs = referent
+    self = object.__new__(kind)
+    data = _Locals((args, kwargs))
+    data.native = _RealDicts(real)
+    object.__setattr__(self, _DATA, data)
+    return self
 
 
 local.__module__ = "_thread"

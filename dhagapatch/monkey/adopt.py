@@ -15,7 +15,7 @@ from types import BuiltinMethodType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core import owner_token, pool
+from dhagapatch.core import deadline_of, hub_for_wait, make_parker, own_native_threads, owner_token
 from dhagapatch.core.sync import Lock
 from dhagapatch.green import _thread as green_thread
 from dhagapatch.green import select as green_select
@@ -109,9 +109,9 @@ AdoptedRLock.__module__ = "_thread"
 
 
 def native_threads() -> int:
-    """How many native threads there are besides this one and the pool's."""
+    """How many native threads there are besides this one and the runtime's own."""
     main = 1 if _real.get_ident() != threading.main_thread().ident else 0
-    return int(_real.thread_count()) - pool.threads + main - (1 if main else 0)
+    return int(_real.thread_count()) - own_native_threads() + main - (1 if main else 0)
 
 
 def _joined(lock: Any) -> bool:
@@ -132,23 +132,72 @@ def _rlock(real: Any) -> tuple[Any, str]:
     return AdoptedRLock(real), f"locked {count} times by thread {owner}"
 
 
-def _simple_queue(real: Any) -> tuple[Any, str]:
-    if native_threads():
-        raise ValueError("a native thread may be waiting in it; patch before threads are started")
-    green = green_thread.SimpleQueue()
-    while True:
+class AdoptedSimpleQueue(green_thread.SimpleQueue):
+    """Stands for a native queue that a native thread may know by another name: the items stay in the native one.
+
+    So a native thread that waits in it gets what is put in here, and what it puts in is found here: a dhaga that
+    waits looks for itself now and then, as nobody would wake it.
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: Any) -> None:
+        super().__init__()
+        self._native = native
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self._native.put(item)
+        self._wake_one()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if not block or (timeout is not None and not 0 <= timeout <= _real.TIMEOUT_MAX) or hub_for_wait() is None:
+            return self._native.get(block, timeout)
+        deadline = deadline_of(timeout)
+        pause = _LEAST
+        while True:
+            try:
+                return self._native.get(False)
+            except _real.Empty:
+                now = _real.monotonic()
+                if deadline is not None and now >= deadline:
+                    raise
+            self._await_put(now + pause if deadline is None else min(now + pause, deadline))
+            pause = min(pause * 2, _MOST)
+
+    def _await_put(self, deadline: float) -> None:
+        """Wait for a `put` or for `deadline`; a wake-up that came with something else goes to the next one."""
+        parker = make_parker()
+        self._waiters.append(parker)
         try:
-            green.put(real.get_nowait())
-        except _real.Empty:
-            return green, f"{green.qsize()} items"
+            if self._native.empty():
+                parker.park(deadline, self)
+        finally:
+            if not self._waiters.leave(parker) and not self._native.empty():
+                self._wake_one()
+
+    def empty(self) -> bool:
+        return bool(self._native.empty())
+
+    def qsize(self) -> int:
+        return int(self._native.qsize())
+
+
+AdoptedSimpleQueue.__name__ = AdoptedSimpleQueue.__qualname__ = "SimpleQueue"
+AdoptedSimpleQueue.__module__ = "_queue"
+
+
+def _simple_queue(real: Any) -> tuple[Any, str]:
+    state = f"{real.qsize()} items"
+    if native_threads():
+        return AdoptedSimpleQueue(real), state
+    green = green_thread.SimpleQueue()
+    while not real.empty():
+        green.put(real.get_nowait())
+    return green, state
 
 
 def _local(real: Any) -> tuple[Any, str]:
-    if native_threads():
-        raise ValueError("native threads may have data in it; patch before threads are started")
-    green = green_thread.local()
-    vars(green).update(vars(real))
-    return green, f"{len(vars(real))} attributes"
+    return green_thread.adopt_local(real), f"{len(vars(real))} attributes"
 
 
 def _epoll(real: Any) -> tuple[Any, str]:

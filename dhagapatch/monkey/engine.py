@@ -13,8 +13,9 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import PatchConflictError, PatchError
-from dhagapatch.core import pool
+from dhagapatch.core import forget_native_threads
 from dhagapatch.core.hub import after_fork_in_child, all_hubs, on_new_hub
+from dhagapatch.green._thread import adopt_local
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.rebind import Undo, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
@@ -215,8 +216,11 @@ class Engine:
         pairs: list[tuple[Any, Any]] = [(kind, moved)]
         for thing in gc.get_objects():
             if type(thing) is kind:
-                instance = moved.__new__(moved)
-                vars(instance).update(vars(thing))
+                if real is _real.local:
+                    instance = adopt_local(thing, moved)
+                else:
+                    instance = moved.__new__(moved)
+                    vars(instance).update(vars(thing))
                 pairs.append((thing, instance))
         for holder in rebind(pairs, private=[pairs, *pairs]):
             if holder.undo is not None:
@@ -263,7 +267,7 @@ class Engine:
         on_new_hub(lambda hub: signals.install(hub) if "signal" in self.groups else None)
 
     def _after_fork(self) -> None:
-        pool.reset()
+        forget_native_threads()
         if all_hubs() or self.groups:
             after_fork_in_child()
 

@@ -297,6 +297,10 @@ class _Rebinder:
                 namespace[key] = self.new[id(old)]
                 self._add(old, holder, key, Undo(namespace.__setitem__, key, old), kind.__module__)
                 found = True
+        if any(_ours(base.__module__) for base in kind.__mro__):
+            # HAZARD: green classes bear the module of the ones that they stand for; their slots hold the real
+            # objects on purpose
+            return
         for base in kind.__mro__:
             slots = base.__dict__.get("__slots__", ())
             for slot in (slots,) if isinstance(slots, str) else slots:

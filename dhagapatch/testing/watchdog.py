@@ -12,6 +12,7 @@ import traceback
 from types import FrameType
 
 from dhagapatch import _real
+from dhagapatch.core import start_helper
 from dhagapatch.core.hub import all_hubs
 
 __all__ = ["EXIT_CODE", "Watchdog", "describe_dhagas"]
@@ -61,7 +62,7 @@ class Watchdog:
         self._stop = _real.allocate_lock()
         self._stop.acquire()
         self._pid = _real.os_getpid()
-        _real.start_new_thread(self._watch, ())
+        start_helper(self._watch)
 
     def feed(self, label: str = "", seconds: float | None = None) -> None:
         """All is well: the time begins anew; `label` names what is being done now."""

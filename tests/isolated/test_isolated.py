@@ -1,0 +1,16 @@
+"""Each script of this folder passes, in a fresh interpreter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from run_isolated import run_file
+
+SCRIPTS = sorted(path for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("test_"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_isolated(path: Path) -> None:
+    first = path.read_text().partition("\n")[0]
+    run_file(path, *(first.removeprefix("# run:").split() if first.startswith("# run:") else ()))
