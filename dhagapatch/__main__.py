@@ -17,6 +17,7 @@ from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from dhagapatch import __version__
+from dhagapatch._cpython import register_source
 from dhagapatch._errors import DhagapatchError
 from dhagapatch.monkey import patch_all
 from dhagapatch.monkey.engine import engine
@@ -149,7 +150,10 @@ def _run_string(options: _Options) -> None:
     _set_path("")
     namespace = _fresh_main()
     namespace.update({"__spec__": None, "__loader__": importlib.machinery.BuiltinImporter, "__package__": None})
-    _run_code(compile(options.what + "\n", "<string>", "exec"), namespace)
+    source = options.what + "\n"
+    code = compile(source, "<string>", "exec")
+    register_source(code, source)
+    _run_code(code, namespace)
 
 
 def _run_stdin(options: _Options) -> None:
@@ -171,7 +175,7 @@ def _run_file(options: _Options) -> None:
     path = options.what
     sys.argv = [path, *options.args]
     if os.path.isdir(path) or _is_zip(path):
-        _set_path(path)
+        _set_path(os.path.join(os.getcwd(), path))
         _fresh_main()
         runpy._run_module_as_main("__main__", False)  # type: ignore[attr-defined]
         return

@@ -77,6 +77,8 @@ signal_signal = signal.signal
 signal_getsignal = signal.getsignal
 
 current_frames = sys._current_frames
+excepthook = sys.__excepthook__
+thread_excepthook: Any = _thread._excepthook
 
 
 def other_patcher() -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from dhagapatch import _real
+from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch.core.hub import Hub, HubGreenlet, get_hub, hub_for_wait
 
@@ -114,9 +115,14 @@ def _report(function: Callable[..., Any], error: BaseException) -> None:
     if traceback is not None:
         traceback = traceback.tb_next  # this module's own frame is none of the user's business
     error.__traceback__ = traceback
-    make_args: Any = sys.UnraisableHookArgs  # a structure, to type checkers a protocol
-    hook_args = make_args((type(error), error, traceback, "Exception ignored in thread started by", function))
-    sys.unraisablehook(hook_args)
+    hook_args = unraisable_arguments((type(error), error, traceback, *thread_message(function)))
+    try:
+        sys.unraisablehook(hook_args)
+    except BaseException as failure:
+        message = "Exception ignored in sys.unraisablehook"
+        sys.__unraisablehook__(
+            unraisable_arguments((type(failure), failure, failure.__traceback__, message, sys.unraisablehook))
+        )
 
 
 def spawn(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Dhaga:

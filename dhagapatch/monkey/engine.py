@@ -77,11 +77,14 @@ class Engine:
 
     # planning
 
-    def check(self, groups: tuple[str, ...]) -> None:
+    def check(self, groups: tuple[str, ...], disabled: frozenset[str] = frozenset()) -> None:
         """An error that says what to do, if these groups can't be patched here and now."""
         for group in groups:
             if group not in GROUPS:
                 raise PatchError(f"no group {group!r}; the groups are {', '.join(GROUPS)}")
+        names = {f"{row.module}.{row.name}" for row in TABLE} | set(GROUPS)
+        for name in sorted(disabled - names):
+            raise PatchError(f"no group or name {name!r} to leave as it is; the groups are {', '.join(GROUPS)}")
         other = _real.other_patcher() or _other_patcher_now()
         if other is not None and not self.groups:
             raise PatchConflictError(
@@ -102,8 +105,8 @@ class Engine:
 
     def patch(self, groups: tuple[str, ...], off: frozenset[str] = frozenset()) -> PatchReport:
         """Patch `groups`, leaving out the names in `off`; what this call did."""
-        self.check(groups)
         disabled = frozenset(SETTINGS.disable) | off
+        self.check(groups, disabled)
         wanted = frozenset(groups) - disabled
         new = wanted - self.groups
         report = PatchReport(off=sorted(disabled & ({f"{row.module}.{row.name}" for row in TABLE} | set(groups))))

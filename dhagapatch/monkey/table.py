@@ -73,6 +73,9 @@ TABLE: tuple[Row, ...] = (
     _thread("_local", "local", "each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:SimpleQueue", "thread", why="get waits"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
+    # what is printed of an uncaught exception
+    Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames"),
+    Row("_thread", "_excepthook", "excepthook:thread_excepthook", "traceback", why="leaves out the runtime's frames"),
     # time
     Row("time", "sleep", "time:sleep", "time", why="waits"),
     # sockets

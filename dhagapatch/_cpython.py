@@ -1,0 +1,64 @@
+"""Private knowledge of CPython: one function for each fact, with the versions that were checked."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from types import CodeType
+from typing import Any
+
+__all__ = ["register_source", "thread_message", "unraisable_arguments"]
+
+_arguments_type: Any = None
+
+
+def register_source(code: CodeType, source: str) -> None:
+    """Have tracebacks show the lines of `source`, which came from ``-c``.
+
+    Since 3.13 the interpreter does so (`linecache._register_code`); 3.13.0 keeps the lines by the name of the file, later ones
+    (``_interactive_cache``) by the code object. Checked: 3.11.7, 3.12.1 (neither), 3.13.0.
+    """
+    module: Any = linecache
+    register = getattr(module, "_register_code", None)
+    if register is not None:
+        register(code if hasattr(module, "_interactive_cache") else code.co_filename, source, code.co_filename)
+
+
+class _Unraisable:
+    def __del__(self) -> None:
+        raise RuntimeError
+
+
+def thread_message(function: object) -> tuple[str, object]:
+    """The message and the object of an exception that leaves the function of a raw thread.
+
+    Until 3.12 the object is shown by the hook, since 3.13 it is part of the message.  Checked: 3.11.7, 3.12.1, 3.13.0.
+    """
+    if sys.version_info >= (3, 13):
+        return f"Exception ignored in thread started by {function!r}", None
+    return "Exception ignored in thread started by", function
+
+
+def unraisable_arguments(items: tuple[Any, ...]) -> Any:
+    """What `sys.unraisablehook` is called with: (type, value, traceback, message, object).
+
+    The hook insists on the interpreter's own structure, which has no name anywhere; the only way to its type is to have one
+    made, by an object whose finalizer fails.  Checked: 3.11.7, 3.12.1, 3.13.0.
+    """
+    global _arguments_type
+    if _arguments_type is None:
+        hook = sys.unraisablehook
+
+        def catch(arguments: Any, /) -> None:
+            global _arguments_type
+            if arguments.object is _Unraisable.__del__:
+                _arguments_type = type(arguments)
+            else:
+                hook(arguments)  # another thread's, in this very moment
+
+        sys.unraisablehook = catch
+        try:
+            _Unraisable().__del__  # noqa: B018 - made and dropped
+        finally:
+            sys.unraisablehook = hook
+    return _arguments_type(items)

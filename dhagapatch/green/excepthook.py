@@ -1,0 +1,70 @@
+"""What is printed of an uncaught exception: as natively, without the frames of the runtime in it.
+
+`time.sleep` is a C function, so an interrupt in it ends at the user's line; a green one has frames of its own below that.
+They are taken out of the traceback just before it is printed, unless ``DHAGAPATCH_FRAMES=1`` asks for them.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch._config import SETTINGS
+
+__all__ = ["excepthook", "strip", "thread_excepthook"]
+
+_PACKAGE = __name__.partition(".")[0] + "."
+
+
+def _is_runtime(traceback: TracebackType) -> bool:
+    return str(traceback.tb_frame.f_globals.get("__name__", "")).startswith(_PACKAGE)
+
+
+def _stripped(traceback: TracebackType | None) -> TracebackType | None:
+    while traceback is not None and _is_runtime(traceback):
+        traceback = traceback.tb_next
+    at = traceback
+    while at is not None:
+        after = at.tb_next
+        while after is not None and _is_runtime(after):
+            after = after.tb_next
+        if after is not at.tb_next:
+            at.tb_next = after
+        at = after
+    return traceback
+
+
+def strip(error: BaseException | None) -> None:
+    """Take the runtime's frames out of the traceback of `error`, and of all that is printed with it."""
+    if SETTINGS.frames:
+        return
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = _stripped(one.__traceback__)
+        todo += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
+
+
+def excepthook(exctype: Any, value: Any, traceback: Any, /) -> None:
+    if isinstance(value, BaseException):
+        same = value.__traceback__ is traceback
+        strip(value)
+        traceback = value.__traceback__ if same else _stripped(traceback) if isinstance(traceback, TracebackType) else traceback
+    _real.excepthook(exctype, value, traceback)
+
+
+def thread_excepthook(args: Any, /) -> None:
+    value = getattr(args, "exc_value", None)
+    if isinstance(value, BaseException):
+        strip(value)
+        if isinstance(args, tuple) and len(args) == 4:
+            make: Any = type(args)
+            args = make((args[0], value, value.__traceback__, args[3]))
+    _real.thread_excepthook(args)
