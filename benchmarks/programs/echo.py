@@ -1,0 +1,127 @@
+"""Echo over TCP: a server with a thread for each connection, and a client thread for each connection.
+
+Server and clients share one process, so CPU time covers both sides. Each client sends a message, reads the echo,
+compares it and sends the next; every connection has a message under way all the time. An operation is one round
+trip: two sends and two receives. Connecting, starting the threads and a first round trip are not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # no launcher puts the checkout's folder there
+
+from benchmarks.programs.stopwatch import Countdown, Stopwatch, allow_descriptors, report
+
+BUFFER_BYTES = 65536
+MESSAGES = 16  # different ones for each connection, in turn: an echo that is late or not one's own is seen
+FIRST = 1  # round trips before the measured section
+
+
+def serve(connection: socket.socket) -> None:
+    """Echo until the client closes."""
+    with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while data := connection.recv(BUFFER_BYTES):
+            connection.sendall(data)
+
+
+def accept_all(listener: socket.socket, connections: int) -> None:
+    """Start a thread for each connection; wait until all have ended."""
+    threads = []
+    for _ in range(connections):
+        connection, _ = listener.accept()
+        thread = threading.Thread(target=serve, args=(connection,))
+        thread.start()
+        threads.append(thread)
+    for thread in threads:
+        thread.join()
+
+
+def make_messages(number: int, size: int) -> list[bytes]:
+    """The messages of client `number`, of `size` bytes each."""
+    return [(f"{number}:{which};".encode() * size)[:size] for which in range(MESSAGES)]
+
+
+def exchange(sock: socket.socket, messages: list[bytes], trips: int) -> None:
+    """Make `trips` round trips; ValueError when an echo is not what was sent."""
+    for trip in range(trips):
+        message = messages[trip % MESSAGES]
+        sock.sendall(message)
+        echo = sock.recv(BUFFER_BYTES)
+        while len(echo) < len(message):
+            more = sock.recv(BUFFER_BYTES)
+            if not more:
+                raise ValueError(f"the connection ended at round trip {trip}")
+            echo += more
+        if echo != message:
+            raise ValueError(f"bad echo at round trip {trip}: {echo[:40]!r} for {message[:40]!r}")
+
+
+class Clients:
+    """The client threads, and the points at which all of them meet."""
+
+    def __init__(self, address: tuple[str, int], connections: int, trips: int, size: int) -> None:
+        self.address = address
+        self.trips = trips
+        self.size = size
+        self.errors: list[str] = []
+        self.ready = Countdown(connections)
+        self.go = threading.Event()
+        self.done = Countdown(connections)
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(connections)]
+
+    def run(self, number: int) -> None:
+        """One client: connect, wait for the others, exchange, close."""
+        messages = make_messages(number, self.size)
+        sock = None
+        try:
+            try:
+                sock = socket.create_connection(self.address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                exchange(sock, messages, FIRST)
+            finally:
+                self.ready.count_down()
+            self.go.wait()
+            exchange(sock, messages, self.trips)
+        except Exception as error:
+            self.errors.append(f"client {number}: {error!r}")
+        finally:
+            self.done.count_down()
+            if sock is not None:
+                sock.close()
+
+
+def main() -> int:
+    """Run the benchmark; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--connections", type=int, default=100, help="connections at once (default 100)")
+    parser.add_argument("--trips", type=int, default=300, help="round trips on each connection (default 300)")
+    parser.add_argument("--size", type=int, default=100, help="bytes of a message (default 100)")
+    options = parser.parse_args()
+    allow_descriptors(2 * options.connections + 100)
+    watch = Stopwatch()
+    with socket.create_server(("127.0.0.1", 0), backlog=options.connections + 16) as listener:
+        server = threading.Thread(target=accept_all, args=(listener, options.connections), daemon=True)
+        server.start()
+        clients = Clients(listener.getsockname(), options.connections, options.trips, options.size)
+        for thread in clients.threads:
+            thread.start()
+        clients.ready.wait()
+        watch.start()
+        clients.go.set()
+        clients.done.wait()
+        watch.stop()
+        for thread in clients.threads:
+            thread.join()
+        if not clients.errors:  # a server that lacks a connection would wait for it for ever
+            server.join()
+    return report(options.connections * options.trips, watch, clients.errors)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
