@@ -147,6 +147,15 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
 # receiving
 
 
+def _entry(sock: Any) -> Entry | None:
+    """What is known of the socket's descriptor here, after a wait: the short-read rule applies to that read too.
+
+    Without it the flag would stay up, and each read would try and fail before it parks.
+    """
+    hub = current_hub()
+    return hub.entries.get(_fileno(sock)) if hub is not None else None
+
+
 def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
     if flags:
         return _recv_flags(self, _recv, buffersize, flags)
@@ -166,7 +175,8 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
             raise
         data = None
     if data is None:
-        return _again(self, READ, _recv, (buffersize, _DONTWAIT))
+        data = _again(self, READ, _recv, (buffersize, _DONTWAIT))
+        entry = _entry(self)
     if entry is not None and 0 < len(data) < buffersize and entry.stream and not entry.sticky:
         entry.readable = False
     return data
@@ -191,7 +201,8 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
             raise
         count = -1
     if count < 0:
-        return _again(self, READ, _recv_into, (buffer, nbytes, _DONTWAIT))
+        count = _again(self, READ, _recv_into, (buffer, nbytes, _DONTWAIT))
+        entry = _entry(self)
     if entry is not None and entry.stream and not entry.sticky and 0 < count < (nbytes or memoryview(buffer).nbytes):
         entry.readable = False
     return count
@@ -259,12 +270,21 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
 
 
 def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
-    if flags & _PASS or user_timeout(self) == 0.0:
+    if flags & _PASS:
         return _C.sendall(self, data, flags)
     flags |= _DONTWAIT
+    done = 0
+    if type(data) is bytes:  # most data is sent at once
+        try:
+            done = _send(self, data, flags)
+            if done == len(data):
+                return None
+        except BlockingIOError:
+            pass
+    if user_timeout(self) == 0.0:
+        return _C.sendall(self, memoryview(data)[done:], flags)
     with memoryview(data) as view, view.cast("B") as rest:
         total = len(rest)
-        done = 0
         deadline: float | None = -1.0
         while True:
             try:
