@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 LIMIT = 20.0  # seconds, then the watchdog ends the script
@@ -17,13 +18,13 @@ def run_isolated(source: str, *options: str, **environ: str) -> str:
     return _run([*options, "-c", _GUARD + textwrap.dedent(source)], environ)
 
 
-def run_file(path: Path, *options: str, **environ: str) -> str:
+def run_file(path: Path, *options: str, arguments: Sequence[str] = (), **environ: str) -> str:
     """The output of a script, likewise."""
     code = (
         f"{_GUARD}import sys; sys.argv = sys.argv[1:]; sys.path[0] = {str(path.parent)!r}; "
-        f"exec(compile(open({str(path)!r}, 'rb').read(), {str(path)!r}, 'exec'))"
+        f"exec(compile(open({str(path)!r}, 'rb').read(), {str(path)!r}, 'exec', dont_inherit=True))"
     )
-    return _run([*options, "-c", code, str(path)], environ)
+    return _run([*options, "-c", code, str(path), *arguments], environ)
 
 
 def _run(arguments: list[str], environ: dict[str, str]) -> str:
