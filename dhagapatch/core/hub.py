@@ -98,6 +98,7 @@ class Hub:
         self.main: greenlet = root  # where signal handlers, KeyboardInterrupt and DeadlockError go
         self.ident = _real.get_ident()
         self.pid = os.getpid()
+        self.abandoned = False  # the parent's, in a forked child
         self.dhagas: set[Dhaga] = set()  # alive, parked or not: they run on even if nobody else holds them
         self.offloaded = 0  # calls under way on native threads
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
@@ -110,6 +111,7 @@ class Hub:
         self.netpoll.on_enter = self._enter
         self.netpoll.on_leave = self._leave
         self.netpoll.on_quiet = self._quiet
+        self.netpoll.on_wakeup = self._woken
         self.entries = self.netpoll.entries
         self.deadlines = self.netpoll.deadlines
         self.runq = self.netpoll.runq
@@ -128,6 +130,9 @@ class Hub:
         `me` must be the current greenlet, of this hub.  Who parks must have left itself where a waker finds
         it, and must take itself off there when this returns or raises.
         """
+        if me.interrupts is not None:  # due since it ran: killed before its first wait, or by itself
+            _deliver(me)
+            return True
         if deadline is not None:
             me.deadline = deadline
             at = me.timer_at
@@ -200,6 +205,14 @@ class Hub:
             except BlockingIOError:
                 pass  # it is readable already
 
+    def _woken(self) -> None:
+        """The poller saw the wake-up descriptor.
+
+        HAZARD: a turn may come between the flag and the write in `notify`; then the flag is down, and the descriptor, if
+        it were not drained now, would stay ready for ever.
+        """
+        self._notified = True
+
     def interrupt(self, sleeper: greenlet, what: BaseException | Callable[[], object]) -> None:
         """Have `sleeper` raise or call `what` where it waits now, or at its next wait."""
         if sleeper.interrupts is None:
@@ -221,8 +234,10 @@ class Hub:
             while inbox:
                 self._wake_here(inbox.popleft())
         runq = self.runq
-        ready = len(runq)
-        for _ in range(ready):
+        ready = left = len(runq)
+        # HAZARD: a finalizer that runs in the hub and waits runs turns of its own, which empty the queue
+        while left and runq:
+            left -= 1
             runq.popleft().switch()
         return ready
 
@@ -442,6 +457,7 @@ def after_fork_in_child() -> None:
     _abandoned.extend(hubs)
     _hubs.clear()
     for hub in hubs:
+        hub.abandoned = True
         hub.netpoll.poller.close()
         for fd in {hub._wake_reader, hub._wake_writer}:
             _real.os_close(fd)

@@ -72,6 +72,7 @@ class Netpoll(selectors.BaseSelector):
         self.on_enter: Callable[[], None] = _nothing
         self.on_leave: Callable[[], None] = _nothing
         self.on_quiet: Callable[[], None] = _nothing
+        self.on_wakeup: Callable[[], None] = _nothing
         self._turn = turn
         self._wake = wake
         self._keys: dict[int, selectors.SelectorKey] = {}
@@ -202,6 +203,8 @@ class Netpoll(selectors.BaseSelector):
         if not levels:
             return []
         keys = self._keys
+        if any(fd == self._wakeup_fd for fd, _ in levels):
+            self.on_wakeup()
         return [(keys[fd], mask) for fd, mask in levels if mask and fd in keys]
 
     def watch(self, entry: Entry, direction: int, afresh: bool = False) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
-from dhagapatch.core.hub import hub_for_wait
+from dhagapatch.core.hub import hub_for_wait, quiet_exceptions
 from dhagapatch.core.parker import Parker, make_parker
 
 __all__ = ["Pool", "forget_native_threads", "offload", "own_native_threads", "pool", "start_helper"]
@@ -133,6 +133,10 @@ def start_helper(function: Callable[[], object]) -> None:
 def own_native_threads() -> int:
     """How many native threads are the runtime's own, the pool's and the helpers."""
     return pool.threads + _helpers
+
+
+# a native thread of the program's own may wake anybody, so nothing is a deadlock while there is one
+quiet_exceptions.append(lambda: int(_real.thread_count()) > own_native_threads())
 
 
 def forget_native_threads() -> None:

@@ -19,6 +19,10 @@ __all__ = ["Parker", "make_parker"]
 class Parker(Protocol):
     """A waiter; `granted` and `urgent` belong to the primitive that it waits for."""
 
+    @property
+    def hub(self) -> Hub | None:
+        """None: a native thread."""
+
     woken: bool
     granted: bool  # the waker handed over what is waited for: nothing is left to be tried
     urgent: bool  # it was woken once in vain; next time it is handed over
@@ -64,9 +68,10 @@ class DhagaParker:
 class ThreadParker:
     """A native thread's slot: it blocks on a native lock."""
 
-    __slots__ = ("granted", "lock", "urgent", "woken")
+    __slots__ = ("granted", "hub", "lock", "urgent", "woken")
 
     def __init__(self) -> None:
+        self.hub = None
         self.lock = _real.allocate_lock()
         self.lock.acquire()
         self.woken = self.granted = self.urgent = False

@@ -194,8 +194,17 @@ class RLock:
         return state
 
     def _acquire_restore(self, state: tuple[int, int]) -> None:
-        self._block.acquire()
+        failure: BaseException | None = None
+        while True:
+            # HAZARD: as natively, whoever waited in a condition holds the lock again before it may raise
+            try:
+                self._block.acquire()
+                break
+            except BaseException as error:
+                failure = failure or error
         self._count, self._owner = state
+        if failure is not None:
+            raise failure
 
     def _recursion_count(self) -> int:
         return self._count if self._owner == owner_token() else 0

@@ -21,7 +21,10 @@ class WaitQueue(deque[Parker]):
     def choose(self) -> Parker | None:
         """Take out the first waiter; whoever takes it out must wake it."""
         try:
-            return self.popleft()
+            parker = self.popleft()
+            while parker.hub is not None and parker.hub.abandoned:
+                parker = self.popleft()  # HAZARD: after a fork the parent's waiters stand in the child's queues too
+            return parker
         except IndexError:
             return None
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dhagapatch.core import hub_for_wait, offload
+from dhagapatch.green.wording import worded_by
 
 __all__ = ["fcntl", "flock", "lockf"]
 
@@ -15,8 +16,9 @@ _fcntl, _flock, _lockf = _stdlib.fcntl, _stdlib.flock, _stdlib.lockf
 _SETLKW = {_stdlib.F_SETLKW, getattr(_stdlib, "F_OFD_SETLKW", _stdlib.F_SETLKW)}
 
 
-def _lock(call: Callable[..., Any], fd: Any, operation: int, args: tuple[Any, ...]) -> Any:
-    if operation & (_stdlib.LOCK_NB | _stdlib.LOCK_UN) or hub_for_wait() is None:
+def _lock(call: Callable[..., Any], fd: Any, operation: Any, args: tuple[Any, ...]) -> Any:
+    waits = isinstance(operation, int) and operation & (_stdlib.LOCK_SH | _stdlib.LOCK_EX) and not operation & _stdlib.LOCK_NB
+    if not waits or hub_for_wait() is None:
         return call(fd, operation, *args)
     try:
         return call(fd, operation | _stdlib.LOCK_NB, *args)
@@ -26,14 +28,17 @@ def _lock(call: Callable[..., Any], fd: Any, operation: int, args: tuple[Any, ..
     return offload(call, fd, operation, *args)
 
 
+@worded_by(_flock)
 def flock(fd: Any, operation: int, /) -> Any:
     return _lock(_flock, fd, operation, ())
 
 
+@worded_by(_lockf)
 def lockf(fd: Any, cmd: int, len: int = 0, start: int = 0, whence: int = 0, /) -> Any:
     return _lock(_lockf, fd, cmd, (len, start, whence))
 
 
+@worded_by(_fcntl)
 def fcntl(fd: Any, cmd: int, arg: Any = 0, /) -> Any:
     if cmd in _SETLKW and hub_for_wait() is not None:
         return offload(_fcntl, fd, cmd, arg)

@@ -14,15 +14,19 @@ from __future__ import annotations
 import builtins
 import io
 import os
+import re
+import select
 import stat
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core import READ, WRITE, RLock, current_dhaga, hub_for_wait, offload
-from dhagapatch.green.os import is_fifo, open_fifo, write_pieces
-from dhagapatch.green.waiting import current_hub, wait_descriptor
+from dhagapatch.core import READ, WRITE, RLock, hub_for_wait, offload
+from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
+from dhagapatch.green.waiting import current_hub
+from dhagapatch.green.wording import worded_by
 
 __all__ = ["BufferedRandom", "BufferedReader", "BufferedWriter", "FileIO", "input", "makefile", "open", "stdin"]
 
@@ -34,37 +38,55 @@ class FileIO(io.FileIO):
     """A raw file over a descriptor that can make one wait."""
 
     def readinto(self, buffer: Any, /) -> int | None:
-        self._wait(READ)
+        self._wait()
         return super().readinto(buffer)
 
     def read(self, size: int | None = -1, /) -> bytes | None:  # type: ignore[override]
-        if size is None or size < 0:
+        if size is None or (isinstance(size, int) and size < 0):
             return self.readall()
-        self._wait(READ)
+        if size:
+            self._wait()
         return super().read(size)
 
     def readall(self) -> bytes | None:  # type: ignore[override]
         chunks: list[bytes] = []
         while True:
-            self._wait(READ)
+            self._wait()
             chunk = super().read(io.DEFAULT_BUFFER_SIZE)
             if not chunk:
                 return None if chunk is None and not chunks else b"".join(chunks)
             chunks.append(chunk)
 
     def write(self, data: Any, /) -> int | None:  # type: ignore[override]
-        self._wait(WRITE)
-        with memoryview(data) as view, view.cast("B") as rest:
-            if len(rest) > 512 and not self.closed and current_hub() is not None and _real.os_get_blocking(self.fileno()):
-                return write_pieces(self.fileno(), rest)
-            return super().write(data)
+        if self.closed or not self.writable():
+            return super().write(data)  # raises
+        size = _size(data)
+        if size:  # anything else is an error, or nothing to wait for
+            fd = self.fileno()
+            await_ready(fd, WRITE)
+            if size > select.PIPE_BUF and current_hub() is not None and _real.os_get_blocking(fd):
+                with memoryview(data) as view, view.cast("B") as rest:
+                    return write_pieces(fd, rest)
+        return super().write(data)
 
-    def _wait(self, direction: int) -> None:
-        if not self.closed and (self.readable() if direction == READ else self.writable()):
-            wait_descriptor(self.fileno(), direction)
+    def _wait(self) -> None:
+        if not self.closed and self.readable():
+            await_ready(self.fileno(), READ)
 
     def __repr__(self) -> str:
-        return super().__repr__().replace(f"<{type(self).__module__}.", "<_io.", 1)
+        return re.sub(r"^<(\w+\.)*FileIO", "<_io.FileIO", super().__repr__())
+
+
+FileIO.__module__ = "_io"
+
+
+def _size(data: Any) -> int:
+    """How many bytes there are to be written; 0 for what the native call refuses."""
+    try:
+        with memoryview(data) as view:
+            return view.nbytes if view.c_contiguous else 0
+    except TypeError:
+        return 0
 
 
 def _exclusive(name: str, base: type) -> Callable[..., Any]:
@@ -72,7 +94,11 @@ def _exclusive(name: str, base: type) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any) -> Any:
         lock = self._green_lock
-        lock.acquire()
+        try:
+            lock.acquire()
+        except RuntimeError:
+            # HAZARD: a file that is closed as the interpreter ends: there is no current greenlet any more
+            return native(self, *args)
         try:
             return native(self, *args)
         finally:
@@ -86,7 +112,7 @@ def _exclusive(name: str, base: type) -> Callable[..., Any]:
 
 _READS = ("read", "read1", "readinto", "readinto1", "readline", "readlines", "peek", "__next__")
 _WRITES = ("write", "writelines", "flush")
-_PLACES = ("seek", "tell", "truncate")
+_PLACES = ("seek", "tell", "truncate", "close", "detach")
 
 
 def _buffered(base: Any, names: tuple[str, ...]) -> type:
@@ -116,7 +142,7 @@ def _kind(file: Any) -> int:
     """The st_mode of what `file` names if it can make one wait, else 0."""
     try:
         status = _real.os_fstat(file) if isinstance(file, int) else _real.os_stat(file)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError):
         return 0
     mode = status.st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
@@ -126,6 +152,7 @@ def _kind(file: Any) -> int:
     return mode
 
 
+@worded_by(_real.io_open)
 def open(
     file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, errors: str | None = None,
     newline: str | None = None, closefd: bool = True, opener: Any = None,
@@ -139,12 +166,26 @@ def open(
     raw_mode = mode.replace("b", "").replace("t", "")
     if (binary and (encoding or errors or newline is not None)) or (not binary and buffering == 0):
         return _real.io_open(file, mode, buffering, encoding, errors, newline, closefd, opener)  # raises
+    if not isinstance(buffering, int) or (encoding, errors, newline) != (None, None, None):
+        _check_text(buffering, encoding, errors, newline)
+    if binary and buffering == 1:
+        warnings.warn(
+            "line buffering (buffering=1) isn't supported in binary mode, the default buffer size will be used",
+            RuntimeWarning, stacklevel=3,
+        )  # fmt: skip
     raw = FileIO(file, raw_mode, closefd, opener)
     try:
-        return _stack(raw, mode, buffering, io.text_encoding(encoding, 2) if not binary else None, errors, newline)
+        return _stack(raw, mode, buffering, io.text_encoding(encoding, 3) if not binary else None, errors, newline)
     except BaseException:
         raw.close()
         raise
+
+
+def _check_text(buffering: Any, encoding: Any, errors: Any, newline: Any) -> None:
+    """Have the native `open` complain of arguments of the wrong type."""
+    fits = isinstance(buffering, int) and all(one is None or isinstance(one, str) for one in (encoding, errors, newline))
+    if not fits:
+        _real.io_open(os.devnull, "r", buffering, encoding, errors, newline)
 
 
 def _plain_mode(mode: object) -> bool:
@@ -223,8 +264,6 @@ def input(prompt: object = "", /) -> str:
     main = hub_for_wait()
     if main is None or not _reads_terminal():
         return _input(prompt)
-    if current_dhaga() is None and not main.dhagas:
-        return _input(prompt)  # nobody else is there to run
     return offload(_input, prompt)
 
 
@@ -247,5 +286,6 @@ def stdin(real: Any) -> Any:
         return real
     raw = FileIO(fd, "r", False)
     raw.name = "<stdin>"
-    buffer = BufferedReader(raw)
-    return io.TextIOWrapper(buffer, real.encoding, real.errors, None, real.line_buffering)
+    text = io.TextIOWrapper(BufferedReader(raw), real.encoding, real.errors, "\n", real.line_buffering)
+    text.mode = "r"  # type: ignore[misc]
+    return text

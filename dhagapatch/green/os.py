@@ -11,16 +11,21 @@ child, or for a stopped one, has no descriptor: a native thread waits for it (WN
 from __future__ import annotations
 
 import errno
+import fcntl as _stdlib_fcntl
 import os
 import select
+import signal
 import stat
+import sys
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload
 from dhagapatch.core.hub import all_hubs, forget_descriptor, wake_all
-from dhagapatch.green.waiting import current_hub, wait_descriptor
+from dhagapatch.green.waiting import is_ready, sleep_until, wait_descriptor
+from dhagapatch.green.wording import signed_as, worded_by
 
 __all__ = [
     "close", "closerange", "dup2", "eventfd_read", "eventfd_write", "lockf", "open", "read", "readv", "sendfile", "splice",
@@ -32,74 +37,154 @@ _sendfile = getattr(os, "sendfile", None)
 _splice = getattr(os, "splice", None)
 _eventfd_read, _eventfd_write = getattr(os, "eventfd_read", None), getattr(os, "eventfd_write", None)
 _closerange, _dup2 = os.closerange, os.dup2
-_wait3, _wait4, _waitid = os.wait3, os.wait4, getattr(os, "waitid", None)
+_wait, _wait3, _wait4, _waitid = os.wait, os.wait3, os.wait4, getattr(os, "waitid", None)
 _system = os.system
 _lockf = getattr(os, "lockf", None)
 _pidfd_open = getattr(os, "pidfd_open", None)
+_fcntl = _stdlib_fcntl.fcntl
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_LEAST, _MOST = 0.001, 0.01  # seconds: how often is tried again what the kernel has no event for
+_WRONG_MODE = {READ: os.O_WRONLY, WRITE: os.O_RDONLY}
+
+def await_ready(fd: int, direction: int) -> None:
+    """Wait until a read or write of `fd` would not block, or would fail."""
+    if is_ready(fd, direction):
+        return
+    try:
+        flags = _fcntl(fd, _stdlib_fcntl.F_GETFL)
+    except OSError:
+        return
+    # HAZARD: a pipe's reading end is never ready for writing: waiting would not end, the call itself fails at once
+    if flags & _NONBLOCK or flags & os.O_ACCMODE == _WRONG_MODE[direction]:
+        return
+    wait_descriptor(fd, direction)
 
 
-def read(fd: Any, length: Any, /) -> bytes:
-    if isinstance(fd, int) and fd >= 0:
-        wait_descriptor(fd, READ)
-    return _real.os_read(fd, length)
+@signed_as(_real.os_read)
+def read(*args: Any, **kwargs: Any) -> bytes:
+    if len(args) == 2 and not kwargs:
+        fd, length = args
+        # anything else is an error, or nothing to wait for (a length of 0); its words are native
+        if type(fd) is int and fd >= 0 and type(length) is int and 0 < length <= sys.maxsize:
+            await_ready(fd, READ)
+        elif hasattr(type(fd), "__index__") and hasattr(type(length), "__index__") and not type(fd) is type(length) is int:
+            return read(index(fd), index(length))
+    return _real.os_read(*args, **kwargs)
 
 
-def readv(fd: Any, buffers: Any, /) -> int:
-    if isinstance(fd, int) and fd >= 0:
-        wait_descriptor(fd, READ)
-    return _readv(fd, buffers)  # type: ignore[misc]
+def _total(buffers: Any, writable: bool) -> int:
+    """How many bytes `buffers` are together; 0 for what the native call refuses."""
+    if not hasattr(type(buffers), "__getitem__") or isinstance(buffers, dict):
+        return 0
+    size = 0
+    try:
+        for part in buffers:
+            with memoryview(part) as view:
+                if writable and view.readonly:
+                    return 0
+                size += view.nbytes
+    except (TypeError, ValueError, BufferError):
+        return 0
+    return size
 
 
+@signed_as(_readv)
+def readv(*args: Any, **kwargs: Any) -> int:
+    if len(args) == 2 and not kwargs and type(args[0]) is int and args[0] >= 0 and _total(args[1], True):
+        await_ready(args[0], READ)
+    return _readv(*args, **kwargs)  # type: ignore[misc]
+
+
+@worded_by(_eventfd_read)
 def eventfd_read(fd: int) -> int:
-    wait_descriptor(fd, READ)
+    if type(fd) is int and fd >= 0:
+        await_ready(fd, READ)
     return _eventfd_read(fd)  # type: ignore[misc]
 
 
+@worded_by(_eventfd_write)
 def eventfd_write(fd: int, value: int) -> None:
-    wait_descriptor(fd, WRITE)
-    _eventfd_write(fd, value)  # type: ignore[misc]
+    if type(fd) is not int or fd < 0 or type(value) is not int or not 0 < value < 1 << 64 or hub_for_wait() is None:
+        return _eventfd_write(fd, value)  # type: ignore[misc]
+    await_ready(fd, WRITE)
+    if value == 1 or not _real.os_get_blocking(fd):
+        return _eventfd_write(fd, value)  # type: ignore[misc]
+    pause = _LEAST
+    while True:
+        try:
+            with _Unblocked(fd):
+                return _eventfd_write(fd, value)  # type: ignore[misc]
+        except BlockingIOError:
+            pass
+        # HAZARD: "writable" says only that there is room for a 1
+        sleep_until(_real.monotonic() + pause)
+        pause = min(pause * 2, _MOST)
 
 
 def _takes_any_size(fd: int) -> bool:
     """Whether a write to `fd` that does not block now takes all: a file, or what is in non-blocking mode."""
     mode = _real.os_fstat(fd).st_mode
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not _real.os_get_blocking(fd)
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode) or not _real.os_get_blocking(fd)
 
 
-def write(fd: Any, data: Any, /) -> int:
-    if not isinstance(fd, int) or fd < 0:
-        return _real.os_write(fd, data)
-    wait_descriptor(fd, WRITE)
-    with memoryview(data) as view:
-        if view.nbytes <= select.PIPE_BUF or current_hub() is None or _takes_any_size(fd):
-            return _real.os_write(fd, data)
-        with view.cast("B") as rest:
-            return write_pieces(fd, rest)
+@signed_as(_real.os_write)
+def write(*args: Any, **kwargs: Any) -> int:
+    if len(args) == 2 and not kwargs:
+        fd, data = args
+        if type(fd) is int and fd >= 0:
+            try:
+                with memoryview(data) as view:
+                    size = view.nbytes if view.c_contiguous else 0
+            except TypeError:
+                size = 0
+            if size:  # anything else is an error, or nothing to wait for
+                await_ready(fd, WRITE)
+                if size > select.PIPE_BUF and hub_for_wait() is not None and not _takes_any_size(fd):
+                    with memoryview(data) as view, view.cast("B") as rest:
+                        return write_pieces(fd, rest)
+        elif hasattr(type(fd), "__index__") and type(fd) is not int:
+            return write(index(fd), data)
+    return _real.os_write(*args, **kwargs)
 
 
 def write_pieces(fd: int, rest: memoryview) -> int:
-    """Write all of `rest` to a blocking descriptor; fewer bytes only if an error came after some."""
+    """Write all of `rest` to a blocking descriptor that is ready; fewer bytes only if an error came after some."""
+    terminal = stat.S_ISCHR(_real.os_fstat(fd).st_mode)
+    pause = _LEAST
     done = 0
-    while done < len(rest):
+    while True:
+        piece = rest[done : done + select.PIPE_BUF]
         try:
-            done += _real.os_write(fd, rest[done : done + select.PIPE_BUF])
-            wait_descriptor(fd, WRITE)
+            if terminal:
+                # HAZARD: a terminal is "writable" when it has room for one byte, not for a piece
+                with _Unblocked(fd):
+                    done += _real.os_write(fd, piece)
+            else:
+                done += _real.os_write(fd, piece)
+        except BlockingIOError:
+            sleep_until(_real.monotonic() + pause)
+            pause = min(pause * 2, _MOST)
+            continue
         except OSError:
             if not done:
                 raise
-            break
-    return done
+            return done
+        if done >= len(rest):
+            return done
+        await_ready(fd, WRITE)
+        pause = _LEAST
 
 
-def writev(fd: Any, buffers: Any, /) -> int:
-    buffers = list(buffers)
-    if not isinstance(fd, int) or fd < 0:
-        return _writev(fd, buffers)  # type: ignore[misc]
-    wait_descriptor(fd, WRITE)
-    if sum(memoryview(part).nbytes for part in buffers) <= select.PIPE_BUF or current_hub() is None or _takes_any_size(fd):
-        return _writev(fd, buffers)  # type: ignore[misc]
-    return write_pieces(fd, memoryview(b"".join(buffers)))
+@signed_as(_writev)
+def writev(*args: Any, **kwargs: Any) -> int:
+    if len(args) == 2 and not kwargs and type(args[0]) is int and args[0] >= 0:
+        fd, buffers = args
+        size = _total(buffers, False)
+        if size:
+            await_ready(fd, WRITE)
+            if size > select.PIPE_BUF and hub_for_wait() is not None and not _takes_any_size(fd):
+                return write_pieces(fd, memoryview(b"".join(buffers)))
+    return _writev(*args, **kwargs)  # type: ignore[misc]
 
 
 class _Unblocked:
@@ -120,58 +205,103 @@ class _Unblocked:
             _real.os_set_blocking(self.fd, True)
 
 
-def _moved(call: Callable[..., int], out_fd: int, in_fd: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+def _moved(call: Callable[[], int], out_fd: int, in_fd: int) -> int:
     """sendfile and splice: move what can be moved now, after both ends are ready."""
-    if hub_for_wait() is None or not _real.os_get_blocking(out_fd):
-        return call(*args, **kwargs)
     while True:
-        wait_descriptor(in_fd, READ)
-        wait_descriptor(out_fd, WRITE)
+        await_ready(in_fd, READ)
+        await_ready(out_fd, WRITE)
+        try:
+            blocking = _real.os_get_blocking(out_fd) and _real.os_get_blocking(in_fd)
+        except OSError:
+            blocking = False
+        if not blocking:
+            return call()
         try:
             with _Unblocked(out_fd):
-                return call(*args, **kwargs)
+                return call()
         except BlockingIOError:
             continue
 
 
+def _waits_to_move(out_fd: Any, in_fd: Any, count: Any) -> bool:
+    valid = type(out_fd) is type(in_fd) is type(count) is int
+    return valid and out_fd >= 0 and in_fd >= 0 and 0 < count <= sys.maxsize and hub_for_wait() is not None
+
+
+@worded_by(_sendfile)
 def sendfile(out_fd: int, in_fd: int, offset: Any, count: int, *args: Any, **kwargs: Any) -> int:
-    return _moved(_sendfile, out_fd, in_fd, (out_fd, in_fd, offset, count, *args), kwargs)  # type: ignore[arg-type]
+    def call() -> int:
+        return _sendfile(out_fd, in_fd, offset, count, *args, **kwargs)  # type: ignore[misc]
+
+    return _moved(call, out_fd, in_fd) if _waits_to_move(out_fd, in_fd, count) else call()
 
 
-def splice(src: int, dst: int, count: int, *args: Any, **kwargs: Any) -> int:
-    return _moved(_splice, dst, src, (src, dst, count, *args), kwargs)  # type: ignore[arg-type]
+@worded_by(_splice)
+def splice(src: int, dst: int, count: int, offset_src: Any = None, offset_dst: Any = None, flags: int = 0) -> int:
+    def call() -> int:
+        return _splice(src, dst, count, offset_src, offset_dst, flags)  # type: ignore[misc]
+
+    if flags & getattr(os, "SPLICE_F_NONBLOCK", 2) or not _waits_to_move(dst, src, count):
+        return call()
+    # what is wrong with an offset is told at once
+    if any(offset is not None and _is_pipe(fd) for fd, offset in ((src, offset_src), (dst, offset_dst))):
+        return call()
+    return _moved(call, dst, src)
+
+
+def _is_pipe(fd: int) -> bool:
+    try:
+        return stat.S_ISFIFO(_real.os_fstat(fd).st_mode)
+    except OSError:
+        return False
 
 
 # opening and closing
 
 
-def is_fifo(path: Any) -> bool:
+def is_fifo(path: Any, dir_fd: int | None = None) -> bool:
     """Whether `path` names a FIFO: opening one waits for the other end."""
     try:
-        return stat.S_ISFIFO(_real.os_stat(path).st_mode)
-    except (OSError, ValueError, TypeError):
+        return stat.S_ISFIFO(_real.os_stat(path, dir_fd=dir_fd).st_mode)
+    except (OSError, ValueError, TypeError, OverflowError):
         return False
 
 
+@worded_by(_real.os_open)
 def open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-    if not flags & _NONBLOCK and dir_fd is None and is_fifo(path) and hub_for_wait() is not None:
-        return open_fifo(path, flags, mode)
+    waits = type(flags) is int and type(mode) is int and not flags & (_NONBLOCK | _ONLY_NAMES)
+    if waits and not isinstance(path, int) and is_fifo(path, dir_fd) and hub_for_wait() is not None:
+        return open_fifo(path, flags, mode, dir_fd)
     return _real.os_open(path, flags, mode, dir_fd=dir_fd)
 
 
-def open_fifo(path: Any, flags: int, mode: int = 0o777) -> int:
+_ONLY_NAMES = getattr(os, "O_PATH", 0)
+
+
+def open_fifo(path: Any, flags: int, mode: int = 0o777, dir_fd: int | None = None) -> int:
     """Open a FIFO on a native thread; at once, if the other end is there."""
-    if flags & (os.O_WRONLY | os.O_RDWR) == os.O_WRONLY:
-        try:
-            fd = _real.os_open(path, flags | _NONBLOCK, mode)
-            _real.os_set_blocking(fd, True)
+    if (flags & os.O_CREAT and flags & os.O_EXCL) or flags & os.O_ACCMODE == os.O_RDWR:
+        return _real.os_open(path, flags, mode, dir_fd=dir_fd)
+    if flags & os.O_ACCMODE == os.O_WRONLY:
+        fd = _open_writer(path, flags, mode, dir_fd)
+        if fd >= 0:
             return fd
-        except OSError as error:
-            if error.errno != errno.ENXIO:  # nobody reads yet
-                raise
-    return offload(_real.os_open, path, flags, mode)
+    return offload(_real.os_open, path, flags, mode, dir_fd=dir_fd)
 
 
+def _open_writer(path: Any, flags: int, mode: int, dir_fd: int | None) -> int:
+    """A descriptor for writing into a FIFO, if somebody reads it, else -1."""
+    try:
+        fd = _real.os_open(path, flags | _NONBLOCK, mode, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return -1
+    _real.os_set_blocking(fd, True)
+    return fd
+
+
+@worded_by(_real.os_close)
 def close(fd: int) -> None:
     waiting = forget_descriptor(fd) if all_hubs() else []
     try:
@@ -180,6 +310,7 @@ def close(fd: int) -> None:
         wake_all(waiting)
 
 
+@worded_by(_closerange)
 def closerange(fd_low: int, fd_high: int, /) -> None:
     waiting = []
     for hub in all_hubs():
@@ -189,6 +320,7 @@ def closerange(fd_low: int, fd_high: int, /) -> None:
     wake_all(waiting)
 
 
+@worded_by(_dup2)
 def dup2(fd: int, fd2: int, inheritable: bool = True) -> int:
     waiting = forget_descriptor(fd2) if fd != fd2 else []
     try:
@@ -223,16 +355,11 @@ def _await_child(pid: int, options: int) -> None:
         flags |= os.WSTOPPED
     if options & os.WCONTINUED:
         flags |= os.WCONTINUED
-    try:
-        offload(_waitid, kind, abs(pid) if pid != -1 else 0, flags)
-    except OSError:
-        pass  # the call itself will tell
-
-
+    _await_any(kind, abs(pid) if pid != -1 else 0, flags)
 
 
 def _wait_for(pid: int, options: int, call: Callable[[int], Any]) -> Any:
-    if options & os.WNOHANG or hub_for_wait() is None:
+    if type(options) is not int or type(pid) is not int or options & os.WNOHANG or hub_for_wait() is None:
         return call(options)
     while True:
         result = call(options | os.WNOHANG)
@@ -241,24 +368,29 @@ def _wait_for(pid: int, options: int, call: Callable[[int], Any]) -> Any:
         _await_child(pid, options)
 
 
+@worded_by(_real.os_waitpid)
 def waitpid(pid: int, options: int, /) -> Any:
     return _wait_for(pid, options, lambda flags: _real.os_waitpid(pid, flags))
 
 
+@worded_by(_wait)
 def wait() -> Any:
-    return waitpid(-1, 0)
+    return _wait_for(-1, 0, lambda flags: _real.os_waitpid(-1, flags))
 
 
+@worded_by(_wait3)
 def wait3(options: int) -> Any:
     return _wait_for(-1, options, lambda flags: _wait3(flags))
 
 
+@worded_by(_wait4)
 def wait4(pid: int, options: int) -> Any:
     return _wait_for(pid, options, lambda flags: _wait4(pid, flags))
 
 
+@worded_by(_waitid)
 def waitid(idtype: int, id: int, options: int, /) -> Any:
-    if options & os.WNOHANG or hub_for_wait() is None:
+    if not type(idtype) is type(id) is type(options) is int or options & os.WNOHANG or hub_for_wait() is None:
         return _waitid(idtype, id, options)  # type: ignore[misc]
     while True:
         result = _waitid(idtype, id, options | os.WNOHANG)  # type: ignore[misc]
@@ -267,13 +399,34 @@ def waitid(idtype: int, id: int, options: int, /) -> Any:
         if idtype == os.P_PID and not options & (os.WSTOPPED | os.WCONTINUED):
             _await_child(id, 0)
         else:
-            offload(_waitid, idtype, id, options | os.WNOWAIT)  # type: ignore[arg-type]
+            _await_any(idtype, id, options | os.WNOWAIT)
 
 
+def _await_any(idtype: int, id: int, options: int) -> None:
+    """Have a native thread wait; what it finds is left for the call itself."""
+    try:
+        offload(_waitid, idtype, id, options)  # type: ignore[arg-type]
+    except OSError:
+        pass
+
+
+@worded_by(_system)
 def system(command: Any) -> int:
-    return offload(_system, command)
+    if hub_for_wait() is None:
+        return _system(command)
+    return offload(_masked_system, command, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
 
+def _masked_system(command: Any, mask: Any) -> int:
+    """Run by a native thread: the child gets the signal mask of the dhaga that called, not the native thread's."""
+    own = signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    try:
+        return _system(command)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, own)
+
+
+@worded_by(_lockf)
 def lockf(fd: int, command: int, length: int, /) -> None:
     if command == os.F_LOCK and hub_for_wait() is not None:
         try:

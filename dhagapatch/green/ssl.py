@@ -7,6 +7,8 @@ The C object blocks, or not, as its socket's C-level timeout says; here the sock
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl as _stdlib
 import weakref
 from collections.abc import Callable
@@ -68,10 +70,11 @@ class Connection:
             except _stdlib.SSLWantWriteError:
                 direction = WRITE
             fd = _real.sock_fileno(sock)
-            if fd < 0:
-                continue  # closed: the call itself will tell
-            if not wait_socket(sock, fd, direction, deadline):
+            if fd >= 0 and not wait_socket(sock, fd, direction, deadline):
                 return self._time_out(sock, call, args)
+            if fd < 0 or _real.sock_fileno(sock) != fd:
+                # HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     @staticmethod
     def _time_out(sock: Any, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
