@@ -19,7 +19,6 @@ import socket as _stdlib
 import weakref
 from collections.abc import Callable
 from functools import partial
-from operator import index
 from typing import Any
 
 from greenlet import getcurrent
@@ -29,7 +28,7 @@ from dhagapatch.core import READ, WRITE, Entry
 from dhagapatch.core.hub import forget_descriptor, hub_for_wait, renew_descriptor, wait_entry, wake_all
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.resolve import resolve_address
-from dhagapatch.green.waiting import current_hub, is_ready, sleep_until, wait_socket
+from dhagapatch.green.waiting import current_hub, sleep_until, wait_socket
 
 __all__ = ["adopt_timeout", "make_nonblocking", "restore_timeout", "user_timeout"]
 
@@ -129,7 +128,7 @@ def _await_drained(sock: Any, hub: Any, entry: Entry, direction: int) -> float |
 
 def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], flags: int) -> Any:
     """One call that takes `flags` as the argument at the place of None in `args`."""
-    if index(flags) & _PASS:
+    if flags & _PASS:
         return call(sock, *(flags if arg is None else arg for arg in args))
     args = tuple(flags | _DONTWAIT if arg is None else arg for arg in args)
     hub = current_hub()
@@ -211,7 +210,6 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
 
 def _recv_flags(sock: Any, call: Callable[..., Any], first: Any, flags: int, *middle: int) -> Any:
     """recv and recv_into with flags; MSG_WAITALL, which MSG_DONTWAIT would undo, is a loop."""
-    flags = index(flags)
     if not flags & _socket.MSG_WAITALL or flags & (_PASS | _socket.MSG_PEEK) or user_timeout(sock) == 0.0:
         return _call(sock, READ, call, (first, *middle, None), flags)
     flags &= ~_socket.MSG_WAITALL
@@ -245,24 +243,14 @@ def recvmsg(self: Any, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> 
 
 
 def recvmsg_into(self: Any, buffers: Any, ancbufsize: int = 0, flags: int = 0, /) -> Any:
-    return _call(self, READ, _C.recvmsg_into, (_listed(buffers), ancbufsize, None), flags)
-
-
-def _listed(items: Any) -> Any:
-    """What a generator gives can be used once only, and a call may be tried twice; the C method has words for the rest."""
-    if type(items) in (list, tuple):
-        return items
-    try:
-        return list(items)
-    except TypeError:
-        return items
+    return _call(self, READ, _C.recvmsg_into, (list(buffers), ancbufsize, None), flags)
 
 
 # sending
 
 
 def send(self: Any, data: Any, flags: int = 0, /) -> int:
-    if flags and index(flags) & _PASS:
+    if flags & _PASS:
         return _send(self, data, flags)
     try:
         hub = getcurrent().hub
@@ -282,7 +270,7 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
 
 
 def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
-    if flags and index(flags) & _PASS:
+    if flags & _PASS:
         return _C.sendall(self, data, flags)
     flags |= _DONTWAIT
     done = 0
@@ -293,13 +281,9 @@ def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
                 return None
         except BlockingIOError:
             pass
-    view = _view(data)
-    if view is None:
-        return _C.sendall(self, data, flags)  # raises
     if user_timeout(self) == 0.0:
-        with view:
-            return _C.sendall(self, view.cast("B")[done:], flags)
-    with view, view.cast("B") as rest:
+        return _C.sendall(self, memoryview(data)[done:], flags)
+    with memoryview(data) as view, view.cast("B") as rest:
         total = len(rest)
         deadline: float | None = -1.0
         while True:
@@ -317,14 +301,6 @@ def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
                 raise TimeoutError("timed out")
 
 
-def _view(data: Any) -> memoryview | None:
-    try:
-        view = memoryview(data)
-    except (TypeError, BufferError):
-        return None
-    return view if view.c_contiguous else None
-
-
 def sendto(self: Any, data: Any, *args: Any) -> int:
     if not 1 <= len(args) <= 2:
         return _C.sendto(self, data, *args)  # raises
@@ -336,9 +312,9 @@ def sendto(self: Any, data: Any, *args: Any) -> int:
 
 
 def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
-    if index(flags) & _PASS:
+    if flags & _PASS:
         return _C.sendmsg(self, buffers, ancdata, flags, address)
-    buffers, ancdata, address = _listed(buffers), _listed(ancdata), resolve_address(self, address)
+    buffers, ancdata = list(buffers), list(ancdata)
     flags |= _DONTWAIT
     try:
         return _C.sendmsg(self, buffers, ancdata, flags, address)
@@ -394,57 +370,55 @@ def _accept(self: Any, /) -> Any:
 _UNIX_FULL = (0.001, 0.05)  # seconds: how often a UNIX listener with a full queue is tried
 
 
-_RAN_OUT = -1  # in place of an error number
-
-
-def _connect_once(sock: Any, address: Any, call: Callable[..., Any]) -> int:
-    with _Mode(sock):
-        try:
-            return call(sock, address) or 0
-        except OSError as error:
-            if error.errno is None or isinstance(error, _socket.gaierror):
-                raise
-            return error.errno
-
-
-def _connect(sock: Any, address: Any, call: Callable[..., Any]) -> int:
-    """Connect by the C method `call`; 0, an error number, or `_RAN_OUT`. What it raises (a bad address) is raised."""
+def _connect_errno(sock: Any, address: Any) -> int:
+    """Connect; 0 or the error number. What the C method raises (a bad address) is raised."""
     timeout = user_timeout(sock)
     if timeout == 0.0 or (hub_for_wait() is None and id(sock) not in _timeouts):
-        return call(sock, address) or 0
+        return _C.connect_ex(sock, address)
     address = resolve_address(sock, address)
     deadline = deadline_of(timeout)
     pause = _UNIX_FULL[0]
-    code = _connect_once(sock, address, call)
-    while code == errno.EAGAIN and deadline is None and _family(sock) == _socket.AF_UNIX:
-        # the listener's queue is full, and the kernel has no event for its coming free
-        sleep_until(_real.monotonic() + pause)
-        pause = min(pause * 2, _UNIX_FULL[1])
-        code = _connect_once(sock, address, call)
-    while code in (errno.EINPROGRESS, errno.EALREADY, errno.EINTR):
+    while True:
+        with _Mode(sock):
+            code = _C.connect_ex(sock, address)
+        if code == errno.EAGAIN and _family(sock) == _socket.AF_UNIX:
+            # the listener's queue is full, and the kernel has no event for its coming free
+            now = _real.monotonic()
+            if deadline is not None and now >= deadline:
+                return errno.EAGAIN
+            sleep_until(now + pause if deadline is None else min(now + pause, deadline))
+            pause = min(pause * 2, _UNIX_FULL[1])
+            continue
+        break
+    if code not in (errno.EINPROGRESS, errno.EINTR):
+        return code
+    while True:
         fd = _fileno(sock)
         if fd < 0:
             return errno.EBADF
         renew_descriptor(fd)  # what was known of the unconnected socket (a hang-up) counts no more
         if not wait_socket(sock, fd, WRITE, deadline, _is_stream(sock)):
-            return _RAN_OUT
+            return errno.EWOULDBLOCK
         if _fileno(sock) < 0:
             return errno.EBADF
-        # HAZARD: a blocking connect leaves the socket "connected", or "unconnected" after an error, and a second call
-        # finds it so; after a call that did not block, the kernel learns of the outcome only by one more call.  With a
-        # timeout the C method does not make that call, but asks for the error; so a second connect succeeds there.
-        if timeout is None:
-            code = _connect_once(sock, address, call)
-            if code == errno.EISCONN:
+        code = _C.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            return code
+        try:
+            _C.getpeername(sock)
+            return 0
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                return error.errno or errno.ENOTCONN
+            if _type(sock) != _socket.SOCK_STREAM or _family(sock) not in _INET:
                 return 0
-        elif is_ready(fd, WRITE):  # else it was woken by a stale hint
-            return _C.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR)
-    return code
 
 
 def connect(self: Any, address: Any, /) -> None:
-    code = _connect(self, address, _C.connect)
-    if code == _RAN_OUT:
+    if user_timeout(self) == 0.0:
+        return _C.connect(self, address)
+    code = _connect_errno(self, address)
+    if code == errno.EWOULDBLOCK and user_timeout(self) is not None:
         raise TimeoutError("timed out")
     if code:
         raise OSError(code, os.strerror(code))
@@ -456,8 +430,12 @@ def bind(self: Any, address: Any, /) -> None:
 
 
 def connect_ex(self: Any, address: Any, /) -> int:
-    code = _connect(self, address, _C.connect_ex)
-    return errno.EWOULDBLOCK if code == _RAN_OUT else code
+    try:
+        return _connect_errno(self, address)
+    except OSError as error:
+        if error.errno is None or isinstance(error, _socket.gaierror):
+            raise
+        return error.errno
 
 
 # timeouts
@@ -478,9 +456,7 @@ def gettimeout(self: Any, /) -> float | None:
 
 
 def setblocking(self: Any, flag: Any, /) -> None:
-    _C.setblocking(self, flag)
-    if _timeouts:
-        _timeouts.pop(id(self), None)
+    settimeout(self, None if flag else 0.0)
 
 
 def getblocking(self: Any, /) -> bool:
