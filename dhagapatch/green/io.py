@@ -94,7 +94,11 @@ def _exclusive(name: str, base: type) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any) -> Any:
         lock = self._green_lock
-        lock.acquire()
+        try:
+            lock.acquire()
+        except RuntimeError:
+            # HAZARD: a file that is closed as the interpreter ends: there is no current greenlet any more
+            return native(self, *args)
         try:
             return native(self, *args)
         finally:

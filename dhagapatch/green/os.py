@@ -14,6 +14,7 @@ import errno
 import fcntl as _stdlib_fcntl
 import os
 import select
+import signal
 import stat
 import sys
 from collections.abc import Callable
@@ -411,7 +412,18 @@ def _await_any(idtype: int, id: int, options: int) -> None:
 
 @worded_by(_system)
 def system(command: Any) -> int:
-    return offload(_system, command)
+    if hub_for_wait() is None:
+        return _system(command)
+    return offload(_masked_system, command, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def _masked_system(command: Any, mask: Any) -> int:
+    """Run by a native thread: the child gets the signal mask of the dhaga that called, not the native thread's."""
+    own = signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    try:
+        return _system(command)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, own)
 
 
 @worded_by(_lockf)

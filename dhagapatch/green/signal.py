@@ -24,14 +24,17 @@ from dhagapatch.core import Hub, current_dhaga, hub_for_wait, start_helper
 from dhagapatch.core.hub import all_hubs, in_main_thread, quiet_exceptions
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
+from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "getsignal", "install", "pause", "pthread_kill", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
+    "getsignal", "install", "pause", "pthread_kill", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo",
+    "uninstall",
 ]  # fmt: skip
 
 _c_signal, _c_getsignal = _signal.signal, _signal.getsignal
 _c_pause: Any = getattr(_signal, "pause", None)
 _c_pthread_kill: Any = getattr(_signal, "pthread_kill", None)
+_c_set_wakeup_fd: Any = _signal.set_wakeup_fd
 _c_sigwait: Any = getattr(_signal, "sigwait", None)
 _c_sigwaitinfo: Any = getattr(_signal, "sigwaitinfo", None)
 _c_sigtimedwait: Any = getattr(_signal, "sigtimedwait", None)
@@ -58,7 +61,7 @@ class _Relay:
         me = getcurrent()
         if hub is None or hub not in all_hubs():
             return self.handler(signum, frame)
-        if me is hub.main and _in_runtime(frame):
+        if me is hub.main and _in_runtime(frame) and frame.f_code is not _kill_code:  # type: ignore[union-attr]
             # HAZARD: an exception must not come between two steps of a primitive, so the signal is tripped again a
             # moment later.  Not from here: the interpreter would look for signals at once, in this very frame.
             start_helper(partial(_trip_later, signum))
@@ -67,7 +70,7 @@ class _Relay:
         for sleeper in _paused:
             hub.wake(sleeper)
         if me is hub.main:
-            return self.handler(signum, frame)
+            return self.handler(signum, _of_user(frame))
         hub.interrupt(hub.main, partial(_handle, self.handler, signum))
         return None
 
@@ -79,10 +82,13 @@ def _trip_later(signum: int) -> None:
 
 def _handle(handler: Any, signum: int) -> None:
     """Called where the main dhaga waits; the frame that the handler sees is the user's."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and _in_runtime(frame):
-        frame = frame.f_back
-    handler(signum, frame)
+    handler(signum, _of_user(sys._getframe()))
+
+
+def _of_user(frame: FrameType | None) -> FrameType | None:
+    while _in_runtime(frame):
+        frame = frame.f_back  # type: ignore[union-attr]
+    return frame
 
 
 def _in_runtime(frame: FrameType | None) -> bool:
@@ -133,15 +139,22 @@ def _has_handlers() -> bool:
 quiet_exceptions.append(_has_handlers)
 
 
-def signal(signalnum: Any, handler: Any, /) -> Any:
+def _in_main_dhaga() -> bool:
+    """Whether the caller is not another thread than the main one, as the program sees it."""
     dhaga = current_dhaga()
-    if dhaga is not None and (dhaga.hub is None or dhaga.hub.main is not dhaga):
+    return dhaga is None or (dhaga.hub is not None and dhaga.hub.main is dhaga)
+
+
+@worded_by(_c_signal)
+def signal(signalnum: Any, handler: Any, /) -> Any:
+    if not _in_main_dhaga():
         raise ValueError("signal only works in main thread of the main interpreter")
     if _main_hub is not None and _known(handler):
         handler = _Relay(handler)
     return _user(_c_signal(signalnum, handler))
 
 
+@worded_by(_c_getsignal)
 def getsignal(signalnum: int, /) -> Any:
     return _user(_c_getsignal(signalnum))
 
@@ -150,6 +163,7 @@ def _user(handler: Any) -> Any:
     return handler.handler if isinstance(handler, _Relay) else handler
 
 
+@worded_by(_c_pause)
 def pause() -> None:
     hub = hub_for_wait()
     if hub is None:
@@ -169,6 +183,8 @@ def pause() -> None:
 
 # Blocked signals have no descriptor that could be waited for in Python; they are looked for, more and more seldom.
 _LEAST, _MOST = 0.001, 0.01  # seconds
+_LONGEST = 9e9  # seconds; the native call refuses what does not fit into its clock
+_SIGNALS = frozenset(_stdlib.valid_signals())
 
 
 def _look(sigset: Any, deadline: float | None) -> Any:
@@ -184,31 +200,55 @@ def _look(sigset: Any, deadline: float | None) -> Any:
         pause = min(pause * 2, _MOST)
 
 
+def _valid(sigset: Any) -> set[int] | None:
+    """The set that `sigset` names; None for what the native call refuses."""
+    try:
+        wanted = set(sigset)
+    except TypeError:
+        return None
+    return wanted if wanted <= _SIGNALS else None
+
+
+@worded_by(_c_sigwait)
 def sigwait(sigset: Any, /) -> Any:
-    if hub_for_wait() is None:
+    wanted = None if hub_for_wait() is None else _valid(sigset)
+    if wanted is None:
         return _c_sigwait(sigset)
-    sigset = set(sigset)
     if _c_sigtimedwait is not None:
-        return _look(sigset, None).si_signo
-    while not sigset & set(_c_sigpending()):
+        return _stdlib.Signals(_look(wanted, None).si_signo)
+    while not wanted & set(_c_sigpending()):
         sleep_until(_real.monotonic() + _MOST)
-    return _c_sigwait(sigset)
+    return _c_sigwait(wanted)
 
 
+@worded_by(_c_sigwaitinfo)
 def sigwaitinfo(sigset: Any, /) -> Any:
-    if hub_for_wait() is None:
-        return _c_sigwaitinfo(sigset)
-    return _look(set(sigset), None)
+    wanted = None if hub_for_wait() is None else _valid(sigset)
+    return _c_sigwaitinfo(sigset) if wanted is None else _look(wanted, None)
 
 
+@worded_by(_c_sigtimedwait)
 def sigtimedwait(sigset: Any, timeout: Any, /) -> Any:
-    if not isinstance(timeout, (int, float)) or timeout <= 0 or hub_for_wait() is None:
+    if not isinstance(timeout, (int, float)) or not 0 < timeout < _LONGEST or hub_for_wait() is None:
         return _c_sigtimedwait(sigset, timeout)
-    return _look(set(sigset), deadline_of(timeout))
+    wanted = _valid(sigset)
+    return _c_sigtimedwait(sigset, timeout) if wanted is None else _look(wanted, deadline_of(timeout))
 
 
-def pthread_kill(thread_id: int, signalnum: int, /) -> None:
+def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
     for hub in all_hubs():
         if any(dhaga.ident == thread_id for dhaga in hub.dhagas):
             thread_id = hub.ident
     _c_pthread_kill(thread_id, signalnum)
+
+
+_kill_code = _pthread_kill.__code__  # what is sent here is handled here: a second one must not find it pending
+_pthread_kill.__name__ = _pthread_kill.__qualname__ = "pthread_kill"
+pthread_kill = worded_by(_c_pthread_kill)(_pthread_kill)
+
+
+@worded_by(_c_set_wakeup_fd)
+def set_wakeup_fd(fd: int, *, warn_on_full_buffer: bool = True) -> int:
+    if not _in_main_dhaga():
+        raise ValueError("set_wakeup_fd only works in main thread of the main interpreter")
+    return _c_set_wakeup_fd(fd, warn_on_full_buffer=warn_on_full_buffer)

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import fcntl
 import io
 import os
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import threading
@@ -467,67 +465,3 @@ def case_print_to_a_full_pipe(t: Any) -> None:
     time.sleep(0.1)
     out, _ = process.communicate()
     t.note(out.count(b"x"), out.count(b"y"), process.returncode)
-
-
-def case_file_locks(t: Any) -> None:
-    with tempfile.NamedTemporaryFile() as file:
-        one, two = open(file.name, "r+b"), open(file.name, "r+b")
-        fcntl.flock(one, fcntl.LOCK_EX)
-        t.outcome("not blocking", fcntl.flock, two, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        order: list[str] = []
-
-        def lock() -> None:
-            fcntl.flock(two, fcntl.LOCK_EX)
-            order.append("second")
-
-        thread = started(lock)
-        thread.join(0.05)
-        order.append("first")
-        fcntl.flock(one, fcntl.LOCK_UN)
-        thread.join()
-        t.note(order)
-        t.outcome("bad descriptor", fcntl.flock, 9999, fcntl.LOCK_EX)
-        t.outcome("bad operation", fcntl.flock, one, 99)
-        t.outcome("str", fcntl.flock, one, "x")
-        t.outcome("no operation", fcntl.flock, one)
-        t.outcome("not a file", fcntl.flock, "x", 1)
-        t.outcome("lockf, bad command", fcntl.lockf, one, 99)
-        t.outcome("lockf, read-only", fcntl.lockf, open(file.name, "rb"), fcntl.LOCK_EX)
-        t.outcome("lockf", fcntl.lockf, one, fcntl.LOCK_EX, 10, 5, 0)
-        t.outcome("lockf, no command", fcntl.lockf, one)
-        t.outcome("fcntl", fcntl.fcntl, one, fcntl.F_GETFD)
-        t.outcome("fcntl, bad", fcntl.fcntl, one, 9999)
-        t.outcome("fcntl, no command", fcntl.fcntl, one)
-        one.close()
-        two.close()
-
-
-def case_locks_between_processes(t: Any) -> None:
-    lock = struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0)
-    with tempfile.NamedTemporaryFile() as file:
-        for name, take in (
-            ("flock", lambda mine: fcntl.flock(mine, fcntl.LOCK_EX)),
-            ("lockf", lambda mine: fcntl.lockf(mine, fcntl.LOCK_EX)),
-            ("fcntl", lambda mine: fcntl.fcntl(mine, fcntl.F_SETLKW, lock) and None),
-            ("os.lockf", lambda mine: os.lockf(mine.fileno(), os.F_LOCK, 0)),
-        ):
-            reader, writer = os.pipe()
-            go_reader, go_writer = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                mine = open(file.name, "r+b")
-                take(mine)
-                os.write(writer, b"locked")
-                os.read(go_reader, 1)
-                os._exit(0)
-            os.read(reader, 10)
-            beside: list[int] = []
-            thread = started(lambda beside=beside: [beside.append(n) or time.sleep(0.001) for n in range(10)])
-            threading.Timer(0.05, os.write, (go_writer, b"x")).start()
-            with open(file.name, "r+b") as mine:
-                take(mine)
-                t.note(name, os.waitpid(pid, 0)[1])
-            thread.join()
-            t.note(beside)
-            for fd in (reader, writer, go_reader, go_writer):
-                os.close(fd)
