@@ -10,7 +10,7 @@ from dhagapatch.core import offload
 
 __all__ = ["getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo", "resolve_address"]
 
-_NUMERIC = getattr(_socket, "AI_NUMERICHOST", 0)
+_LONGEST = {_socket.AF_INET: 2, _socket.AF_INET6: 4}
 
 
 def _is_numeric(host: object) -> bool:
@@ -63,8 +63,8 @@ def resolve_address(sock: Any, address: Any) -> Any:
     if not isinstance(address, tuple) or len(address) < 2 or _is_numeric(address[0]):
         return address
     family = _real.socket.family.__get__(sock)
-    if family not in (_socket.AF_INET, _socket.AF_INET6):
-        return address
+    if len(address) > _LONGEST.get(family, 0) or not all(isinstance(part, int) for part in address[1:]):
+        return address  # the C method has words for what is wrong
     host = address[0]
     found = offload(_real.getaddrinfo, host, None, family)
     return (found[0][4][0], *address[1:])

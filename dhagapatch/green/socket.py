@@ -1,10 +1,8 @@
 """Cooperative methods for `socket.socket`, set on the class in place.
 
 A socket stays in its blocking mode: calls that take flags are made with MSG_DONTWAIT; where the kernel has no
-such flag (accept, connect) the mode is changed for the moment of the call.  A socket with a timeout is in
-non-blocking mode natively too; there the C object is told "non-blocking" and the user's timeout is kept here,
-because the C method would first block in poll(2) itself.  A socket that the user made non-blocking is passed
-straight through.
+such flag (accept, connect) the mode is changed for the moment of the call.  A user's timeout is kept by
+`timeouts`.  A socket that the user made non-blocking is passed straight through.
 
 Who wakes a waiter: the netpoll's edge, or `close`/`detach` (then the call is tried once more and raises what
 the operating system says).  Who takes it off: `wait_entry`, on timeout and on any exception.
@@ -16,9 +14,8 @@ import _socket
 import errno
 import os
 import socket as _stdlib
-import weakref
 from collections.abc import Callable
-from functools import partial
+from operator import index
 from typing import Any
 
 from greenlet import getcurrent
@@ -28,9 +25,23 @@ from dhagapatch.core import READ, WRITE, Entry
 from dhagapatch.core.hub import forget_descriptor, hub_for_wait, renew_descriptor, wait_entry, wake_all
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.resolve import resolve_address
-from dhagapatch.green.waiting import current_hub, sleep_until, wait_socket
+from dhagapatch.green.timeouts import (
+    adopt_timeout,
+    drop_hidden,
+    getblocking,
+    gettimeout,
+    is_hidden,
+    restore_timeout,
+    setblocking,
+    settimeout,
+    timeout,
+    user_timeout,
+)
+from dhagapatch.green.waiting import current_hub, is_ready, is_shut, sleep_until, wait_socket
 
-__all__ = ["adopt_timeout", "make_nonblocking", "restore_timeout", "user_timeout"]
+__all__ = [
+    "adopt_timeout", "getblocking", "gettimeout", "restore_timeout", "setblocking", "settimeout", "timeout", "user_timeout",
+]  # fmt: skip
 
 _C = _real.socket
 _fileno = _C.fileno
@@ -46,70 +57,58 @@ _family = _C.family.__get__
 _type = _C.type.__get__
 _init = _stdlib.socket.__init__
 
-# The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference
-# whose callback takes the item out before the identity can be used again.
-_timeouts: dict[int, tuple[float | None, weakref.ref[Any]]] = {}
-
-
-def _set_hidden(sock: Any, timeout: float | None) -> None:
-    key = id(sock)
-    known = _timeouts.get(key)
-    reference = known[1] if known else weakref.ref(sock, partial(_drop_hidden, key))
-    _timeouts[key] = (timeout, reference)
-
-
-def _drop_hidden(key: int, _: object) -> None:
-    _timeouts.pop(key, None)
-
-
-def user_timeout(sock: Any) -> float | None:
-    """The timeout that the user set, in seconds."""
-    known = _timeouts.get(id(sock))
-    return known[0] if known is not None else _gettimeout(sock)
-
-
-def adopt_timeout(sock: Any) -> None:
-    """A socket that has a timeout in its C object: keep the timeout here instead."""
-    timeout = _gettimeout(sock)
-    if timeout:
-        _set_hidden(sock, timeout)
-        _settimeout(sock, 0.0)
-
-
-def restore_timeout(sock: Any) -> None:
-    """The way back, for `unpatch_all`."""
-    known = _timeouts.pop(id(sock), None)
-    if known is not None and _fileno(sock) >= 0:
-        _settimeout(sock, known[0])
-
-
-def make_nonblocking(sock: Any) -> None:
-    """For TLS, which has no call that takes a flag: from now on, with the user's timeout kept here."""
-    if _gettimeout(sock) is None:
-        _set_hidden(sock, None)
-        _settimeout(sock, 0.0)
-
 
 def _is_stream(sock: Any) -> bool:
     # HAZARD: a short read of a UNIX socket may have stopped at a descriptor in the stream, with more behind it
     return _type(sock) == _socket.SOCK_STREAM and _family(sock) in _INET
 
 
-def _again(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """`call` would have blocked: wait and call until it does not.
+def _again(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], place: int = -1) -> Any:
+    """`call` would have blocked: wait and call until it does not.  Its flags stand at `place` of `args`.
 
     Never called inside an `except`: what it raises must have no context, as natively.
     """
-    deadline = deadline_of(user_timeout(sock))
+    timeout = user_timeout(sock)
+    hub = hub_for_wait()
+    if hub is None and place >= 0 and not is_hidden(sock):
+        return call(sock, *_blocking(args, place))
+    deadline = deadline_of(timeout)
     stream = _is_stream(sock)
     while True:
         fd = _fileno(sock)
-        if fd >= 0 and not wait_socket(sock, fd, direction, deadline, stream):
-            raise TimeoutError("timed out")
+        if fd >= 0:
+            entry = hub.entries.get(fd) if hub is not None else None
+            if entry is not None and entry.sticky and timeout is None and direction == READ and _is_shut_datagrams(sock, fd):
+                # HAZARD: asked not to wait, the kernel says EAGAIN of a shut datagram socket, for ever
+                return call(sock, *_blocking(args, place))
+            if not wait_socket(sock, fd, direction, deadline, stream):
+                raise TimeoutError("timed out")
+            if direction == WRITE:
+                _raise_pending(sock, hub)
         try:
             return call(sock, *args)
         except BlockingIOError:
             pass
+
+
+def _blocking(args: tuple[Any, ...], place: int) -> tuple[Any, ...]:
+    return (*args[:place], args[place] & ~_DONTWAIT, *args[place + 1 :])
+
+
+def _is_shut_datagrams(sock: Any, fd: int) -> bool:
+    return _type(sock) == _socket.SOCK_DGRAM and is_shut(fd)
+
+
+def _raise_pending(sock: Any, hub: Any) -> None:
+    """After a wait for room: the error that a call that had blocked would have been woken with.
+
+    A new call would find the peer gone first, and say EPIPE where the blocked one says ECONNRESET.
+    """
+    entry = hub.entries.get(_fileno(sock)) if hub is not None else None
+    if entry is not None and entry.sticky and _family(sock) == _socket.AF_UNIX and user_timeout(sock) is None:
+        code = _C.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
 
 
 def _await_drained(sock: Any, hub: Any, entry: Entry, direction: int) -> float | None:
@@ -123,14 +122,17 @@ def _await_drained(sock: Any, hub: Any, entry: Entry, direction: int) -> float |
     deadline = deadline_of(timeout)
     if not wait_entry(hub, entry, direction, deadline):
         raise TimeoutError("timed out")
+    if entry.sticky and direction == WRITE:
+        _raise_pending(sock, hub)
     return deadline
 
 
 def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], flags: int) -> Any:
     """One call that takes `flags` as the argument at the place of None in `args`."""
-    if flags & _PASS:
+    if index(flags) & _PASS:
         return call(sock, *(flags if arg is None else arg for arg in args))
-    args = tuple(flags | _DONTWAIT if arg is None else arg for arg in args)
+    place = next(n for n, arg in enumerate(args) if arg is None)
+    args = (*args[:place], flags | _DONTWAIT, *args[place + 1 :])
     hub = current_hub()
     if hub is not None:
         entry = hub.entries.get(_fileno(sock))
@@ -141,7 +143,7 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
     except BlockingIOError:
         if user_timeout(sock) == 0.0:
             raise
-    return _again(sock, direction, call, args)
+    return _again(sock, direction, call, args, place)
 
 
 # receiving
@@ -175,7 +177,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
             raise
         data = None
     if data is None:
-        data = _again(self, READ, _recv, (buffersize, _DONTWAIT))
+        data = _again(self, READ, _recv, (buffersize, _DONTWAIT), 1)
         entry = _entry(self)
     if entry is not None and 0 < len(data) < buffersize and entry.stream and not entry.sticky:
         entry.readable = False
@@ -201,7 +203,7 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
             raise
         count = -1
     if count < 0:
-        count = _again(self, READ, _recv_into, (buffer, nbytes, _DONTWAIT))
+        count = _again(self, READ, _recv_into, (buffer, nbytes, _DONTWAIT), 2)
         entry = _entry(self)
     if entry is not None and entry.stream and not entry.sticky and 0 < count < (nbytes or memoryview(buffer).nbytes):
         entry.readable = False
@@ -209,48 +211,91 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
 
 
 def _recv_flags(sock: Any, call: Callable[..., Any], first: Any, flags: int, *middle: int) -> Any:
-    """recv and recv_into with flags; MSG_WAITALL, which MSG_DONTWAIT would undo, is a loop."""
-    if not flags & _socket.MSG_WAITALL or flags & (_PASS | _socket.MSG_PEEK) or user_timeout(sock) == 0.0:
-        return _call(sock, READ, call, (first, *middle, None), flags)
+    flags = index(flags)
+    if _waits_for_all(sock, flags):
+        if call is _recv:
+            buffer = bytearray(first)
+            return bytes(buffer[: _recv_all(sock, [buffer], 0, flags)[0]])
+        view = memoryview(first).cast("B")
+        return _recv_all(sock, [view[: middle[0] or None] if middle else view], 0, flags)[0]
+    return _call(sock, READ, call, (first, *middle, None), flags)
+
+
+def _waits_for_all(sock: Any, flags: int) -> bool:
+    """Whether MSG_WAITALL has a meaning, which MSG_DONTWAIT would undo: not with a timeout, and for streams only."""
+    if not flags & _socket.MSG_WAITALL or flags & (_PASS | _socket.MSG_PEEK):
+        return False
+    return user_timeout(sock) is None and _type(sock) == _socket.SOCK_STREAM
+
+
+def _recv_all(sock: Any, buffers: list[Any], ancbufsize: int, flags: int) -> tuple[int, list[Any], int, Any]:
+    """MSG_WAITALL as a loop; what `recvmsg_into` returns.
+
+    It ends at the end of the stream, at an error after some data, and, as in the kernel, at a message with descriptors.
+    """
     flags &= ~_socket.MSG_WAITALL
-    if call is _recv:
-        buffer = bytearray(first)
-        return bytes(buffer[: _recv_all(sock, memoryview(buffer), flags)])
-    view = memoryview(first).cast("B")
-    return _recv_all(sock, view[: middle[0] or None] if middle else view, flags)
-
-
-def _recv_all(sock: Any, view: memoryview, flags: int) -> int:
-    done = 0
-    while done < len(view):
-        got = _call(sock, READ, _recv_into, (view[done:], 0, None), flags)
-        if not got:
+    rest = [memoryview(buffer).cast("B") for buffer in buffers]
+    wanted = sum(map(len, rest))
+    done, ancdata, said, address = _call(sock, READ, _C.recvmsg_into, (rest, ancbufsize, None), flags)
+    got = done
+    while got and done < wanted and not ancdata:
+        while got >= len(rest[0]):
+            got -= len(rest.pop(0))
+        rest[0] = rest[0][got:]
+        try:
+            got, ancdata, more, _ = _call(sock, READ, _C.recvmsg_into, (rest, ancbufsize, None), flags)
+        except OSError:
             break
         done += got
-    return done
+        said |= more
+    return done, ancdata, said, address
 
 
 def recvfrom(self: Any, buffersize: int, flags: int = 0, /) -> Any:
+    if flags and _waits_for_all(self, index(flags)):
+        buffer = bytearray(buffersize)
+        done, _, _, address = _recv_all(self, [buffer], 0, flags)
+        return bytes(buffer[:done]), address
     return _call(self, READ, _C.recvfrom, (buffersize, None), flags)
 
 
 def recvfrom_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> Any:
+    if flags and _waits_for_all(self, index(flags)):
+        done, _, _, address = _recv_all(self, [memoryview(buffer).cast("B")[: nbytes or None]], 0, flags)
+        return done, address
     return _call(self, READ, _C.recvfrom_into, (buffer, nbytes, None), flags)
 
 
 def recvmsg(self: Any, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:
+    if flags and _waits_for_all(self, index(flags)):
+        buffer = bytearray(bufsize)
+        done, *rest = _recv_all(self, [buffer], ancbufsize, flags)
+        return (bytes(buffer[:done]), *rest)
     return _call(self, READ, _C.recvmsg, (bufsize, ancbufsize, None), flags)
 
 
 def recvmsg_into(self: Any, buffers: Any, ancbufsize: int = 0, flags: int = 0, /) -> Any:
-    return _call(self, READ, _C.recvmsg_into, (list(buffers), ancbufsize, None), flags)
+    buffers = _listed(buffers)
+    if flags and _waits_for_all(self, index(flags)):
+        return _recv_all(self, buffers, ancbufsize, flags)
+    return _call(self, READ, _C.recvmsg_into, (buffers, ancbufsize, None), flags)
+
+
+def _listed(items: Any) -> Any:
+    """What a generator gives can be used once only, and a call may be tried twice; the C method has words for the rest."""
+    if type(items) in (list, tuple):
+        return items
+    try:
+        return list(items)
+    except TypeError:
+        return items
 
 
 # sending
 
 
 def send(self: Any, data: Any, flags: int = 0, /) -> int:
-    if flags & _PASS:
+    if flags and index(flags) & _PASS:
         return _send(self, data, flags)
     try:
         hub = getcurrent().hub
@@ -266,11 +311,11 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-    return _again(self, WRITE, _send, (data, flags))
+    return _again(self, WRITE, _send, (data, flags), 1)
 
 
 def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
-    if flags & _PASS:
+    if flags and index(flags) & _PASS:
         return _C.sendall(self, data, flags)
     flags |= _DONTWAIT
     done = 0
@@ -281,9 +326,13 @@ def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
                 return None
         except BlockingIOError:
             pass
+    view = _view(data)
+    if view is None:
+        return _C.sendall(self, data, flags)  # raises
     if user_timeout(self) == 0.0:
-        return _C.sendall(self, memoryview(data)[done:], flags)
-    with memoryview(data) as view, view.cast("B") as rest:
+        with view:
+            return _C.sendall(self, view.cast("B")[done:], flags)
+    with view, view.cast("B") as rest:
         total = len(rest)
         deadline: float | None = -1.0
         while True:
@@ -299,6 +348,16 @@ def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
             fd = _fileno(self)
             if fd >= 0 and not wait_socket(self, fd, WRITE, deadline, _is_stream(self)):
                 raise TimeoutError("timed out")
+            if not done:
+                _raise_pending(self, current_hub())
+
+
+def _view(data: Any) -> memoryview | None:
+    try:
+        view = memoryview(data)
+    except (TypeError, BufferError):
+        return None
+    return view if view.c_contiguous else None
 
 
 def sendto(self: Any, data: Any, *args: Any) -> int:
@@ -312,16 +371,16 @@ def sendto(self: Any, data: Any, *args: Any) -> int:
 
 
 def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
-    if flags & _PASS:
+    if index(flags) & _PASS:
         return _C.sendmsg(self, buffers, ancdata, flags, address)
-    buffers, ancdata = list(buffers), list(ancdata)
+    buffers, ancdata, address = _listed(buffers), _listed(ancdata), resolve_address(self, address)
     flags |= _DONTWAIT
     try:
         return _C.sendmsg(self, buffers, ancdata, flags, address)
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-    return _again(self, WRITE, _C.sendmsg, (buffers, ancdata, flags, address))
+    return _again(self, WRITE, _C.sendmsg, (buffers, ancdata, flags, address), 2)
 
 
 # connections
@@ -338,7 +397,14 @@ class _Mode:
     def __enter__(self) -> None:
         self.was = _gettimeout(self.sock)
         if self.was is None:
-            _settimeout(self.sock, 0.0)
+            try:
+                _settimeout(self.sock, 0.0)
+            except OSError:
+                # HAZARD: the C object remembers the mode although it could not be set: it is closed
+                try:
+                    _settimeout(self.sock, None)
+                except OSError:
+                    pass
 
     def __exit__(self, *exc_info: object) -> None:
         if self.was is None and _fileno(self.sock) >= 0:
@@ -353,7 +419,7 @@ def _accept_once(sock: Any) -> Any:
 def _accept(self: Any, /) -> Any:
     hub = hub_for_wait()
     if hub is None:
-        if id(self) not in _timeouts:
+        if not is_hidden(self):
             return _C._accept(self)  # type: ignore[attr-defined]
     else:
         entry = hub.entries.get(_fileno(self))
@@ -370,55 +436,57 @@ def _accept(self: Any, /) -> Any:
 _UNIX_FULL = (0.001, 0.05)  # seconds: how often a UNIX listener with a full queue is tried
 
 
-def _connect_errno(sock: Any, address: Any) -> int:
-    """Connect; 0 or the error number. What the C method raises (a bad address) is raised."""
+_RAN_OUT = -1  # in place of an error number
+
+
+def _connect_once(sock: Any, address: Any, call: Callable[..., Any]) -> int:
+    with _Mode(sock):
+        try:
+            return call(sock, address) or 0
+        except OSError as error:
+            if error.errno is None or isinstance(error, _socket.gaierror):
+                raise
+            return error.errno
+
+
+def _connect(sock: Any, address: Any, call: Callable[..., Any]) -> int:
+    """Connect by the C method `call`; 0, an error number, or `_RAN_OUT`. What it raises (a bad address) is raised."""
     timeout = user_timeout(sock)
-    if timeout == 0.0 or (hub_for_wait() is None and id(sock) not in _timeouts):
-        return _C.connect_ex(sock, address)
+    if timeout == 0.0 or (hub_for_wait() is None and not is_hidden(sock)):
+        return call(sock, address) or 0
     address = resolve_address(sock, address)
     deadline = deadline_of(timeout)
     pause = _UNIX_FULL[0]
-    while True:
-        with _Mode(sock):
-            code = _C.connect_ex(sock, address)
-        if code == errno.EAGAIN and _family(sock) == _socket.AF_UNIX:
-            # the listener's queue is full, and the kernel has no event for its coming free
-            now = _real.monotonic()
-            if deadline is not None and now >= deadline:
-                return errno.EAGAIN
-            sleep_until(now + pause if deadline is None else min(now + pause, deadline))
-            pause = min(pause * 2, _UNIX_FULL[1])
-            continue
-        break
-    if code not in (errno.EINPROGRESS, errno.EINTR):
-        return code
-    while True:
+    code = _connect_once(sock, address, call)
+    while code == errno.EAGAIN and deadline is None and _family(sock) == _socket.AF_UNIX:
+        # the listener's queue is full, and the kernel has no event for its coming free
+        sleep_until(_real.monotonic() + pause)
+        pause = min(pause * 2, _UNIX_FULL[1])
+        code = _connect_once(sock, address, call)
+    while code in (errno.EINPROGRESS, errno.EALREADY, errno.EINTR):
         fd = _fileno(sock)
         if fd < 0:
             return errno.EBADF
         renew_descriptor(fd)  # what was known of the unconnected socket (a hang-up) counts no more
         if not wait_socket(sock, fd, WRITE, deadline, _is_stream(sock)):
-            return errno.EWOULDBLOCK
+            return _RAN_OUT
         if _fileno(sock) < 0:
             return errno.EBADF
-        code = _C.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR)
-        if code:
-            return code
-        try:
-            _C.getpeername(sock)
-            return 0
-        except OSError as error:
-            if error.errno != errno.ENOTCONN:
-                return error.errno or errno.ENOTCONN
-            if _type(sock) != _socket.SOCK_STREAM or _family(sock) not in _INET:
+        # HAZARD: a blocking connect leaves the socket "connected", or "unconnected" after an error, and a second call
+        # finds it so; after a call that did not block, the kernel learns of the outcome only by one more call.  With a
+        # timeout the C method does not make that call, but asks for the error; so a second connect succeeds there.
+        if timeout is None:
+            code = _connect_once(sock, address, call)
+            if code == errno.EISCONN:
                 return 0
+        elif is_ready(fd, WRITE):  # else it was woken by a stale hint
+            return _C.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR)
+    return code
 
 
 def connect(self: Any, address: Any, /) -> None:
-    if user_timeout(self) == 0.0:
-        return _C.connect(self, address)
-    code = _connect_errno(self, address)
-    if code == errno.EWOULDBLOCK and user_timeout(self) is not None:
+    code = _connect(self, address, _C.connect)
+    if code == _RAN_OUT:
         raise TimeoutError("timed out")
     if code:
         raise OSError(code, os.strerror(code))
@@ -430,40 +498,8 @@ def bind(self: Any, address: Any, /) -> None:
 
 
 def connect_ex(self: Any, address: Any, /) -> int:
-    try:
-        return _connect_errno(self, address)
-    except OSError as error:
-        if error.errno is None or isinstance(error, _socket.gaierror):
-            raise
-        return error.errno
-
-
-# timeouts
-
-
-def settimeout(self: Any, value: float | None, /) -> None:
-    _settimeout(self, value)
-    timeout = _gettimeout(self)
-    if timeout:
-        _set_hidden(self, timeout)
-        _settimeout(self, 0.0)
-    elif _timeouts:
-        _timeouts.pop(id(self), None)
-
-
-def gettimeout(self: Any, /) -> float | None:
-    return user_timeout(self)
-
-
-def setblocking(self: Any, flag: Any, /) -> None:
-    settimeout(self, None if flag else 0.0)
-
-
-def getblocking(self: Any, /) -> bool:
-    return user_timeout(self) != 0.0
-
-
-timeout = property(user_timeout)
+    code = _connect(self, address, _C.connect_ex)
+    return errno.EWOULDBLOCK if code == _RAN_OUT else code
 
 
 # life
@@ -474,8 +510,7 @@ def socket_init(self: Any, family: int = -1, type: int = -1, proto: int = -1, fi
     fd = _fileno(self)
     # HAZARD: the number may have belonged to a socket that was collected, detached or closed by C code
     renew_descriptor(fd)
-    if _timeouts:
-        _timeouts.pop(id(self), None)  # a second __init__ of the same object
+    drop_hidden(self)  # a second __init__ of the same object
     if _gettimeout(self):
         adopt_timeout(self)
 
@@ -487,6 +522,7 @@ def real_close(self: Any, _ss: Any = _C) -> None:
 
 
 def detach(self: Any, /) -> int:
+    self._closed = True
     waiting = forget_descriptor(_fileno(self))
     fd = _C.detach(self)
     wake_all(waiting)

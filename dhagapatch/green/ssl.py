@@ -17,7 +17,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.socket import make_nonblocking, user_timeout
+from dhagapatch.green.timeouts import make_blocking, make_nonblocking, user_timeout
 from dhagapatch.green.waiting import wait_socket
 
 __all__ = ["Connection", "wrap_socket"]
@@ -51,7 +51,11 @@ class Connection:
         return self._do(self._native.do_handshake, ())
 
     def shutdown(self) -> Any:
-        return self._do(self._native.shutdown, ())
+        peer = self._do(self._native.shutdown, ())
+        sock = self._sock()
+        if sock is not None:
+            make_blocking(sock)
+        return peer
 
     def _do(self, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         sock = self._sock()

@@ -17,7 +17,9 @@ from dhagapatch import _real
 from dhagapatch.core import READ, Entry, Hub, hub_for_wait
 from dhagapatch.core.hub import adopt_greenlet, wait_entry
 
-__all__ = ["current_hub", "is_ready", "native_wait", "sleep_until", "wait_descriptor", "wait_socket"]
+__all__ = ["current_hub", "is_ready", "is_shut", "native_wait", "sleep_until", "wait_descriptor", "wait_socket"]
+
+_SHUT = getattr(select, "POLLRDHUP", 0)
 
 
 def current_hub() -> Hub | None:
@@ -37,6 +39,13 @@ def is_ready(fd: int, direction: int) -> bool:
     poll = _real.poll()
     poll.register(fd, _poll_mask(direction))
     return bool(poll.poll(0))
+
+
+def is_shut(fd: int) -> bool:
+    """Whether nothing more can come: the peer, or we ourselves, shut that direction down."""
+    poll = _real.poll()
+    poll.register(fd, _SHUT)
+    return any(events & _SHUT for _, events in poll.poll(0))
 
 
 def native_wait(fd: int, direction: int, deadline: float | None) -> bool:

@@ -1,0 +1,120 @@
+"""The timeouts that users set on sockets, kept apart from the C objects.
+
+A socket with a timeout is in non-blocking mode natively too.  There the C object is told "non-blocking" and the user's
+timeout is kept here, because the C method would first block in poll(2) itself.
+"""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import Any
+
+from dhagapatch import _real
+
+__all__ = [
+    "adopt_timeout", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking", "make_nonblocking",
+    "restore_timeout", "setblocking", "settimeout", "timeout", "user_timeout",
+]  # fmt: skip
+
+_C = _real.socket
+_fileno = _C.fileno
+_gettimeout = _C.gettimeout
+_settimeout = _C.settimeout
+
+# The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference
+# whose callback takes the item out before the identity can be used again.
+_timeouts: dict[int, tuple[float | None, weakref.ref[Any]]] = {}
+
+
+def _set_hidden(sock: Any, timeout: float | None) -> None:
+    key = id(sock)
+    known = _timeouts.get(key)
+    reference = known[1] if known else weakref.ref(sock, partial(_drop_hidden, key))
+    _timeouts[key] = (timeout, reference)
+
+
+def _drop_hidden(key: int, _: object) -> None:
+    _timeouts.pop(key, None)
+
+
+def is_hidden(sock: Any) -> bool:
+    """Whether the C object does not know the user's timeout."""
+    return id(sock) in _timeouts
+
+
+def drop_hidden(sock: Any) -> None:
+    """The object is made anew."""
+    if _timeouts:
+        _timeouts.pop(id(sock), None)
+
+
+def user_timeout(sock: Any) -> float | None:
+    """The timeout that the user set, in seconds."""
+    known = _timeouts.get(id(sock))
+    return known[0] if known is not None else _gettimeout(sock)
+
+
+def adopt_timeout(sock: Any) -> None:
+    """A socket that has a timeout in its C object: keep the timeout here instead."""
+    timeout = _gettimeout(sock)
+    if timeout:
+        _set_hidden(sock, timeout)
+        _settimeout(sock, 0.0)
+
+
+def restore_timeout(sock: Any) -> None:
+    """The way back, for `unpatch_all`."""
+    known = _timeouts.pop(id(sock), None)
+    if known is not None and _fileno(sock) >= 0:
+        _settimeout(sock, known[0])
+
+
+def make_nonblocking(sock: Any) -> None:
+    """For TLS, which has no call that takes a flag: from now on, with the user's timeout kept here."""
+    if _gettimeout(sock) is None:
+        _set_hidden(sock, None)
+        _settimeout(sock, 0.0)
+
+
+def make_blocking(sock: Any) -> None:
+    """The way back, when TLS is over: a socket without a timeout is in blocking mode."""
+    known = _timeouts.get(id(sock))
+    if known is not None and known[0] is None:
+        del _timeouts[id(sock)]
+        if _fileno(sock) >= 0:
+            _settimeout(sock, None)
+
+
+# the methods
+
+
+def settimeout(self: Any, value: float | None, /) -> None:
+    _settimeout(self, value)
+    timeout = _gettimeout(self)
+    if timeout:
+        _set_hidden(self, timeout)
+        _settimeout(self, 0.0)
+    elif _timeouts:
+        _timeouts.pop(id(self), None)
+
+
+def gettimeout(self: Any, /) -> float | None:
+    return user_timeout(self)
+
+
+def setblocking(self: Any, flag: Any, /) -> None:
+    _C.setblocking(self, flag)
+    if _timeouts:
+        _timeouts.pop(id(self), None)
+
+
+def getblocking(self: Any, /) -> bool:
+    return user_timeout(self) != 0.0
+
+
+def _set_property(sock: Any, value: object) -> None:
+    _C.timeout.__set__(sock, value)  # type: ignore[attr-defined]  # raises
+
+
+timeout = property(user_timeout, _set_property)

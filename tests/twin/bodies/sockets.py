@@ -1,0 +1,441 @@
+"""TCP sockets: connecting, accepting, receiving, sending, shutting down, flags."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import select
+import socket
+import struct
+import threading
+from array import array
+from socket import create_connection, create_server
+from typing import Any
+
+from network import SHORT, Task, closed_port, fill, let_it_block, receive_all, tcp_pair
+
+module_left, module_right = socket.socketpair()
+module_timed, module_timed_peer = socket.socketpair()
+module_timed.settimeout(SHORT)
+module_listener = create_server(("127.0.0.1", 0))
+
+
+def case_sockets_made_early(t: Any) -> None:
+    task = Task(module_left.recv, 100)
+    let_it_block()
+    module_right.sendall(b"early")
+    task.note(t, "recv")
+    t.outcome("timed", module_timed.recv, 1)
+    t.note(module_timed.gettimeout(), module_timed.timeout, module_left.gettimeout())
+    module_timed_peer.send(b"x")
+    t.outcome("timed", module_timed.recv, 1)
+    task = Task(module_listener.accept)
+    let_it_block()
+    with create_connection(module_listener.getsockname()) as client:
+        peer, address = task.join()
+        t.note(address == client.getsockname(), peer.gettimeout(), peer)
+        peer.close()
+
+
+_RECEIVERS: dict[str, Any] = {
+    "recv": lambda sock, buffer: sock.recv(100),
+    "recv little": lambda sock, buffer: (sock.recv(2), sock.recv(100)),
+    "recv_into": lambda sock, buffer: sock.recv_into(buffer),
+    "recv_into nbytes": lambda sock, buffer: sock.recv_into(buffer, nbytes=3, flags=0),
+    "recv_into view": lambda sock, buffer: sock.recv_into(memoryview(buffer)[2:4]),
+    "recvfrom": lambda sock, buffer: sock.recvfrom(100),
+    "recvfrom flags": lambda sock, buffer: sock.recvfrom(100, socket.MSG_PEEK),
+    "recvfrom_into": lambda sock, buffer: sock.recvfrom_into(buffer),
+    "recvfrom_into nbytes": lambda sock, buffer: sock.recvfrom_into(buffer, 3, flags=0),
+    "recvmsg": lambda sock, buffer: sock.recvmsg(100),
+    "recvmsg peek": lambda sock, buffer: sock.recvmsg(100, 10, socket.MSG_PEEK),
+    "recvmsg_into": lambda sock, buffer: sock.recvmsg_into([memoryview(buffer)[:3], memoryview(buffer)[5:]]),
+    "recvmsg_into generator": lambda sock, buffer: sock.recvmsg_into(part for part in (buffer,)),
+    "peek": lambda sock, buffer: (sock.recv(100, socket.MSG_PEEK), sock.recv(100)),
+    "waitall": lambda sock, buffer: sock.recv(5, socket.MSG_WAITALL),
+    "waitall into": lambda sock, buffer: sock.recv_into(buffer, 5, socket.MSG_WAITALL),
+    "fp": lambda sock, buffer: sock.makefile("rb").read(4),
+}
+
+
+def case_receiving_waits(t: Any) -> None:
+    for name, call in _RECEIVERS.items():
+        for timeout in (None, 5):
+            left, right = tcp_pair()
+            left.settimeout(timeout)
+            buffer = bytearray(8)
+            task = Task(call, left, buffer)
+            let_it_block()
+            right.sendall(b"hello")
+            task.note(t, name)
+            t.note(buffer)
+            left.close()
+            right.close()
+
+
+def case_receiving_runs_out_of_time(t: Any) -> None:
+    left, right = tcp_pair()
+    left.settimeout(SHORT)
+    for name, call in _RECEIVERS.items():
+        t.outcome(name, call, left, bytearray(8))
+    t.note(left.gettimeout())
+    right.send(b"late")
+    t.outcome("then", left.recv, 10)
+    left.settimeout(None)
+    right.close()
+    for name, call in _RECEIVERS.items():
+        t.outcome(name + " at the end", call, left, bytearray(8))
+
+
+def case_receiving_without_blocking(t: Any) -> None:
+    left, right = tcp_pair()
+    left.setblocking(False)
+    for name, call in _RECEIVERS.items():
+        if name != "fp":
+            t.outcome(name, call, left, bytearray(8))
+    right.send(b"data")
+    select.select([left], [], [])
+    t.outcome("then", left.recv, 10)
+    t.outcome("again", left.recv, 10)
+    t.outcome("dontwait", right.recv, 10, socket.MSG_DONTWAIT)
+    t.outcome("dontwait", right.recvfrom, 10, socket.MSG_DONTWAIT)
+    t.outcome("dontwait", right.recvmsg, 10, 0, socket.MSG_DONTWAIT)
+    right.settimeout(SHORT)
+    left.close()
+    t.outcome("end", right.recv, 10)
+
+
+def case_bad_arguments(t: Any) -> None:
+    left, right = tcp_pair()
+    for name, args in (
+        ("recv", (-1,)), ("recv", ("a",)), ("recv", (1, "a")), ("recv_into", (b"abc",)), ("recv_into", (bytearray(2), 5)),
+        ("recv_into", (bytearray(2), -5)), ("recvfrom", (-1,)), ("recvfrom_into", (bytearray(2), 5)), ("recvmsg", (-1,)),
+        ("recvmsg", (1, -1)), ("recvmsg_into", (5,)), ("recvmsg_into", ([b"a"],)), ("send", ("text",)), ("send", (None,)),
+        ("sendall", ("text",)), ("sendall", (5,)), ("sendto", (b"a",)), ("sendto", (b"a", 1)), ("sendto", (b"a", 0, 1)),
+        ("sendto", ("a", ("127.0.0.1", 1))), ("sendto", (b"a", "b", "c")), ("sendmsg", (5,)), ("sendmsg", ([1],)),
+        ("sendmsg", ([b"a"], 5)), ("sendmsg", ([b"a"], [5])), ("sendmsg", ([b"a"], [(1, 2)])), ("sendfile", (5,)),
+        ("connect", (5,)), ("connect", (("127.0.0.1",),)), ("connect", (("127.0.0.1", 70000),)),
+        ("connect", (("127.0.0.1", "http"),)), ("connect", ((5, 80),)), ("connect_ex", (5,)), ("bind", (5,)),
+        ("bind", (("127.0.0.1", -1),)), ("settimeout", ("a",)), ("settimeout", (-1,)), ("settimeout", (float("nan"),)),
+        ("settimeout", (1e300,)), ("settimeout", (float("inf"),)), ("setblocking", ("a",)), ("setblocking", (None,)),
+        ("makefile", ("x",)), ("makefile", ("r", 0)), ("makefile", ("rw", 0)), ("shutdown", (77,)), ("shutdown", ("a",)),
+        ("listen", (0,)),
+    ):  # fmt: skip
+        t.outcome(f"{name}{args!r}", getattr(left, name), *args)
+    t.note(left.gettimeout(), left.getblocking())
+    right.close()
+
+
+def case_sending(t: Any) -> None:
+    left, right = tcp_pair()
+    for data in (b"", b"bytes", bytearray(b"array"), memoryview(b"view"), array("h", [1, 2]), memoryview(b"0123456789")[2:5]):
+        t.outcome("send", left.send, data)
+        t.outcome("sendall", left.sendall, data)
+        t.outcome("sendmsg", left.sendmsg, [data, data])
+    t.outcome("strided", left.sendall, memoryview(b"0123456789")[::2])
+    t.outcome("strided", left.send, memoryview(b"0123456789")[::2])
+    t.outcome("two dimensions", left.sendall, memoryview(bytes(range(6))).cast("B", (2, 3)))
+    t.outcome("generator", left.sendmsg, (bytes([n]) for n in range(3)))
+    t.outcome("flags", left.send, b"f", socket.MSG_NOSIGNAL)
+    t.outcome("flags", left.sendall, b"f", socket.MSG_MORE)
+    t.outcome("flags", left.sendall, b"f", socket.MSG_DONTWAIT)
+    left.shutdown(socket.SHUT_WR)
+    t.note(receive_all(right))
+    t.outcome("after shutdown", left.send, b"x")
+    t.outcome("after shutdown", left.sendall, b"x")
+    t.outcome("after shutdown", left.sendmsg, [b"x"])
+
+
+def case_sending_waits_for_room(t: Any) -> None:
+    for name, data in (("bytes", bytes(range(256)) * 8192), ("array", array("i", range(500000)))):
+        for timeout in (None, 5):
+            left, right = tcp_pair()
+            left.settimeout(timeout)
+            task = Task(left.sendall, data)
+            let_it_block()
+            reader = Task(receive_all, right)
+            task.note(t, f"sendall of {name}")
+            left.close()
+            got = reader.join()
+            t.note(len(got), hashlib.sha256(got).hexdigest() == hashlib.sha256(data).hexdigest())
+    for name in ("send", "sendmsg"):
+        left, right = tcp_pair()
+        filled = fill(left)
+        task = Task(getattr(left, name), b"more" if name == "send" else [b"mo", b"re"])
+        let_it_block()
+        reader = Task(receive_all, right)
+        task.note(t, name)
+        left.close()
+        t.note(len(reader.join()) - filled)
+
+
+def case_sending_runs_out_of_time(t: Any) -> None:
+    left, right = tcp_pair()
+    fill(left)
+    left.settimeout(SHORT)
+    t.outcome("send", left.send, b"x")
+    t.outcome("sendall", left.sendall, b"x")
+    t.outcome("sendall", left.sendall, bytes(10_000_000))
+    t.outcome("sendmsg", left.sendmsg, [b"x"])
+    fill(left)  # the kernel may have moved some to the other side meanwhile
+    for timeout in (0, None):
+        left.settimeout(timeout)
+        t.outcome("send", left.send, b"x", socket.MSG_DONTWAIT)
+        t.outcome("sendall", left.sendall, b"x", socket.MSG_DONTWAIT)
+        t.outcome("sendmsg", left.sendmsg, [b"x"], [], socket.MSG_DONTWAIT)
+    left.setblocking(False)
+    t.outcome("send", left.send, b"x")
+    t.outcome("sendall", left.sendall, b"x")
+    t.outcome("sendmsg", left.sendmsg, [b"x"])
+    left.settimeout(None)
+    right.close()
+    t.outcome("reset", left.sendall, bytes(10_000_000))
+
+
+def case_connect(t: Any) -> None:
+    listener = create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    for timeout in (None, 5):
+        with socket.socket() as sock:
+            sock.settimeout(timeout)
+            t.outcome("connect", sock.connect, address)
+            t.outcome("again", sock.connect, address)
+            t.outcome("again", sock.connect_ex, address)
+            t.note(sock.gettimeout(), sock.getpeername() == address)
+        with socket.socket() as sock:
+            sock.settimeout(timeout)
+            t.outcome("connect_ex", sock.connect_ex, address)
+        port = closed_port()
+        with socket.socket() as sock:
+            sock.settimeout(timeout)
+            t.outcome("refused", sock.connect, ("127.0.0.1", port))
+            t.outcome("refused", sock.connect_ex, ("127.0.0.1", port))
+        with socket.socket() as sock:
+            sock.settimeout(timeout)
+            t.outcome("by name", sock.connect, ("localhost", address[1]))
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        t.outcome("in progress", sock.connect, address)
+        select.select([], [sock], [])
+        t.note(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        t.outcome("done", sock.connect_ex, address)
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        t.note(errno.errorcode[sock.connect_ex(address)])
+        sock.settimeout(5)
+        t.outcome("send", sock.send, b"x")
+    closed = socket.socket()
+    closed.close()
+    t.outcome("closed", closed.connect, address)
+    t.outcome("closed", closed.connect_ex, address)
+    listener.close()
+
+
+def case_connect_runs_out_of_time(t: Any) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        first = create_connection(address)  # the queue is full
+        with socket.socket() as sock:
+            sock.settimeout(SHORT)
+            t.outcome("connect", sock.connect, address)
+        with socket.socket() as sock:
+            sock.settimeout(SHORT)
+            t.outcome("connect_ex", sock.connect_ex, address)
+        t.outcome("create_connection", create_connection, address, SHORT)
+        first.close()
+
+
+def case_accept(t: Any) -> None:
+    with create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(SHORT)
+        t.outcome("timeout", listener.accept)
+        t.note(listener.gettimeout())
+        listener.settimeout(5)
+        task = Task(listener.accept)
+        let_it_block()
+        client = create_connection(listener.getsockname())
+        peer, address = task.join()
+        t.note(address == client.getsockname(), peer.gettimeout(), type(peer), peer.family, peer.type)
+        client.close()
+        peer.close()
+        listener.setblocking(False)
+        t.outcome("no blocking", listener.accept)
+        client = create_connection(listener.getsockname())
+        select.select([listener], [], [])
+        peer, address = listener.accept()
+        t.note(peer.gettimeout(), peer.getblocking())
+        client.close()
+        peer.close()
+    t.outcome("closed", listener.accept)
+    with socket.socket() as sock:
+        t.outcome("not listening", sock.accept)
+
+
+def case_many_accept_from_one(t: Any) -> None:
+    lock = threading.Lock()
+    served: list[bytes] = []
+    with create_server(("127.0.0.1", 0), backlog=64) as listener:
+
+        def serve() -> None:
+            while True:
+                peer, _ = listener.accept()
+                with peer:
+                    data = peer.recv(10)
+                    peer.sendall(data.upper())
+                with lock:
+                    served.append(data)
+                if data == b"stop":
+                    return
+
+        servers = [Task(serve) for _ in range(5)]
+        let_it_block()
+
+        def ask(data: bytes) -> bytes:
+            with create_connection(listener.getsockname()) as sock:
+                sock.sendall(data)
+                return sock.recv(10)
+
+        clients = [Task(ask, b"%d" % n) for n in range(30)]
+        t.note([client.join() for client in clients])
+        for _ in servers:
+            t.note(ask(b"stop"))
+        for server in servers:
+            server.note(t, "server")
+    t.note(len(served), sorted(set(served)))
+
+
+def case_many_read_one_socket(t: Any) -> None:
+    left, right = tcp_pair()
+
+    def read() -> list[bytes]:
+        got = []
+        while data := left.recv(1):
+            got.append(data)
+        return got
+
+    tasks = [Task(read) for _ in range(4)]
+    let_it_block()
+    for n in range(200):
+        right.send(bytes([n]))
+    right.close()
+    got = sorted(b"".join(b"".join(task.join()) for task in tasks))
+    t.note(got == list(range(200)))
+    left.close()
+    left, right = tcp_pair()
+    writers = [Task(left.sendall, bytes([n]) * 300_000) for n in range(4)]
+    let_it_block()
+    reader = Task(receive_all, right)
+    for task in writers:
+        task.note(t, "sendall")
+    left.close()
+    got = reader.join()
+    t.note([got.count(n) for n in range(5)])
+
+
+def case_shutdown(t: Any) -> None:
+    left, right = tcp_pair()
+    right.sendall(b"rest")
+    t.outcome("write", right.shutdown, socket.SHUT_WR)
+    t.outcome("recv", left.recv, 100)
+    t.outcome("end", left.recv, 100)
+    t.outcome("end", left.recv, 100)
+    t.outcome("the other way", left.sendall, b"still")
+    t.outcome("recv", right.recv, 100)
+    t.outcome("again", right.shutdown, socket.SHUT_WR)
+    task = Task(right.recv, 100)
+    let_it_block()
+    t.outcome("read", right.shutdown, socket.SHUT_RD)
+    task.note(t, "recv that waited")
+    t.outcome("both", left.shutdown, socket.SHUT_RDWR)
+    t.outcome("end", right.recv, 100)
+    left.close()
+    t.outcome("closed", left.shutdown, socket.SHUT_RDWR)
+    with socket.socket() as sock:
+        t.outcome("not connected", sock.shutdown, socket.SHUT_RD)
+        t.outcome("not connected", sock.recv, 5)
+        t.outcome("not connected", sock.send, b"a")
+        t.outcome("not connected", sock.sendall, b"a")
+        sock.settimeout(SHORT)
+        t.outcome("not connected", sock.recv, 5)
+        t.outcome("not connected", sock.send, b"a")
+    listener = create_server(("127.0.0.1", 0))
+    task = Task(listener.accept)
+    let_it_block()
+    listener.shutdown(socket.SHUT_RDWR)
+    task.note(t, "accept that waited")
+    left, right = tcp_pair()
+    fill(left)
+    task = Task(left.sendall, bytes(10_000_000))
+    let_it_block()
+    left.shutdown(socket.SHUT_WR)
+    task.note(t, "sendall that waited")
+
+
+def case_reset(t: Any) -> None:
+    for name in ("recv", "send", "waiting"):
+        left, right = tcp_pair()
+        task = Task(left.recv, 10) if name == "waiting" else None
+        if task is not None:
+            let_it_block()
+        right.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        right.close()
+        if task is not None:
+            task.note(t, "waiting")
+        if name == "send":
+            t.outcome("send", left.send, b"x")
+        t.outcome("recv", left.recv, 10)
+        t.outcome("recv", left.recv, 10)
+        t.outcome("send", left.send, b"x")
+        t.outcome("sendall", left.sendall, b"x")
+        left.close()
+
+
+def case_urgent_data(t: Any) -> None:
+    left, right = tcp_pair()
+    left.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 0)
+    t.outcome("none", left.recv, 1, socket.MSG_OOB)
+    right.send(b"abc")
+    right.send(b"!", socket.MSG_OOB)
+    t.note([len(part) for part in select.select([], [], [left], 5)])
+    t.outcome("urgent", left.recv, 1, socket.MSG_OOB)
+    t.outcome("normal", left.recv, 10)
+    task = Task(left.recv, 10)
+    let_it_block()
+    right.send(b"!", socket.MSG_OOB)
+    right.send(b"after")
+    task.note(t, "past the mark")
+    left.settimeout(SHORT)
+    t.outcome("nothing left", left.recv, 10)
+    right.sendall(b"x", socket.MSG_OOB)
+    t.outcome("inline", left.recv, 10)
+
+
+def case_closing_ends_a_wait(t: Any) -> None:
+    # natively it may last until something comes: so it does
+    left, right = tcp_pair()
+    task = Task(left.recv, 10)
+    let_it_block()
+    left.close()
+    right.send(b"x")
+    right.close()
+    task.thread.join(5)
+    t.note(task.thread.is_alive(), left.fileno())
+    t.outcome("closed", left.recv, 1)
+
+
+def case_full_duplex(t: Any) -> None:
+    left, right = tcp_pair()
+    data = bytes(range(256)) * 4096
+    tasks = [Task(sock.sendall, data) for sock in (left, right)]
+
+    def read(sock: socket.socket) -> bool:
+        got = bytearray()
+        while len(got) < len(data):
+            got += sock.recv(50000)
+        return got == data
+
+    readers = [Task(read, sock) for sock in (left, right)]
+    for task in tasks + readers:
+        task.note(t, "done")
