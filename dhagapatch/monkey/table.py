@@ -2,22 +2,26 @@
 
 Only literals stand here, and sources are strings, so reading the table imports nothing.  A name that another module
 holds too (`threading.Lock` for `_thread.allocate_lock`, `signal.pause` for `_signal.pause`) needs no row: its holders are
-found and rebound.  `EXEMPT` names what is left alone on purpose, and why.  Together they are exhaustive: a test
-compares them with what the modules have.
+found and rebound.  `exempt.py` names what is left alone, and why.  Together they are exhaustive: a test compares them
+with what the modules have, and the reference page of what is patched is written from them.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["EXEMPT", "GROUPS", "TABLE", "Exempt", "Row"]
+__all__ = ["GROUPS", "REPLACE", "SET", "TABLE", "Row"]
 
 SET = "set on class"  # in place: every instance and subclass follows
 REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
 
 
 class Row(NamedTuple):
-    """One patched name. `since` and `until` are Python versions, the first with it and the first without."""
+    """One patched name.
+
+    `since` and `until` are Python versions, the first with it and the first without.  `platforms` are the values of
+    `sys.platform` where the name must exist (empty: all); where it does not, the row is passed over.
+    """
 
     module: str
     name: str
@@ -27,14 +31,7 @@ class Row(NamedTuple):
     since: tuple[int, int] = (3, 11)
     until: tuple[int, int] = (4, 0)
     why: str = ""
-
-
-class Exempt(NamedTuple):
-    """Public names of a module that are left as they are."""
-
-    module: str
-    names: str
-    why: str
+    platforms: tuple[str, ...] = ()
 
 
 def _thread(name: str, target: str, why: str, since: tuple[int, int] = (3, 11), until: tuple[int, int] = (4, 0)) -> Row:
@@ -45,12 +42,12 @@ def _socket(name: str, why: str, target: str | None = None) -> Row:
     return Row("socket", f"socket.{name}", f"socket:{target or name}", "socket", SET, why=why)
 
 
-def _os(name: str, why: str) -> Row:
-    return Row("posix", name, f"os:{name}", "os", why=why)
+def _os(name: str, why: str, *platforms: str) -> Row:
+    return Row("posix", name, f"os:{name}", "os", why=why, platforms=platforms)
 
 
-def _signal(name: str, why: str) -> Row:
-    return Row("_signal", name, f"signal:{name}", "signal", why=why)
+def _signal(name: str, why: str, *platforms: str) -> Row:
+    return Row("_signal", name, f"signal:{name}", "signal", why=why, platforms=platforms)
 
 
 TABLE: tuple[Row, ...] = (
@@ -113,7 +110,7 @@ TABLE: tuple[Row, ...] = (
     # select
     Row("select", "select", "select:select", "select", why="waits"),
     Row("select", "poll", "select:poll", "select", why="waits"),
-    Row("select", "epoll", "select:epoll", "select", why="waits"),
+    Row("select", "epoll", "select:epoll", "select", why="waits", platforms=("linux",)),
     # os
     _os("open", "opening a FIFO waits for the other end"),
     _os("read", "waits for data"),
@@ -121,9 +118,9 @@ TABLE: tuple[Row, ...] = (
     _os("write", "waits for room"),
     _os("writev", "waits for room"),
     _os("sendfile", "waits for room"),
-    _os("splice", "waits for both ends"),
-    _os("eventfd_read", "waits for a count"),
-    _os("eventfd_write", "waits for room"),
+    _os("splice", "waits for both ends", "linux"),
+    _os("eventfd_read", "waits for a count", "linux"),
+    _os("eventfd_write", "waits for room", "linux"),
     _os("lockf", "waits for the lock"),
     _os("close", "the descriptor number may come anew"),
     _os("closerange", "the descriptor numbers may come anew"),
@@ -132,7 +129,7 @@ TABLE: tuple[Row, ...] = (
     _os("wait", "waits for a child"),
     _os("wait3", "waits for a child"),
     _os("wait4", "waits for a child"),
-    _os("waitid", "waits for a child"),
+    _os("waitid", "waits for a child", "linux"),
     _os("system", "waits for a child"),
     # files
     Row("builtins", "open", "io:open", "io", why="files over pipes, FIFOs and terminals wait"),
@@ -146,13 +143,11 @@ TABLE: tuple[Row, ...] = (
     _signal("getsignal", "shows the user's handler"),
     _signal("pause", "waits for a signal"),
     _signal("sigwait", "waits for a signal"),
-    _signal("sigwaitinfo", "waits for a signal"),
-    _signal("sigtimedwait", "waits for a signal"),
+    _signal("sigwaitinfo", "waits for a signal", "linux"),
+    _signal("sigtimedwait", "waits for a signal", "linux"),
     _signal("pthread_kill", "knows the identities of dhagas"),
     # processes
     Row("_multiprocessing", "SemLock", "multiprocessing:SemLock", "multiprocessing", why="acquiring waits"),
 )
 
 GROUPS: tuple[str, ...] = tuple(dict.fromkeys(row.group for row in TABLE))
-
-EXEMPT: tuple[Exempt, ...] = ()

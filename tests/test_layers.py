@@ -1,0 +1,246 @@
+"""The package's layers, by its syntax: who imports whom, and what only one module may do."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import dhagapatch
+
+PACKAGE = Path(dhagapatch.__file__).parent
+
+# A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
+# `__init__.py`.
+LAYERS: tuple[str, ...] = (
+    "_version _errors _config _real _cpython",
+    "core.deadlines core.poller",
+    "core.netpoll",
+    "core.hub",
+    "core.parker core.waitq core.dhaga core.offload core.sync core",
+    """green green.wording green.waiting green.timeouts green.time green.resolve green.select green.os green.io
+    green.socket green.ssl green.fcntl green.signal green.multiprocessing green._thread green.excepthook green.sys""",
+    "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
+    "testing.watchdog testing . __main__",
+)
+
+# What is not allowed, except in the file and function named here.
+MAY_IMPORT_INSIDE = {
+    "monkey.engine": "the table's sources are resolved as they are needed: a module that is not patched is not imported",
+}
+MAY_TEST_VERSIONS = {
+    "_cpython": "private knowledge of CPython lives there",
+    "monkey.engine": "chooses the rows of the table for this Python",
+}
+MAY_SWITCH = {"core.hub": "one place keeps the running loop, the hooks and the assertions right"}
+MAY_SET_ATTRIBUTES = {
+    "monkey.engine": "the patcher",
+    "monkey.rebind": "the patcher",
+    "monkey.adopt": "the patcher",
+    "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
+    "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
+    "__main__": "sys.argv and its like, as `python` sets them for a program",
+}
+LINES_OF_A_FILE = 500
+LINES_OF_A_FUNCTION = 60
+TOO_LONG = {  # and how they might be split; one that is short enough is an error here
+    "core.hub": "what is kept for an OS thread (wake-up descriptors, the list of hubs, forking) can be a module below it",
+    "green.socket": "connecting, accepting and the sockets' life can be a module beside receiving and sending",
+}
+
+
+class Module(NamedTuple):
+    """One source file."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+
+def load() -> Iterator[Module]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "."
+        yield Module(name, path, ast.parse(path.read_text("utf-8")))
+
+
+MODULES = {module.name: module for module in load()}
+ORDER = [name for layer in LAYERS for name in layer.split()]
+LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}
+every_module = pytest.mark.parametrize("module", MODULES.values(), ids=lambda module: module.name)
+
+
+class Found(NamedTuple):
+    """A place in a source file."""
+
+    where: str  # "Class.method"
+    node: ast.AST
+
+    def __str__(self) -> str:
+        return f"line {getattr(self.node, 'lineno', '?')} in {self.where or 'the module'}: {ast.unparse(self.node)[:80]}"
+
+
+def walk(node: ast.AST, where: str = "") -> Iterator[Found]:
+    """Every node below, with the function or class in which it stands; not what only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield Found(where, child)
+        named = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        yield from walk(child, f"{where}.{child.name}".lstrip(".") if named else where)  # type: ignore[attr-defined]
+
+
+def in_function(module: Module, found: Found) -> bool:
+    here: ast.AST = module.tree
+    for part in found.where.split(".") if found.where else ():
+        here = next(node for node in ast.walk(here) if getattr(node, "name", None) == part)
+        if isinstance(here, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return True
+    return False
+
+
+def allowed(module: Module, found: Found, where: dict[str, str]) -> bool:
+    return module.name in where or any(
+        found.where == place or found.where.startswith(f"{place}.")
+        for name, _, place in (key.partition(":") for key in where) if name == module.name and place
+    )  # fmt: skip
+
+
+def imported(module: Module) -> Iterator[tuple[str, Found]]:
+    """The modules of the package that it imports."""
+    for found in walk(module.tree):
+        node = found.node
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module.name}: a relative import, {found}"
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+            # a name of a package may be a module or something in it
+            names = [one if one.removeprefix("dhagapatch.") in MODULES else node.module or "" for one in full]
+        else:
+            continue
+        for name in names:
+            if name.partition(".")[0] == "dhagapatch":
+                yield name.removeprefix("dhagapatch.") if name != "dhagapatch" else ".", found
+
+
+def test_every_module_has_its_place() -> None:
+    assert sorted(ORDER) == sorted(MODULES), "give a new module its place in LAYERS"
+
+
+@every_module
+def test_imports_point_down(module: Module) -> None:
+    place = ORDER.index(module.name)
+    for name, found in imported(module):
+        if name == "." and module.name == "__main__":
+            continue
+        assert ORDER.index(name) < place, f"{module.name} (layer {LAYER_OF[module.name]}) imports {name}: {found}"
+
+
+@every_module
+def test_no_import_inside_a_function(module: Module) -> None:
+    if module.name in MAY_IMPORT_INSIDE:
+        return
+    for found in walk(module.tree):
+        call = ast.unparse(found.node.func).rpartition(".")[2] if isinstance(found.node, ast.Call) else ""
+        if call in ("import_module", "__import__") or isinstance(found.node, (ast.Import, ast.ImportFrom)):
+            assert not in_function(module, found), f"{module.name}: {found}"
+
+
+@every_module
+def test_only_the_hub_switches(module: Module) -> None:
+    if module.name in MAY_SWITCH:
+        return
+    for found in walk(module.tree):
+        if isinstance(found.node, ast.Attribute):
+            assert found.node.attr not in ("switch", "throw"), f"{module.name}: {found}"
+
+
+@every_module
+def test_versions_are_tested_in_one_place(module: Module) -> None:
+    if module.name in MAY_TEST_VERSIONS:
+        return
+    for found in walk(module.tree):
+        name = found.node.attr if isinstance(found.node, ast.Attribute) else getattr(found.node, "id", None)
+        assert name not in ("version_info", "hexversion"), f"{module.name}: {found}"
+
+
+def changed_attributes(module: Module) -> Iterator[Found]:
+    """`setattr` and `delattr`, and assignments to an attribute of a module that is not ours, or of a class in one."""
+    foreign = set()
+    for found in walk(module.tree):
+        if isinstance(found.node, (ast.Import, ast.ImportFrom)):
+            ours = isinstance(found.node, ast.ImportFrom) and (found.node.module or "").startswith("dhagapatch")
+            if not ours:
+                foreign |= {(alias.asname or alias.name).partition(".")[0] for alias in found.node.names}
+    for found in walk(module.tree):
+        node = found.node
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("setattr", "delattr", "type.__setattr__"):
+            yield found
+        targets: list[ast.expr] = []
+        if isinstance(node, (ast.Assign, ast.Delete)):
+            targets = node.targets
+        elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+            targets = [node.target]
+        for target in [one for whole in targets for one in ast.walk(whole)]:
+            changes = isinstance(target, ast.Attribute) and isinstance(target.ctx, (ast.Store, ast.Del))
+            if changes and ast.unparse(target).partition(".")[0] in foreign:
+                yield found
+
+
+@every_module
+def test_only_the_patcher_sets_attributes_of_others(module: Module) -> None:
+    for found in changed_attributes(module):
+        assert allowed(module, found, MAY_SET_ATTRIBUTES), f"{module.name}: {found}"
+
+
+@pytest.mark.parametrize("where", [MAY_IMPORT_INSIDE, MAY_TEST_VERSIONS, MAY_SWITCH, MAY_SET_ATTRIBUTES])
+def test_an_exception_is_needed(where: dict[str, str]) -> None:
+    """An exception that nothing uses any more is taken out."""
+    for key in where:
+        name, _, place = key.partition(":")
+        module = MODULES[name]
+        if where is MAY_SET_ATTRIBUTES and place:
+            assert any(found.where == place for found in changed_attributes(module)), key
+        elif where is MAY_SET_ATTRIBUTES:
+            assert name.startswith("monkey.") or any(changed_attributes(module)), key
+        elif where is MAY_TEST_VERSIONS:
+            assert "version_info" in module.path.read_text("utf-8"), key
+        elif where is MAY_IMPORT_INSIDE:
+            assert "import_module" in module.path.read_text("utf-8"), key
+
+
+@every_module
+def test_files_and_functions_are_short(module: Module, request: pytest.FixtureRequest) -> None:
+    if module.name in TOO_LONG:
+        request.applymarker(pytest.mark.xfail(reason=TOO_LONG[module.name]))
+    lines = len(module.path.read_text("utf-8").splitlines())
+    assert lines <= LINES_OF_A_FILE, f"{module.name}: {lines} lines"
+    for found in walk(module.tree):
+        node = found.node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= LINES_OF_A_FUNCTION, f"{module.name}: {length} lines of {found.where}.{node.name}"
+
+
+@every_module
+def test_a_module_says_what_it_is_for(module: Module) -> None:
+    if module.tree.body:
+        assert ast.get_docstring(module.tree), "a docstring comes first"
+
+
+def test_the_package_needs_nothing_but_its_dependencies() -> None:
+    known = {*sys.stdlib_module_names, "dhagapatch", "greenlet", "tornado", "wrapt"}
+    for module in MODULES.values():
+        for found in walk(module.tree):
+            if isinstance(found.node, ast.Import):
+                names = [alias.name for alias in found.node.names]
+            elif isinstance(found.node, ast.ImportFrom):
+                names = [found.node.module or ""]
+            else:
+                continue
+            assert {name.partition(".")[0] for name in names} <= known, f"{module.name}: {found}"
