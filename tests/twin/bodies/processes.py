@@ -1,7 +1,5 @@
 """Children through `os`: waiting in all its forms, system, popen, spawn and posix_spawn; and file locks among them."""
 
-# ruff: noqa: SIM115 - a lock lives as long as its file is open
-
 from __future__ import annotations
 
 import contextlib
