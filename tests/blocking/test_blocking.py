@@ -1,0 +1,69 @@
+"""Three threads that each block 0.3 s in a call take 0.3 s together, and a heartbeat beside them never misses 100 ms."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blocking import run_calls
+
+HERE = Path(__file__).parent
+LAUNCHERS = {"native": [], "dhagapatch": ["-m", "dhagapatch"]}
+LEAST = 0.2  # seconds: a call that ends sooner did not block, and shows nothing
+LIMIT = 150.0  # seconds for a module
+_pool = concurrent.futures.ThreadPoolExecutor(8)
+
+
+def _run(module: str, launcher: str) -> dict[str, dict[str, Any]]:
+    """What was measured of each call; of one that hung, the watchdog's report."""
+    command = [sys.executable, *LAUNCHERS[launcher], str(HERE / "run_calls.py"), str(HERE / f"{module}.py")]
+    results: dict[str, dict[str, Any]] = {}
+    names = list(_calls(module))
+    while names:
+        done = subprocess.run(
+            [*command, *names], capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        )  # fmt: skip
+        begun = None
+        for line in done.stdout.splitlines():
+            said = json.loads(line)
+            begun = said.get("begin")
+            if begun is None:
+                results[said["call"]] = said
+        if done.returncode == 0:
+            break
+        assert begun is not None, f"{' '.join(command)} exited with {done.returncode}:\n{done.stderr}"
+        results[begun] = {"errors": [done.stderr[-12000:]]}
+        names = names[names.index(begun) + 1 :]
+    return results
+
+
+@functools.cache
+def _calls(module: str) -> tuple[str, ...]:
+    return tuple(run_calls.load(str(HERE / f"{module}.py")).CALLS)
+
+
+MODULES = sorted(path.stem for path in HERE.glob("calls_*.py"))
+
+
+@functools.cache
+def _started() -> dict[tuple[str, str], concurrent.futures.Future[dict[str, dict[str, Any]]]]:
+    """All at once: they sleep most of the time."""
+    return {(module, launcher): _pool.submit(_run, module, launcher) for module in MODULES for launcher in LAUNCHERS}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize(("module", "call"), [(module, call) for module in MODULES for call in _calls(module)])
+def test_blocking(module: str, call: str, launcher: str) -> None:
+    result = _started()[module, launcher].result()[call]
+    assert not result["errors"], "\n".join(result["errors"])
+    assert result["shortest"] >= LEAST, f"it does not block: {result}"
+    assert result["total"] < run_calls.LONGEST, f"they wait for each other: {result}"
+    assert result["gap"] < run_calls.LONGEST_GAP, f"others are kept waiting: {result}"
