@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def versions(line: Row | Exempt) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     rows = [head, tuple("---" for _ in head), *lines]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
