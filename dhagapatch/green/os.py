@@ -21,10 +21,12 @@ from collections.abc import Callable
 from operator import index
 from typing import Any
 
+from greenlet import getcurrent
+
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload
 from dhagapatch.core.hub import all_hubs, forget_descriptor, wake_all
-from dhagapatch.green.waiting import is_ready, sleep_until, wait_descriptor
+from dhagapatch.green.waiting import current_hub, is_ready, sleep_until, wait_descriptor
 from dhagapatch.green.wording import signed_as, worded_by
 
 __all__ = [
@@ -358,9 +360,20 @@ def _await_child(pid: int, options: int) -> None:
     _await_any(kind, abs(pid) if pid != -1 else 0, flags)
 
 
+def _asked(result: Any) -> Any:
+    """What a wait call said that does not wait.
+
+    HAZARD: who asks again and again whether a child has ended (`multiprocessing.Pool` does, while it has results to be
+    taken) would never let another dhaga run; a thread would be preempted.
+    """
+    if (result is None or not result[0]) and (hub := current_hub()) is not None:
+        hub.yield_(getcurrent())
+    return result
+
+
 def _wait_for(pid: int, options: int, call: Callable[[int], Any]) -> Any:
     if type(options) is not int or type(pid) is not int or options & os.WNOHANG or hub_for_wait() is None:
-        return call(options)
+        return _asked(call(options))
     while True:
         result = call(options | os.WNOHANG)
         if result[0]:
@@ -391,7 +404,7 @@ def wait4(pid: int, options: int) -> Any:
 @worded_by(_waitid)
 def waitid(idtype: int, id: int, options: int, /) -> Any:
     if not type(idtype) is type(id) is type(options) is int or options & os.WNOHANG or hub_for_wait() is None:
-        return _waitid(idtype, id, options)  # type: ignore[misc]
+        return _asked(_waitid(idtype, id, options))  # type: ignore[misc]
     while True:
         result = _waitid(idtype, id, options | os.WNOHANG)  # type: ignore[misc]
         if result is not None:

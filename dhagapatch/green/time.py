@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from greenlet import getcurrent
@@ -9,21 +10,25 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core import hub_for_wait
 from dhagapatch.green.waiting import sleep_until
+from dhagapatch.green.wording import signed_as
 
 __all__ = ["sleep"]
 
 _LONGEST = 9e9  # seconds; the native call refuses what does not fit into its clock
 
 
-def sleep(seconds: Any, /) -> None:
-    if isinstance(seconds, (int, float)) and 0 <= seconds < _LONGEST:
-        hub = hub_for_wait()
-        if hub is not None:
-            if seconds:
-                sleep_until(_real.monotonic() + seconds)
-            else:
-                hub.yield_(getcurrent())
-            return None
-    elif hasattr(type(seconds), "__index__"):
-        return sleep(seconds.__index__())
-    return _real.sleep(seconds)
+@signed_as(_real.sleep)
+def sleep(*args: Any, **kwargs: Any) -> None:
+    if len(args) == 1 and not kwargs:
+        seconds = args[0]
+        if not isinstance(seconds, (int, float)) and hasattr(type(seconds), "__index__"):
+            seconds = index(seconds)
+        if isinstance(seconds, (int, float)) and 0 <= seconds < _LONGEST:
+            hub = hub_for_wait()
+            if hub is not None:
+                if seconds:
+                    sleep_until(_real.monotonic() + seconds)
+                else:
+                    hub.yield_(getcurrent())
+                return None
+    return _real.sleep(*args, **kwargs)
