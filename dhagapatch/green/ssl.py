@@ -62,11 +62,11 @@ class Connection:
         if sock is None:
             return call(*args)
         timeout = user_timeout(sock)
-        if timeout == 0.0:
+        if timeout == 0.0 or _real.sock_fileno(sock) < 0:
             return call(*args)
-        make_nonblocking(sock)
         deadline = deadline_of(timeout)
         while True:
+            make_nonblocking(sock)  # each time: another dhaga may have set the timeout during the wait
             try:
                 return call(*args)
             except _stdlib.SSLWantReadError:
