@@ -38,6 +38,7 @@ class Dhaga(greenlet):
         "name",
         "on_end",  # called with the dhaga when it has ended
         "parked",  # parked, and nobody has woken it yet
+        "parks",  # how many times it was resumed
         "timed_out",  # its deadline woke it
         "timer_at",  # when the heap of deadlines looks at it next
         "waiting",  # what it waits for, for reports
@@ -47,6 +48,7 @@ class Dhaga(greenlet):
         hub = get_hub()
         greenlet.__init__(self, None, hub.greenlet)
         self.hub: Hub | None = hub
+        self.parks = 0
         self.parked = True
         self.timed_out = False
         self.deadline: float | None = None

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "get_hub", "hub_for_wait", "on_new_hub"]
 
+FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
 
 
@@ -104,6 +105,7 @@ class Hub:
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
         self.tracing = False
         self.waits_for_signal = 0
+        self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
         self._hooks: tuple[Any, Any] = (None, None)
         self._level = 0
@@ -124,11 +126,11 @@ class Hub:
 
     # parking
 
-    def park(self, me: greenlet, deadline: float | None, what: object) -> bool:
+    def park(self, me: greenlet, deadline: float | None, what: object, seen: int) -> bool:
         """Let the others run until `me` is woken (True) or `deadline` is over (False).
 
         `me` must be the current greenlet, of this hub.  Who parks must have left itself where a waker finds
-        it, and must take itself off there when this returns or raises.
+        it, and must take itself off there when this returns or raises.  `seen` is what `me.parks` was before that.
         """
         if me.interrupts is not None:  # due since it ran: killed before its first wait, or by itself
             _deliver(me)
@@ -140,15 +142,22 @@ class Hub:
                 self.deadlines.arm(me, deadline)
         me.waiting = what
         me.parked = True
-        return self._pause(me)
+        return self._pause(me, seen)
 
-    def _pause(self, me: greenlet) -> bool:
-        """Switch away; what comes after is done when `me` is resumed."""
+    def _pause(self, me: greenlet, seen: int) -> bool:
+        """Switch away; what comes after is done when `me` is resumed.
+
+        HAZARD: a finalizer, or a signal handler, may run between any two steps of the way to the switch, and may park in this
+        very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions:
+        if one came since the outer wait began, it does not wait, and whoever waits looks again.
+        """
         loop = _get_running_loop()
-        if loop is None and not self.tracing:
+        if loop is not None or self.tracing:
+            self._carry(loop, me, seen)
+        elif me.parks == seen:
             self._switch()
-        else:
-            self._carry(loop)
+        me.parks += 1
+        me.parked = False
         me.waiting = None
         me.deadline = None
         timed_out = me.timed_out
@@ -158,7 +167,7 @@ class Hub:
             _deliver(me)
         return not timed_out
 
-    def _carry(self, loop: asyncio.AbstractEventLoop | None) -> None:
+    def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
         """Switch, with what the interpreter keeps for the OS thread saved and put back."""
         hooks = sys.get_asyncgen_hooks()
         trace, profile = sys.gettrace(), sys.getprofile()
@@ -167,7 +176,8 @@ class Hub:
         if self.tracing:
             _set_trace(None, None)
         try:
-            self._switch()
+            if me.parks == seen:
+                self._switch()
         finally:
             _set_running_loop(loop)
             sys.set_asyncgen_hooks(*hooks)
@@ -176,10 +186,16 @@ class Hub:
 
     def yield_(self, me: greenlet) -> None:
         """Let each dhaga that is ready now have its turn."""
+        seen = me.parks
         me.waiting = "its turn"
         me.parked = False  # it stands in the run queue already: a wake must not put it there twice
         self.runq.append(me)
-        self._pause(me)
+        self._pause(me, seen)
+
+    def rest(self) -> None:
+        """The current greenlet's calls have come through at once for long: let the others have their turn."""
+        self.fuel = FUEL
+        self.yield_(getcurrent())
 
     def _wake_here(self, sleeper: Any) -> None:
         if sleeper.parked:
@@ -385,6 +401,7 @@ def adopt_greenlet() -> Hub | None:
     me.hub = hub
     if not hasattr(me, "parked"):
         me.parked = me.timed_out = False
+        me.parks = 0
         me.deadline = me.timer_at = me.interrupts = me.waiting = None
     return hub
 
@@ -419,6 +436,7 @@ def get_hub() -> Hub:
             one.hub = hub
             if not hasattr(one, "parked"):
                 one.parked = one.timed_out = False
+                one.parks = 0
                 one.deadline = one.timer_at = one.interrupts = one.waiting = None
         if hub.main.parent is not None:
             hub.main.parent = hub.greenlet  # a dhaga that forked: the parent's hub is not to be resumed
@@ -506,12 +524,13 @@ def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, a
 
     OSError (EPERM, EBADF) for a descriptor that can't be waited for.
     """
-    hub.netpoll.watch(entry, direction, afresh)
     me = getcurrent()
+    seen = me.parks
+    hub.netpoll.watch(entry, direction, afresh)
     queue = entry.readers if direction == READ else entry.writers
     queue.append(me)
     try:
-        return hub.park(me, deadline, entry)
+        return hub.park(me, deadline, entry, seen)
     finally:
         if me in queue:  # timed out, interrupted, or woken by a stale hint
             queue.remove(me)

@@ -26,6 +26,7 @@ class Parker(Protocol):
     woken: bool
     granted: bool  # the waker handed over what is waited for: nothing is left to be tried
     urgent: bool  # it was woken once in vain; next time it is handed over
+    buried: bool  # it may be woken and yet unable to return: whoever waits looks for itself now and then
 
     def park(self, deadline: float | None, what: object) -> bool:
         """Wait until woken (True) or until `deadline`, monotonic seconds, is over (False)."""
@@ -33,8 +34,8 @@ class Parker(Protocol):
     def wake(self) -> None:
         """End the wait; from any OS thread, before or after it began."""
 
-    def reset(self) -> None:
-        """Make ready for another wait."""
+    def again(self) -> None:
+        """Make ready for another wait, after a wake-up in vain."""
 
 
 class DhagaParker:
@@ -47,28 +48,34 @@ class DhagaParker:
         self.greenlet = getcurrent()
         self.woken = self.granted = self.urgent = False
 
+    buried = False
+
     def park(self, deadline: float | None, what: object) -> bool:
         hub = self.hub
         me = self.greenlet
-        # A wake that comes before the park is seen here: nothing else runs on this OS thread between the
-        # check and the switch, and another OS thread's wake goes through the inbox, which is read after it.
-        while not self.woken:
-            if not hub.park(me, deadline, what):
+        # A wake that comes before the park is seen here: nothing else runs on this OS thread between the check and the
+        # switch (or `seen` tells of it), and another OS thread's wake goes through the inbox, which is read after it.
+        while True:
+            seen = me.parks
+            if self.woken:
+                return True
+            if not hub.park(me, deadline, what, seen):
                 return self.woken
-        return True
 
     def wake(self) -> None:
         self.woken = True
         self.hub.wake(self.greenlet)
 
-    def reset(self) -> None:
+    def again(self) -> None:
         self.woken = False
+        self.urgent = True
 
 
 class ThreadParker:
     """A native thread's slot: it blocks on a native lock."""
 
     __slots__ = ("granted", "hub", "lock", "urgent", "woken")
+    buried = False
 
     def __init__(self) -> None:
         self.hub = None
@@ -91,14 +98,20 @@ class ThreadParker:
         except RuntimeError:
             pass  # woken already
 
-    def reset(self) -> None:
+    def again(self) -> None:
         self.woken = False
+        self.urgent = True
 
 
 class HubParker:
-    """The hub's own greenlet: it can't park, so it runs the others' turns until it is woken."""
+    """The hub's own greenlet: it can't park, so it runs the others' turns until it is woken.
+
+    HAZARD: finalizers that run in the hub may wait one inside the other.  The outer one, if it is woken, can't return before
+    the inner one has: so nothing is handed over to it (it is never urgent), and the inner one tries again by itself.
+    """
 
     __slots__ = ("granted", "hub", "urgent", "woken")
+    buried = True
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -114,7 +127,7 @@ class HubParker:
         if _real.get_ident() != self.hub.ident:
             self.hub.notify()
 
-    def reset(self) -> None:
+    def again(self) -> None:
         self.woken = False
 
 

@@ -103,7 +103,7 @@ class Lock:
                     waiters.leave(parker)
                     return True
                 until = deadline
-                if self._shared:
+                if self._shared or parker.buried:
                     until = _real.monotonic() + poll
                     poll = min(poll * 2, _POLL_MOST)
                     if deadline is not None and deadline < until:
@@ -113,8 +113,7 @@ class Lock:
                         return True
                     if self._native.acquire(False):
                         return True
-                    parker.reset()
-                    parker.urgent = True
+                    parker.again()
                     waiters.appendleft(parker)
                 elif until is deadline:
                     if waiters.leave(parker):
@@ -285,14 +284,20 @@ class Queue:
                         return self._items.popleft()
                     except IndexError:
                         pass  # another OS thread was faster
-                if not parker.park(deadline, self):
+                until = deadline
+                if parker.buried:
+                    until = _real.monotonic() + _POLL_MOST
+                    until = until if deadline is None else min(until, deadline)
+                if not parker.park(until, self):
+                    if until is not deadline:
+                        continue
                     enqueued = False
                     if not waiters.leave(parker) and self._items:
                         continue  # woken in the same instant
                     raise _real.Empty
                 enqueued = False
                 if not self._items:  # somebody else was faster: back to the head of the queue
-                    parker.reset()
+                    parker.again()
                     waiters.appendleft(parker)
                     enqueued = True
         finally:

@@ -156,7 +156,7 @@ class ThreadHandle:
             parker = make_parker()
             self._waiters.append(parker)
             until = deadline
-            if self._native is not None:
+            if self._native is not None or parker.buried:
                 until = _real.monotonic() + _NATIVE_JOIN
                 until = until if deadline is None else min(until, deadline)
             try:

@@ -27,6 +27,7 @@ def _wait_any(hub: Hub, interests: Iterable[tuple[int, int]], deadline: float | 
     """
     me = getcurrent()
     while True:
+        seen = me.parks
         queues = []
         try:
             for fd, mask in interests:
@@ -38,7 +39,7 @@ def _wait_any(hub: Hub, interests: Iterable[tuple[int, int]], deadline: float | 
                         hub.netpoll.watch(entry, direction, afresh=True)
                         queue.append(me)
                         queues.append(queue)
-            in_time = hub.park(me, deadline, f"one of {len(queues)} descriptors" if queues else "a deadline")
+            in_time = hub.park(me, deadline, f"one of {len(queues)} descriptors" if queues else "a deadline", seen)
         except OSError as error:
             if error.errno not in (errno.EBADF, errno.EPERM):
                 raise

@@ -173,8 +173,11 @@ def pause() -> None:
     _paused.append(me)
     hub.waits_for_signal += 1
     try:
-        while seen == _deliveries:
-            hub.park(me, None, "a signal")
+        while True:
+            parks = me.parks
+            if seen != _deliveries:
+                break
+            hub.park(me, None, "a signal", parks)
     finally:
         hub.waits_for_signal -= 1
         _paused.remove(me)

@@ -84,6 +84,9 @@ def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> b
         hub = hub_for_wait()
         if hub is None:
             return True if deadline is None else native_wait(fd, direction, deadline)
+    hub.fuel -= 1
+    if hub.fuel < 0:
+        hub.rest()
     while not is_ready(fd, direction):
         if not _real.os_get_blocking(fd) and deadline is None:
             return True
@@ -107,5 +110,5 @@ def sleep_until(deadline: float) -> None:
         _real.sleep(max(0.0, deadline - _real.monotonic()))
         return
     me = getcurrent()
-    while hub.park(me, deadline, "a deadline"):
+    while hub.park(me, deadline, "a deadline", me.parks):
         pass
