@@ -4,23 +4,56 @@ from __future__ import annotations
 
 import errno
 import select as _stdlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
-from dhagapatch.core.hub import forget_descriptor, wake_all
+from dhagapatch.core.hub import forget_descriptor, wait_entry, wake_all
 from dhagapatch.core.sync import deadline_of
+from dhagapatch.green.waiting import current_hub
 
 __all__ = ["epoll", "poll", "select"]
 
 T = TypeVar("T")
+_COST = 8  # of the hub's fuel; a question costs more than a read
 
 
-def _wait_any(hub: Hub, interests: Iterable[tuple[int, int]], deadline: float | None, ask: Callable[[], T]) -> T:
+def _wait_any(hub: Hub, interests: Collection[tuple[int, int]], deadline: float | None, ask: Callable[[], T]) -> T:
     """Ask until there is an answer or `deadline` is over; parked between, until one of `interests` moves.
+
+    `interests` are descriptors with the events of poll(2) that are asked for.
+    """
+    if hub.netpoll.poller.one_shot or len(interests) == 0:
+        return _wait_each(hub, interests, deadline, ask)
+    gathered = _real.epoll()
+    fd = gathered.fileno()
+    try:
+        for one, events in interests:
+            try:
+                # HAZARD: exactly the events that are asked for, and each once: hang-ups and urgent data that nobody asks
+                # about would otherwise be reported again and again
+                gathered.register(one, events | _stdlib.EPOLLET)
+            except PermissionError:
+                pass  # a regular file: it does not change, and the first question was answered for it
+            except OSError:
+                return ask()  # closed meanwhile: the question itself will tell
+        entry = hub.entries[fd] = Entry(fd)
+        while True:
+            in_time = wait_entry(hub, entry, READ, deadline, afresh=True)
+            gathered.poll(0)  # first: what comes after it is reported again
+            answer = ask()
+            if answer or not in_time:
+                return answer
+    finally:
+        forget_descriptor(fd)
+        gathered.close()
+
+
+def _wait_each(hub: Hub, interests: Collection[tuple[int, int]], deadline: float | None, ask: Callable[[], T]) -> T:
+    """The same without epoll.
 
     Every descriptor is registered afresh for each wait, which reports its present state: a change between the
     last question and the park is not lost.
@@ -30,7 +63,8 @@ def _wait_any(hub: Hub, interests: Iterable[tuple[int, int]], deadline: float | 
         seen = me.parks
         queues = []
         try:
-            for fd, mask in interests:
+            for fd, events in interests:
+                mask = _directions(events)
                 entry = hub.entries.get(fd)
                 if entry is None:
                     entry = hub.entries[fd] = Entry(fd)
@@ -53,6 +87,15 @@ def _wait_any(hub: Hub, interests: Iterable[tuple[int, int]], deadline: float | 
             return answer
 
 
+def _rest() -> None:
+    """Programs ask in loops: now and then the others get their turn, as with threads.  Before, so that no answer is lost."""
+    hub = current_hub()
+    if hub is not None:
+        hub.fuel -= _COST
+        if hub.fuel < 0:
+            hub.rest()
+
+
 def _fileno(item: Any) -> int:
     return item if isinstance(item, int) else int(item.fileno())
 
@@ -61,6 +104,7 @@ def select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None, /) -> Any:
     if timeout is not None and (not isinstance(timeout, (int, float)) or not timeout >= 0):
         return _real.select_select(rlist, wlist, xlist, timeout)  # most often an error; its words are native
     rlist, wlist, xlist = list(rlist), list(wlist), list(xlist)
+    _rest()
     ready = _real.select_select(rlist, wlist, xlist, 0)
     if any(ready) or timeout == 0:
         return ready
@@ -68,10 +112,10 @@ def select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None, /) -> Any:
     if hub is None:
         return _real.select_select(rlist, wlist, xlist, timeout)
     masks: dict[int, int] = {}
-    for items, mask in ((rlist, READ), (wlist, WRITE), (xlist, READ)):
+    for items, events in ((rlist, _stdlib.POLLIN), (wlist, _stdlib.POLLOUT), (xlist, _stdlib.POLLPRI)):
         for item in items:
             fd = _fileno(item)
-            masks[fd] = masks.get(fd, 0) | mask
+            masks[fd] = masks.get(fd, 0) | events
 
     def ask() -> Any:
         ready = _real.select_select(rlist, wlist, xlist, 0)
@@ -115,13 +159,14 @@ class poll:
             raise RuntimeError("concurrent poll() invocation")
         if timeout is not None and not isinstance(timeout, (int, float)):
             return self._poll.poll(timeout)
+        _rest()
         ready = self._poll.poll(0)
         if ready or timeout == 0:
             return ready
         hub = hub_for_wait()
         if hub is None:
             return self._poll.poll(timeout)
-        interests = [(fd, _directions(events)) for fd, events in self._events.items()]
+        interests = list(self._events.items())
         deadline = None if timeout is None or timeout < 0 else deadline_of(timeout / 1000)
         self._polling = True
         try:
@@ -176,6 +221,7 @@ class epoll:
         """Ready descriptors with their events, within `timeout` seconds (None or negative: no end)."""
         if timeout is not None and not isinstance(timeout, (int, float)):
             return self._epoll.poll(timeout, maxevents)
+        _rest()
         ready = self._epoll.poll(0, maxevents)
         if ready or timeout == 0:
             return ready
@@ -183,7 +229,7 @@ class epoll:
         if hub is None:
             return self._epoll.poll(timeout, maxevents)
         deadline = None if timeout is None or timeout < 0 else deadline_of(timeout)
-        return _wait_any(hub, ((self._epoll.fileno(), READ),), deadline, lambda: self._epoll.poll(0, maxevents))
+        return _wait_any(hub, ((self._epoll.fileno(), _stdlib.POLLIN),), deadline, lambda: self._epoll.poll(0, maxevents))
 
 
 for _class in (poll, epoll):

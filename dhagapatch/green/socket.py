@@ -135,6 +135,9 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
     args = (*args[:place], flags | _DONTWAIT, *args[place + 1 :])
     hub = current_hub()
     if hub is not None:
+        hub.fuel -= 1
+        if hub.fuel < 0:
+            hub.rest()
         entry = hub.entries.get(_fileno(sock))
         if entry is not None and not (entry.readable if direction == READ else entry.writable):
             _await_drained(sock, hub, entry, direction)
@@ -167,6 +170,9 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
         hub = current_hub()
     entry = None
     if hub is not None:
+        hub.fuel -= 1
+        if hub.fuel < 0:
+            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.readable and buffersize > 0:
             _await_drained(self, hub, entry, READ)
@@ -193,6 +199,9 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         hub = current_hub()
     entry = None
     if hub is not None:
+        hub.fuel -= 1
+        if hub.fuel < 0:
+            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.readable:
             _await_drained(self, hub, entry, READ)
@@ -303,6 +312,9 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
         hub = current_hub()
     flags |= _DONTWAIT
     if hub is not None:
+        hub.fuel -= 1
+        if hub.fuel < 0:
+            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.writable:
             _await_drained(self, hub, entry, WRITE)
@@ -422,6 +434,9 @@ def _accept(self: Any, /) -> Any:
         if not is_hidden(self):
             return _C._accept(self)  # type: ignore[attr-defined]
     else:
+        hub.fuel -= 1
+        if hub.fuel < 0:
+            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.readable:
             _await_drained(self, hub, entry, READ)

@@ -1,0 +1,79 @@
+# run: -m dhagapatch
+"""A loop of calls that never have to wait lets the other dhagas run all the same, as threads would run."""
+
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+
+import trustme
+
+left, right = socket.socketpair()
+left.send(b"ready")
+reader, writer = os.pipe()
+poller = select.poll()
+poller.register(right, select.POLLIN)
+epoll = select.epoll()
+epoll.register(right, select.EPOLLIN)
+authority = trustme.CA()
+server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+authority.issue_cert("localhost").configure_cert(server_context)
+client_context = ssl.create_default_context()
+authority.configure_trust(client_context)
+raw = socket.socketpair()
+pair = []
+wrapper = threading.Thread(target=lambda: pair.append(server_context.wrap_socket(raw[0], server_side=True)))
+wrapper.start()
+tls = client_context.wrap_socket(raw[1], server_hostname="localhost")
+wrapper.join()
+
+
+def there_and_back():
+    left.send(b"x")
+    right.recv(1)
+
+
+def through_the_pipe():
+    os.write(writer, b"x")
+    os.read(reader, 1)
+
+
+def encrypted():
+    tls.send(b"x")
+    pair[0].recv(1)
+
+
+CALLS = {
+    "poll": lambda: poller.poll(1000),
+    "poll, not waiting": lambda: poller.poll(0),
+    "epoll": lambda: epoll.poll(1),
+    "select": lambda: select.select([right], [], [], 1),
+    "send and recv": there_and_back,
+    "pipe": through_the_pipe,
+    "TLS": encrypted,
+}
+gaps = []
+stop = []
+
+
+def heart():
+    last = time.monotonic()
+    while not stop:
+        time.sleep(0.005)
+        gaps.append(time.monotonic() - last)
+        last = time.monotonic()
+
+
+heartbeat = threading.Thread(target=heart)
+heartbeat.start()
+time.sleep(0.02)
+for name, call in CALLS.items():
+    gaps.clear()
+    until = time.monotonic() + 0.2
+    while time.monotonic() < until:
+        call()
+    assert gaps and max(gaps) < 0.1, (name, len(gaps), max(gaps, default=None))
+stop.append(True)
+heartbeat.join()
