@@ -26,7 +26,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload
 from dhagapatch.core.hub import all_hubs, forget_descriptor, wake_all
-from dhagapatch.green.waiting import current_hub, is_ready, sleep_until, wait_descriptor
+from dhagapatch.green.waiting import current_hub, is_ready, sleep_until, spend, wait_descriptor
 from dhagapatch.green.wording import signed_as, worded_by
 
 __all__ = [
@@ -50,6 +50,7 @@ _WRONG_MODE = {READ: os.O_WRONLY, WRITE: os.O_RDONLY}
 
 def await_ready(fd: int, direction: int) -> None:
     """Wait until a read or write of `fd` would not block, or would fail."""
+    spend(1)
     if is_ready(fd, direction):
         return
     try:

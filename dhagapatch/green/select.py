@@ -13,7 +13,7 @@ from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
 from dhagapatch.core.hub import forget_descriptor, wait_entry, wake_all
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import current_hub
+from dhagapatch.green.waiting import spend
 
 __all__ = ["epoll", "poll", "select"]
 
@@ -87,15 +87,6 @@ def _wait_each(hub: Hub, interests: Collection[tuple[int, int]], deadline: float
             return answer
 
 
-def _rest() -> None:
-    """Programs ask in loops: now and then the others get their turn, as with threads.  Before, so that no answer is lost."""
-    hub = current_hub()
-    if hub is not None:
-        hub.fuel -= _COST
-        if hub.fuel < 0:
-            hub.rest()
-
-
 def _fileno(item: Any) -> int:
     return item if isinstance(item, int) else int(item.fileno())
 
@@ -104,7 +95,7 @@ def select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None, /) -> Any:
     if timeout is not None and (not isinstance(timeout, (int, float)) or not timeout >= 0):
         return _real.select_select(rlist, wlist, xlist, timeout)  # most often an error; its words are native
     rlist, wlist, xlist = list(rlist), list(wlist), list(xlist)
-    _rest()
+    spend(_COST)
     ready = _real.select_select(rlist, wlist, xlist, 0)
     if any(ready) or timeout == 0:
         return ready
@@ -159,7 +150,7 @@ class poll:
             raise RuntimeError("concurrent poll() invocation")
         if timeout is not None and not isinstance(timeout, (int, float)):
             return self._poll.poll(timeout)
-        _rest()
+        spend(_COST)
         ready = self._poll.poll(0)
         if ready or timeout == 0:
             return ready
@@ -221,7 +212,7 @@ class epoll:
         """Ready descriptors with their events, within `timeout` seconds (None or negative: no end)."""
         if timeout is not None and not isinstance(timeout, (int, float)):
             return self._epoll.poll(timeout, maxevents)
-        _rest()
+        spend(_COST)
         ready = self._epoll.poll(0, maxevents)
         if ready or timeout == 0:
             return ready

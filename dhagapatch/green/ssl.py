@@ -18,7 +18,7 @@ from dhagapatch import _real
 from dhagapatch.core import READ, WRITE
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import make_blocking, make_nonblocking, user_timeout
-from dhagapatch.green.waiting import current_hub, wait_socket
+from dhagapatch.green.waiting import spend, wait_socket
 
 __all__ = ["Connection", "wrap_socket"]
 
@@ -64,11 +64,7 @@ class Connection:
         timeout = user_timeout(sock)
         if timeout == 0.0 or _real.sock_fileno(sock) < 0:
             return call(*args)
-        hub = current_hub()
-        if hub is not None:
-            hub.fuel -= 1
-            if hub.fuel < 0:
-                hub.rest()
+        spend(1)
         deadline = deadline_of(timeout)
         while True:
             make_nonblocking(sock)  # each time: another dhaga may have set the timeout during the wait

@@ -17,7 +17,7 @@ from dhagapatch import _real
 from dhagapatch.core import READ, Entry, Hub, hub_for_wait
 from dhagapatch.core.hub import adopt_greenlet, wait_entry
 
-__all__ = ["current_hub", "is_ready", "is_shut", "native_wait", "sleep_until", "wait_descriptor", "wait_socket"]
+__all__ = ["current_hub", "is_ready", "is_shut", "native_wait", "sleep_until", "spend", "wait_descriptor", "wait_socket"]
 
 _SHUT = getattr(select, "POLLRDHUP", 0)
 
@@ -28,6 +28,18 @@ def current_hub() -> Hub | None:
         return getcurrent().hub
     except AttributeError:
         return adopt_greenlet()
+
+
+def spend(cost: int) -> None:
+    """Before a call that may come through at once: programs make such calls in loops, and now and then the others run.
+
+    `cost` is in the units of the hub's fuel.  Before the call, so that an interrupt does not lose what it yields.
+    """
+    hub = current_hub()
+    if hub is not None:
+        hub.fuel -= cost
+        if hub.fuel < 0:
+            hub.rest()
 
 
 def _poll_mask(direction: int) -> int:
@@ -84,9 +96,6 @@ def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> b
         hub = hub_for_wait()
         if hub is None:
             return True if deadline is None else native_wait(fd, direction, deadline)
-    hub.fuel -= 1
-    if hub.fuel < 0:
-        hub.rest()
     while not is_ready(fd, direction):
         if not _real.os_get_blocking(fd) and deadline is None:
             return True
