@@ -39,7 +39,9 @@ _QUIET = 0.05  # seconds without an event before it is asked whether one can sti
 class Entry:
     """What is known of one descriptor, and who waits for it."""
 
-    __slots__ = ("fd", "readable", "readers", "registered", "sticky", "stream", "writable", "writers")
+    __slots__ = (
+        "asked", "fd", "limits", "readable", "readers", "registered", "sticky", "stream", "writable", "writers",
+    )  # fmt: skip
 
     def __init__(self, fd: int, stream: bool = False) -> None:
         self.fd = fd
@@ -48,6 +50,8 @@ class Entry:
         self.sticky = False
         self.stream = stream  # a short read means "drained"
         self.registered = False
+        self.asked = False  # whether its mode and the kernel's own timeouts were looked up
+        self.limits: dict[int, float] | None = None  # the kernel's own timeouts, in seconds, by direction
         self.readers: list[greenlet] = []
         self.writers: list[greenlet] = []
 
@@ -232,7 +236,8 @@ class Netpoll(selectors.BaseSelector):
             # HAZARD: two socket objects may share a descriptor; those who wait for the other one
             # try again and register again, none is lost.
             entry.readable = entry.writable = True
-            entry.registered = entry.sticky = False
+            entry.registered = entry.sticky = entry.asked = False
+            entry.limits = None
             for waiter in (*entry.readers, *entry.writers):
                 self._wake(waiter)
             entry.readers.clear()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dhagapatch.core import hub_for_wait, offload
+from dhagapatch.core.hub import renew_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["fcntl", "flock", "lockf"]
@@ -42,4 +43,7 @@ def lockf(fd: Any, cmd: int, len: int = 0, start: int = 0, whence: int = 0, /) -
 def fcntl(fd: Any, cmd: int, arg: Any = 0, /) -> Any:
     if cmd in _SETLKW and hub_for_wait() is not None:
         return offload(_fcntl, fd, cmd, arg)
-    return _fcntl(fd, cmd, arg)
+    result = _fcntl(fd, cmd, arg)
+    if cmd == _stdlib.F_SETFL:
+        renew_descriptor(fd if isinstance(fd, int) else fd.fileno())  # its blocking mode counts anew
+    return result

@@ -25,13 +25,31 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload
-from dhagapatch.core.hub import all_hubs, forget_descriptor, wake_all
+from dhagapatch.core.hub import all_hubs, forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.green.waiting import current_hub, is_ready, sleep_until, spend, wait_descriptor
 from dhagapatch.green.wording import signed_as, worded_by
 
 __all__ = [
-    "close", "closerange", "dup2", "eventfd_read", "eventfd_write", "lockf", "open", "read", "readv", "sendfile", "splice",
-    "system", "wait", "wait3", "wait4", "waitid", "waitpid", "write", "writev",
+    "close",
+    "closerange",
+    "dup2",
+    "eventfd_read",
+    "eventfd_write",
+    "lockf",
+    "open",
+    "read",
+    "readv",
+    "sendfile",
+    "set_blocking",
+    "splice",
+    "system",
+    "wait",
+    "wait3",
+    "wait4",
+    "waitid",
+    "waitpid",
+    "write",
+    "writev",
 ]  # fmt: skip
 
 _readv, _writev = getattr(os, "readv", None), getattr(os, "writev", None)
@@ -311,6 +329,12 @@ def close(fd: int) -> None:
         _real.os_close(fd)
     finally:
         wake_all(waiting)
+
+
+@worded_by(_real.os_set_blocking)
+def set_blocking(fd: int, blocking: Any, /) -> None:
+    _real.os_set_blocking(fd, blocking)
+    renew_descriptor(index(fd))
 
 
 @worded_by(_closerange)

@@ -6,21 +6,24 @@ timeout is kept here, because the C method would first block in poll(2) itself.
 
 from __future__ import annotations
 
+import _socket
 import weakref
 from functools import partial
 from typing import Any
 
 from dhagapatch import _real
+from dhagapatch.core.hub import renew_descriptor
 
 __all__ = [
     "adopt_timeout", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking", "make_nonblocking",
-    "restore_timeout", "setblocking", "settimeout", "timeout", "user_timeout",
+    "restore_timeout", "setblocking", "setsockopt", "settimeout", "timeout", "user_timeout",
 ]  # fmt: skip
 
 _C = _real.socket
 _fileno = _C.fileno
 _gettimeout = _C.gettimeout
 _settimeout = _C.settimeout
+_KERNEL_TIMEOUTS = (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO)
 
 # The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference
 # whose callback takes the item out before the identity can be used again.
@@ -81,9 +84,10 @@ def make_blocking(sock: Any) -> None:
     """The way back, when TLS is over: a socket without a timeout is in blocking mode."""
     known = _timeouts.get(id(sock))
     if known is not None and known[0] is None:
-        del _timeouts[id(sock)]
         if _fileno(sock) >= 0:
             _settimeout(sock, None)
+        # HAZARD: only now, or a native thread would meanwhile take the socket for one that the user made non-blocking
+        _timeouts.pop(id(sock), None)
 
 
 # the methods
@@ -111,6 +115,12 @@ def setblocking(self: Any, flag: Any, /) -> None:
 
 def getblocking(self: Any, /) -> bool:
     return user_timeout(self) != 0.0
+
+
+def setsockopt(self: Any, *args: Any) -> None:
+    _C.setsockopt(self, *args)
+    if len(args) == 3 and args[0] == _socket.SOL_SOCKET and args[1] in _KERNEL_TIMEOUTS:
+        renew_descriptor(_fileno(self))
 
 
 def _set_property(sock: Any, value: object) -> None:

@@ -232,7 +232,7 @@ class Engine:
 
     def _adopt_sockets(self, groups: frozenset[str], report: PatchReport) -> None:
         if "socket" in groups:
-            green = importlib.import_module("dhagapatch.green.socket")
+            green = importlib.import_module("dhagapatch.green.timeouts")
             stdlib = sys.modules["socket"]
             for thing in gc.get_objects():
                 if isinstance(thing, stdlib.socket) and _real.sock_fileno(thing) >= 0 and _real.sock_gettimeout(thing):
@@ -265,7 +265,9 @@ class Engine:
         if self._hooked:
             return
         self._hooked = True
+        connections = importlib.import_module("dhagapatch.green.connections")
         os.register_at_fork(after_in_child=self._after_fork)
+        os.register_at_fork(after_in_parent=connections.note_sharing, after_in_child=connections.note_sharing)
         signals = importlib.import_module("dhagapatch.green.signal")
         on_new_hub(lambda hub: signals.install(hub) if "signal" in self.groups else None)
 
@@ -289,7 +291,7 @@ class Engine:
         pairs = list(first.values())
         rebind(pairs, private=[self._pairs, *self._pairs, *pairs, pairs, first])
         if "socket" in sys.modules:
-            green = importlib.import_module("dhagapatch.green.socket")
+            green = importlib.import_module("dhagapatch.green.timeouts")
             stdlib = sys.modules["socket"]
             for thing in gc.get_objects():
                 if isinstance(thing, stdlib.socket):

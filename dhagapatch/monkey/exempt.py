@@ -88,7 +88,7 @@ EXEMPT: tuple[Exempt, ...] = (
     Exempt(
         "socket",
         "socket.dup socket.fileno socket.get_inheritable socket.getpeername socket.getsockname socket.getsockopt "
-        "socket.listen socket.set_inheritable socket.setsockopt socket.shutdown",
+        "socket.listen socket.set_inheritable socket.shutdown",
         ASKS,
     ),
     Exempt("socket", "socket.sendmsg_afalg", "has the kernel encipher in memory", platforms=("linux",)),
@@ -128,7 +128,7 @@ EXEMPT: tuple[Exempt, ...] = (
     Exempt(
         "posix",
         "dup eventfd get_blocking get_inheritable get_terminal_size isatty login_tty lseek memfd_create openpty "
-        "pidfd_open pipe pipe2 set_blocking set_inheritable tcgetpgrp tcsetpgrp ttyname",
+        "pidfd_open pipe pipe2 set_inheritable tcgetpgrp tcsetpgrp ttyname",
         ASKS,
     ),
     Exempt("posix", "grantpt posix_openpt ptsname unlockpt", ASKS, since=(3, 13)),

@@ -39,7 +39,7 @@ def _thread(name: str, target: str, why: str, since: tuple[int, int] = (3, 11), 
 
 
 def _socket(name: str, why: str, target: str | None = None) -> Row:
-    return Row("socket", f"socket.{name}", f"socket:{target or name}", "socket", SET, why=why)
+    return Row("socket", f"socket.{name}", target or f"socket:{name}", "socket", SET, why=why)
 
 
 def _os(name: str, why: str, *platforms: str) -> Row:
@@ -76,10 +76,10 @@ TABLE: tuple[Row, ...] = (
     # time
     Row("time", "sleep", "time:sleep", "time", why="waits"),
     # sockets
-    _socket("__init__", "a descriptor number comes anew", "socket_init"),
-    _socket("_accept", "waits for a connection"),
-    _socket("connect", "waits for the peer, and looks up the name"),
-    _socket("connect_ex", "waits for the peer, and looks up the name"),
+    _socket("__init__", "a descriptor number comes anew", "connections:socket_init"),
+    _socket("_accept", "waits for a connection", "connections:accept"),
+    _socket("connect", "waits for the peer, and looks up the name", "connections:connect"),
+    _socket("connect_ex", "waits for the peer, and looks up the name", "connections:connect_ex"),
     _socket("recv", "waits for data"),
     _socket("recv_into", "waits for data"),
     _socket("recvfrom", "waits for data"),
@@ -90,14 +90,15 @@ TABLE: tuple[Row, ...] = (
     _socket("sendall", "waits for room"),
     _socket("sendto", "waits for room, and looks up the name"),
     _socket("sendmsg", "waits for room"),
-    _socket("bind", "looks up the name"),
-    _socket("settimeout", "the timeout is kept by the runtime"),
-    _socket("gettimeout", "the timeout is kept by the runtime"),
-    _socket("setblocking", "the timeout is kept by the runtime"),
-    _socket("getblocking", "the timeout is kept by the runtime"),
-    _socket("timeout", "the timeout is kept by the runtime"),
-    _socket("detach", "the descriptor gets another owner"),
-    _socket("_real_close", "wakes those who wait", "real_close"),
+    _socket("bind", "looks up the name", "connections:bind"),
+    _socket("settimeout", "the timeout is kept by the runtime", "timeouts:settimeout"),
+    _socket("gettimeout", "the timeout is kept by the runtime", "timeouts:gettimeout"),
+    _socket("setblocking", "the timeout is kept by the runtime", "timeouts:setblocking"),
+    _socket("getblocking", "the timeout is kept by the runtime", "timeouts:getblocking"),
+    _socket("timeout", "the timeout is kept by the runtime", "timeouts:timeout"),
+    _socket("setsockopt", "the kernel's own timeouts are kept by the runtime", "timeouts:setsockopt"),
+    _socket("detach", "the descriptor gets another owner", "connections:detach"),
+    _socket("_real_close", "wakes those who wait", "connections:real_close"),
     Row("socket", "socket.makefile", "io:makefile", "socket", SET, why="buffered files that dhagas share wait for each other"),
     # names
     Row("_socket", "getaddrinfo", "resolve:getaddrinfo", "dns", why="asks a name server"),
@@ -123,6 +124,7 @@ TABLE: tuple[Row, ...] = (
     _os("eventfd_write", "waits for room", "linux"),
     _os("lockf", "waits for the lock"),
     _os("close", "the descriptor number may come anew"),
+    _os("set_blocking", "the descriptor's mode counts anew"),
     _os("closerange", "the descriptor numbers may come anew"),
     _os("dup2", "the descriptor number comes anew"),
     _os("waitpid", "waits for a child"),

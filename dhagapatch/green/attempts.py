@@ -1,0 +1,138 @@
+"""One call of a socket, made until it does not have to wait.
+
+Who wakes a waiter: the netpoll's edge, or `close`/`detach` (then the call is tried once more and raises what
+the operating system says).  Who takes it off: `wait_entry`, on timeout and on any exception.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch.core import READ, WRITE, Entry
+from dhagapatch.core.hub import hub_for_wait, wait_entry
+from dhagapatch.core.sync import deadline_of
+from dhagapatch.green.timeouts import is_hidden, user_timeout
+from dhagapatch.green.waiting import is_shut, wait_socket
+
+__all__ = ["DONTWAIT", "again", "await_drained", "is_stream", "raise_pending"]
+
+_C = _real.socket
+_fileno = _C.fileno
+DONTWAIT = _socket.MSG_DONTWAIT
+INET = (_socket.AF_INET, _socket.AF_INET6)
+_family = _C.family.__get__
+_type = _C.type.__get__
+
+
+def is_stream(sock: Any) -> bool:
+    # HAZARD: a short read of a UNIX socket may have stopped at a descriptor in the stream, with more behind it
+    return _type(sock) == _socket.SOCK_STREAM and _family(sock) in INET
+
+
+def again(
+    sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], place: int = -1, started: float | None = None
+) -> Any:
+    """`call` would have blocked: wait and call until it does not.  Its flags stand at `place` of `args`.
+
+    Never called inside an `except`: what it raises must have no context, as natively.
+    """
+    timeout = user_timeout(sock)
+    hub = hub_for_wait()
+    if hub is None and place >= 0 and not is_hidden(sock):
+        return call(sock, *_blocking(args, place))
+    limit = _limit(sock, hub, direction) if timeout is None and not is_hidden(sock) else None
+    deadline = deadline_of(timeout if limit is None else limit) if started is None else started
+    stream = is_stream(sock)
+    while True:
+        fd = _fileno(sock)
+        if fd >= 0:
+            entry = hub.entries.get(fd) if hub is not None else None
+            if entry is not None and entry.sticky and timeout is None and direction == READ and _is_shut_datagrams(sock, fd):
+                # HAZARD: asked not to wait, the kernel says EAGAIN of a shut datagram socket, for ever
+                return call(sock, *_blocking(args, place))
+            if not wait_socket(sock, fd, direction, deadline, stream):
+                raise TimeoutError("timed out") if limit is None else _would_block()
+            if direction == WRITE:
+                raise_pending(sock, hub)
+        try:
+            return call(sock, *args)
+        except BlockingIOError:
+            pass
+
+
+def _would_block() -> BlockingIOError:
+    return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+_LIMITS = {READ: _socket.SO_RCVTIMEO, WRITE: _socket.SO_SNDTIMEO}
+_timeval = struct.Struct("@ll")
+
+
+def _limit(sock: Any, hub: Any, direction: int) -> float | None:
+    """After how many seconds a blocking socket's call ends with EAGAIN (SO_RCVTIMEO, SO_SNDTIMEO), if ever.
+
+    Looked up at the first wait; who changes it, or the mode by fcntl, has the descriptor looked at anew.
+    """
+    fd = _fileno(sock)
+    if fd < 0:
+        return None
+    entry = None
+    if hub is not None:
+        entry = hub.entries.get(fd)
+        if entry is None:
+            entry = hub.entries[fd] = Entry(fd, is_stream(sock))
+        if entry.asked:
+            return entry.limits.get(direction) if entry.limits is not None else None
+    if not _real.os_get_blocking(fd):
+        raise _would_block()  # made so by fcntl, which the socket object does not know of
+    limits = {}
+    for way, option in _LIMITS.items():
+        seconds, microseconds = _timeval.unpack(_C.getsockopt(sock, _socket.SOL_SOCKET, option, _timeval.size))
+        if seconds or microseconds:
+            limits[way] = seconds + microseconds / 1e6
+    if entry is not None:
+        entry.asked, entry.limits = True, limits or None
+    return limits.get(direction)
+
+
+def _blocking(args: tuple[Any, ...], place: int) -> tuple[Any, ...]:
+    return (*args[:place], args[place] & ~DONTWAIT, *args[place + 1 :])
+
+
+def _is_shut_datagrams(sock: Any, fd: int) -> bool:
+    return _type(sock) == _socket.SOCK_DGRAM and is_shut(fd)
+
+
+def raise_pending(sock: Any, hub: Any) -> None:
+    """After a wait for room: the error that a call that had blocked would have been woken with.
+
+    A new call would find the peer gone first, and say EPIPE where the blocked one says ECONNRESET.
+    """
+    entry = hub.entries.get(_fileno(sock)) if hub is not None else None
+    if entry is not None and entry.sticky and _family(sock) == _socket.AF_UNIX and user_timeout(sock) is None:
+        code = _C.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+
+
+def await_drained(sock: Any, hub: Any, entry: Entry, direction: int) -> float | None:
+    """The descriptor is known not to be ready: park at once, without trying and failing first.
+
+    Not for the user's own non-blocking socket.  The deadline, for the calls that go on waiting.
+    """
+    timeout = user_timeout(sock)
+    if timeout == 0.0:
+        return None
+    limit = entry.limits.get(direction) if timeout is None and entry.limits else None
+    deadline = deadline_of(timeout if limit is None else limit)
+    if not wait_entry(hub, entry, direction, deadline):
+        raise TimeoutError("timed out") if limit is None else _would_block()
+    if entry.sticky and direction == WRITE:
+        raise_pending(sock, hub)
+    return deadline
