@@ -5,7 +5,7 @@ from __future__ import annotations
 from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, spawn
 from dhagapatch.core.hub import Hub, get_hub, hub_for_wait
 from dhagapatch.core.netpoll import Entry
-from dhagapatch.core.offload import forget_native_threads, offload, own_native_threads, start_helper
+from dhagapatch.core.offload import forget_native_threads, offload, offload_wait, own_native_threads, start_helper
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.poller import READ, WRITE
 from dhagapatch.core.sync import Lock, Queue, RLock, deadline_of
@@ -26,6 +26,7 @@ __all__ = [
     "hub_for_wait",
     "make_parker",
     "offload",
+    "offload_wait",
     "own_native_threads",
     "owner_token",
     "spawn",

@@ -16,7 +16,7 @@ from typing import Protocol
 
 __all__ = ["Deadlines", "Sleeper"]
 
-_COMPACT_AT = 512  # stale entries of ended sleepers that are tolerated before the heap is swept
+_COMPACT_AT = 512  # stale entries that are tolerated before the heap is swept
 
 
 class Sleeper(Protocol):
@@ -45,6 +45,8 @@ class Deadlines:
         if at is None or when < at:
             sleeper.timer_at = when
             heappush(self._heap, (when, next(self._sequence), sleeper))
+            if at is not None:
+                self._one_more_stale()
 
     def forget(self, sleeper: Sleeper) -> None:
         """`sleeper` has ended: its entry is dropped, at the latest when many such have gathered.
@@ -55,11 +57,18 @@ class Deadlines:
         if sleeper.timer_at is None:
             return
         sleeper.deadline = sleeper.timer_at = None
+        self._one_more_stale()
+
+    def _one_more_stale(self) -> None:
         self._stale += 1
         if self._stale > _COMPACT_AT and self._stale * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].timer_at == entry[0]]
             heapify(self._heap)
             self._stale = 0
+
+    def any_live(self) -> bool:
+        """Whether somebody waits for a deadline now; looks at each entry."""
+        return any(sleeper.timer_at == at and sleeper.deadline is not None for at, _, sleeper in self._heap)
 
     def next_at(self) -> float | None:
         """When to look again; it may be early, as stale entries count."""
@@ -71,6 +80,7 @@ class Deadlines:
         while heap and heap[0][0] <= now:
             at, _, sleeper = heappop(heap)
             if sleeper.timer_at != at:
+                self._stale -= 1
                 continue  # an earlier deadline replaced this entry, or the sleeper has ended
             sleeper.timer_at = None
             deadline = sleeper.deadline

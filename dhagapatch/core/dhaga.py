@@ -18,6 +18,9 @@ from dhagapatch.core.hub import Hub, HubGreenlet, get_hub, hub_for_wait
 __all__ = ["Dhaga", "current_dhaga", "owner_token", "spawn"]
 
 
+_LOOK = 0.01  # seconds
+
+
 class Dhaga(greenlet):
     """A micro-thread: it runs `function(*args, **kwargs)` on the hub of the OS thread that made it.
 
@@ -107,8 +110,10 @@ class Dhaga(greenlet):
         if hub is not None:
             hub.deadlines.forget(self)
             hub.dhagas.discard(self)
-            if hub.main is self:
-                os._exit(0)  # likewise, with a hub
+            if hub.main is self:  # likewise, with a hub; but the threads that it started run on
+                while hub.dhagas:
+                    hub.park(self, _real.monotonic() + _LOOK, "the threads of a forked child", self.parks)
+                os._exit(0)
 
 
 def _report(function: Callable[..., Any], error: BaseException) -> None:

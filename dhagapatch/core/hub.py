@@ -57,6 +57,20 @@ _abandoned: list[object] = []  # HAZARD: a parent's dhagas in a forked child: ne
 _new_hub_callbacks: list[Callable[[Hub], None]] = []
 
 
+class _ThreadEnd:
+    """Kept in thread-local data: it goes with its OS thread, and the hub's descriptors with it."""
+
+    __slots__ = ("hub",)
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+
+    def __del__(self) -> None:
+        if self.hub in _hubs:
+            _hubs.remove(self.hub)
+            self.hub.close()
+
+
 class _Loop(asyncio.SelectorEventLoop):
     """asyncio's loop over our selector; it tells the selector when it has got work."""
 
@@ -300,6 +314,15 @@ class Hub:
                 self._level = 0
                 self.interrupt(self.main, error.with_traceback(None))
 
+    def close(self) -> None:
+        """Give the descriptors back; nothing waits in it any more."""
+        _abandoned.extend(self.dhagas)  # parked for ever: not unwound, as a native daemon thread is not
+        self.netpoll.poller.close()
+        for fd in {self._wake_reader, self._wake_writer}:
+            _real.os_close(fd)
+        for sock in (self.asyncio_loop._ssock, self.asyncio_loop._csock):  # type: ignore[attr-defined]
+            _real.os_close(sock.detach())
+
     def _quiet(self) -> None:
         """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""
         main = self.main
@@ -310,7 +333,7 @@ class Hub:
             or self.waits_for_signal
             or not getattr(main, "parked", False)
             or self.netpoll.awaits_events()
-            or len(self.deadlines)
+            or self.deadlines.any_live()
             or any(source() for source in quiet_exceptions)
         ):
             return
@@ -432,6 +455,8 @@ def get_hub() -> Hub:
     if hub is None:
         hub = _thread.hub = Hub()
         _hubs.append(hub)
+        if not in_main_thread():
+            _thread.end = _ThreadEnd(hub)
         for one in {_thread_root(), hub.main, getcurrent()}:
             one.hub = hub
             if not hasattr(one, "parked"):
@@ -476,11 +501,7 @@ def after_fork_in_child() -> None:
     _hubs.clear()
     for hub in hubs:
         hub.abandoned = True
-        hub.netpoll.poller.close()
-        for fd in {hub._wake_reader, hub._wake_writer}:
-            _real.os_close(fd)
-        for sock in (hub.asyncio_loop._ssock, hub.asyncio_loop._csock):  # type: ignore[attr-defined]
-            _real.os_close(sock.detach())
+        hub.close()
     _thread.hub = None
     set_main_thread(_real.get_ident())
     me = getcurrent()

@@ -64,6 +64,15 @@ class Entry:
         return f"<Entry fd={self.fd} {flags} readers={len(self.readers)} writers={len(self.writers)}>"
 
 
+class _ByDescriptor(dict[Any, selectors.SelectorKey]):
+    """The keys by descriptor, also for who asks with the object that has the descriptor."""
+
+    def __missing__(self, fileobj: Any) -> selectors.SelectorKey:
+        if isinstance(fileobj, int) or (fd := fileobj.fileno()) not in self:
+            raise KeyError(fileobj)
+        return self[fd]
+
+
 class Netpoll(selectors.BaseSelector):
     """A selector for asyncio, with a run queue, deadlines and readiness for dhagas inside."""
 
@@ -79,7 +88,7 @@ class Netpoll(selectors.BaseSelector):
         self.on_wakeup: Callable[[], None] = _nothing
         self._turn = turn
         self._wake = wake
-        self._keys: dict[int, selectors.SelectorKey] = {}
+        self._keys: dict[int, selectors.SelectorKey] = _ByDescriptor()
         self._wakeup_fd = -1
 
     # what asyncio calls
@@ -164,10 +173,9 @@ class Netpoll(selectors.BaseSelector):
                 next_at = deadlines.next_at()
                 if until is not None and (next_at is None or until < next_at):
                     next_at = until
-                if next_at is not None:
-                    timeout = max(next_at - now, 0.0)
-                else:
-                    timeout = None if quiet else _QUIET
+                timeout = None if next_at is None else max(next_at - now, 0.0)
+                if not quiet and (timeout is None or timeout > _QUIET):
+                    timeout = _QUIET
             ready = self._poll(timeout)
             polled = clock() if runq else 0.0
             if ready or over:

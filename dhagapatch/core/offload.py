@@ -8,6 +8,8 @@ worker and its result is dropped.  After a fork the child starts with an empty p
 from __future__ import annotations
 
 import contextvars
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,19 +19,20 @@ from dhagapatch._config import SETTINGS
 from dhagapatch.core.hub import hub_for_wait, quiet_exceptions
 from dhagapatch.core.parker import Parker, make_parker
 
-__all__ = ["Pool", "forget_native_threads", "offload", "own_native_threads", "pool", "start_helper"]
+__all__ = ["Pool", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool", "start_helper"]
 
 T = TypeVar("T")
 
 
 class _Job:
-    __slots__ = ("call", "error", "parker", "result")
+    __slots__ = ("call", "error", "mask", "parker", "result")
 
     def __init__(self, call: Callable[[], Any], parker: Parker) -> None:
         self.call: Callable[[], Any] | None = call
         self.parker = parker
         self.result: Any = None
         self.error: BaseException | None = None
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())  # the caller's
 
 
 class _Worker:
@@ -39,6 +42,18 @@ class _Worker:
         self.lock = _real.allocate_lock()
         self.lock.acquire()
         self.job: _Job | None = job
+
+
+_ALL_SIGNALS = signal.valid_signals()
+
+
+def _start(function: Callable[..., object], *args: Any) -> None:
+    """A native thread in which every signal is blocked from its first moment on."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    try:
+        _real.start_new_thread(function, args)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class Pool:
@@ -69,7 +84,7 @@ class Pool:
                 return
             self.threads += 1
         try:
-            _real.start_new_thread(self._work, (_Worker(job),))
+            _start(self._work, _Worker(job))
         except BaseException:
             with self._lock:
                 self.threads -= 1
@@ -82,10 +97,14 @@ class Pool:
             worker.job = None
             call = job.call
             if call is not None:
+                # HAZARD: a signal that the program has blocked must not find a thread of ours that takes it; and a child
+                # that the call starts must get the caller's mask
+                signal.pthread_sigmask(signal.SIG_SETMASK, job.mask)
                 try:
                     job.result = call()
                 except BaseException as error:
                     job.error = error
+                signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
                 job.call = call = None
             job.parker.wake()
             del job
@@ -110,6 +129,9 @@ class Pool:
 
 
 pool = Pool(SETTINGS.offload_threads, SETTINGS.offload_idle)
+# HAZARD: what waits for something that the program itself must do (a file lock, the other end of a FIFO, a child) has as many
+# threads as it needs: with a limit, the call that would end the others' waits could stand in the queue behind them
+_waiting_pool = Pool(sys.maxsize, SETTINGS.offload_idle)
 
 
 _helpers = 0
@@ -127,12 +149,12 @@ def start_helper(function: Callable[[], object]) -> None:
         finally:
             _helpers -= 1
 
-    _real.start_new_thread(run, ())
+    _start(run)
 
 
 def own_native_threads() -> int:
     """How many native threads are the runtime's own, the pool's and the helpers."""
-    return pool.threads + _helpers
+    return pool.threads + _waiting_pool.threads + _helpers
 
 
 # a native thread of the program's own may wake anybody, so nothing is a deadlock while there is one
@@ -144,6 +166,7 @@ def forget_native_threads() -> None:
     global _helpers
     _helpers = 0
     pool.reset()
+    _waiting_pool.reset()
 
 
 def offload(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -154,6 +177,15 @@ def offload(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
 
     .. versionadded:: 0.1
     """
+    return _offload(pool, function, args, kwargs)
+
+
+def offload_wait(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """As `offload`, for a call that may last until another dhaga has done something: it never stands in a queue."""
+    return _offload(_waiting_pool, function, args, kwargs)
+
+
+def _offload(threads: Pool, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
     hub = hub_for_wait()
     if hub is None:
         return function(*args, **kwargs)
@@ -162,7 +194,7 @@ def offload(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     name = getattr(function, "__name__", repr(function))
     hub.offloaded += 1
     try:
-        pool.submit(job)
+        threads.submit(job)
         job.parker.park(None, f"{name}() on a native thread")
     except BaseException:
         job.call = None  # not begun yet: it need not

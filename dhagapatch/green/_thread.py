@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -229,7 +230,7 @@ def shutdown() -> None:
 class _Locals:
     """What lies behind one `local`: a dictionary for each dhaga, one for each native thread."""
 
-    __slots__ = ("args", "dicts", "native")
+    __slots__ = ("__weakref__", "args", "dicts", "native")
 
     def __init__(self, args: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
         self.args = args
@@ -270,7 +271,7 @@ def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
         if me.locals is None:
             me.locals = {}
             _on_end(me, _drop_locals)
-        me.locals[id(data)] = data
+        me.locals[id(data)] = weakref.ref(data)  # the data lives as long as its local
         _init_local(data, owner)
     return namespace
 
@@ -285,8 +286,10 @@ def _init_local(data: _Locals, owner: local) -> None:
 def _drop_locals(dhaga: Dhaga) -> None:
     """The dhaga has ended: its data goes, as a thread's does."""
     while dhaga.locals:
-        _, data = dhaga.locals.popitem()
-        data.dicts.pop(id(dhaga), None)
+        _, reference = dhaga.locals.popitem()
+        data = reference()
+        if data is not None:
+            data.dicts.pop(id(dhaga), None)
 
 
 _object_get = object.__getattribute__
@@ -321,7 +324,7 @@ class local:
             if me.locals is None:
                 me.locals = {}
                 _on_end(me, _drop_locals)
-            me.locals[id(data)] = data
+            me.locals[id(data)] = weakref.ref(data)  # the data lives as long as its local
         return self
 
     def __getattribute__(self, name: str, /) -> Any:

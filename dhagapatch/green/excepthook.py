@@ -11,6 +11,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
+from dhagapatch._errors import DhagaExit
 
 __all__ = ["excepthook", "strip", "thread_excepthook"]
 
@@ -62,6 +63,8 @@ def excepthook(exctype: Any, value: Any, traceback: Any, /) -> None:
 
 def thread_excepthook(args: Any, /) -> None:
     value = getattr(args, "exc_value", None)
+    if isinstance(value, DhagaExit):
+        return  # killed: as silent as SystemExit
     if isinstance(value, BaseException):
         strip(value)
         if isinstance(args, tuple) and len(args) == 4:

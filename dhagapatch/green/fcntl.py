@@ -7,7 +7,7 @@ import fcntl as _stdlib
 from collections.abc import Callable
 from typing import Any
 
-from dhagapatch.core import hub_for_wait, offload
+from dhagapatch.core import hub_for_wait, offload_wait
 from dhagapatch.core.hub import renew_descriptor
 from dhagapatch.green.wording import worded_by
 
@@ -26,7 +26,7 @@ def _lock(call: Callable[..., Any], fd: Any, operation: Any, args: tuple[Any, ..
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
-    return offload(call, fd, operation, *args)
+    return offload_wait(call, fd, operation, *args)
 
 
 @worded_by(_flock)
@@ -42,7 +42,7 @@ def lockf(fd: Any, cmd: int, len: int = 0, start: int = 0, whence: int = 0, /) -
 @worded_by(_fcntl)
 def fcntl(fd: Any, cmd: int, arg: Any = 0, /) -> Any:
     if cmd in _SETLKW and hub_for_wait() is not None:
-        return offload(_fcntl, fd, cmd, arg)
+        return offload_wait(_fcntl, fd, cmd, arg)
     result = _fcntl(fd, cmd, arg)
     if cmd == _stdlib.F_SETFL:
         renew_descriptor(fd if isinstance(fd, int) else fd.fileno())  # its blocking mode counts anew

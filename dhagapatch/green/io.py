@@ -23,7 +23,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core import READ, WRITE, RLock, hub_for_wait, offload
+from dhagapatch.core import READ, WRITE, RLock, hub_for_wait, offload_wait
+from dhagapatch.core.hub import forget_descriptor, wake_all
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.waiting import current_hub
 from dhagapatch.green.wording import worded_by
@@ -68,6 +69,14 @@ class FileIO(io.FileIO):
                 with memoryview(data) as view, view.cast("B") as rest:
                     return write_pieces(fd, rest)
         return super().write(data)
+
+    def close(self) -> None:
+        # HAZARD: the C method closes the descriptor without our knowing, and a reader would wait on for its number
+        waiting = forget_descriptor(self.fileno()) if not self.closed and self.closefd else []
+        try:
+            super().close()
+        finally:
+            wake_all(waiting)
 
     def _wait(self) -> None:
         if not self.closed and self.readable():
@@ -264,7 +273,7 @@ def input(prompt: object = "", /) -> str:
     main = hub_for_wait()
     if main is None or not _reads_terminal():
         return _input(prompt)
-    return offload(_input, prompt)
+    return offload_wait(_input, prompt)
 
 
 def _reads_terminal() -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch.core import READ, WRITE, hub_for_wait, offload
+from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
 from dhagapatch.core.hub import all_hubs, forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.green.waiting import current_hub, is_ready, sleep_until, spend, wait_descriptor
 from dhagapatch.green.wording import signed_as, worded_by
@@ -307,7 +307,7 @@ def open_fifo(path: Any, flags: int, mode: int = 0o777, dir_fd: int | None = Non
         fd = _open_writer(path, flags, mode, dir_fd)
         if fd >= 0:
             return fd
-    return offload(_real.os_open, path, flags, mode, dir_fd=dir_fd)
+    return offload_wait(_real.os_open, path, flags, mode, dir_fd=dir_fd)
 
 
 def _open_writer(path: Any, flags: int, mode: int, dir_fd: int | None) -> int:
@@ -443,7 +443,7 @@ def waitid(idtype: int, id: int, options: int, /) -> Any:
 def _await_any(idtype: int, id: int, options: int) -> None:
     """Have a native thread wait; what it finds is left for the call itself."""
     try:
-        offload(_waitid, idtype, id, options)  # type: ignore[arg-type]
+        offload_wait(_waitid, idtype, id, options)  # type: ignore[arg-type]
     except OSError:
         pass
 
@@ -452,7 +452,7 @@ def _await_any(idtype: int, id: int, options: int) -> None:
 def system(command: Any) -> int:
     if hub_for_wait() is None:
         return _system(command)
-    return offload(_masked_system, command, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    return offload_wait(_masked_system, command, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
 
 def _masked_system(command: Any, mask: Any) -> int:
@@ -471,5 +471,5 @@ def lockf(fd: int, command: int, length: int, /) -> None:
             return _lockf(fd, os.F_TLOCK, length)  # type: ignore[misc]
         except (BlockingIOError, PermissionError):
             pass
-        return offload(_lockf, fd, command, length)  # type: ignore[arg-type]
+        return offload_wait(_lockf, fd, command, length)  # type: ignore[arg-type]
     return _lockf(fd, command, length)  # type: ignore[misc]

@@ -13,6 +13,7 @@ import _signal
 import _thread
 import signal as _stdlib
 import sys
+import threading
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -136,7 +137,25 @@ def _has_handlers() -> bool:
     return False
 
 
-quiet_exceptions.append(_has_handlers)
+def _ctrl_c_may_come() -> bool:
+    """Whether the main dhaga waits for an event, for ever: so programs wait for Ctrl-C, while daemon threads do the work."""
+    if _main_hub is None or not isinstance(handler := _c_getsignal(_stdlib.SIGINT), _Relay):
+        return False
+    if handler.handler is not _stdlib.default_int_handler:
+        return False
+    frame = _main_hub.main.gr_frame
+    while frame is not None and _in_runtime(frame):
+        frame = frame.f_back
+    wait = (threading.Condition.wait.__code__, threading.Event.wait.__code__)
+    return frame is not None and frame.f_back is not None and (frame.f_code, frame.f_back.f_code) == wait
+
+
+def _timer_runs() -> bool:
+    """Whether an alarm has been set: its signal may end the process."""
+    return any(_stdlib.getitimer(which)[0] for which in (_stdlib.ITIMER_REAL, _stdlib.ITIMER_VIRTUAL, _stdlib.ITIMER_PROF))
+
+
+quiet_exceptions += [_has_handlers, _ctrl_c_may_come, _timer_runs]
 
 
 def _in_main_dhaga() -> bool:

@@ -175,7 +175,7 @@ def case_writing(t: Any) -> None:
 
 
 def case_large_transfers_both_ways(t: Any) -> None:
-    data = os.urandom(1_500_000)
+    data = os.urandom(300_000)
     digest = hashlib.sha256(data).hexdigest()
     for timeout in (None, 5):
         with _pair() as (left, right):
