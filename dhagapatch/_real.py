@@ -78,6 +78,8 @@ signal_getsignal = signal.getsignal
 
 current_frames = sys._current_frames
 excepthook = sys.__excepthook__
+settrace = sys.settrace
+setprofile = sys.setprofile
 thread_excepthook: Any = _thread._excepthook
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +86,8 @@ class Dhaga(greenlet):
         pid = self.hub.pid  # type: ignore[union-attr]
         self.waiting = None
         del self._call
+        if threading.getprofile() is not None:
+            self.hub.tracing = True  # type: ignore[union-attr]
         try:
             function(*args, **kwargs)
         except (SystemExit, DhagaExit, GreenletExit):
@@ -108,6 +111,9 @@ class Dhaga(greenlet):
                 callback(self)
         self.locals = None
         if hub is not None:
+            if hub.tracing:  # HAZARD: the interpreter keeps them for the OS thread: what is left set would trace all others
+                _real.settrace(None)
+                _real.setprofile(None)
             hub.deadlines.forget(self)
             hub.dhagas.discard(self)
             if hub.main is self:  # likewise, with a hub; but the threads that it started run on

@@ -16,7 +16,7 @@ State that the interpreter keeps for an OS thread and greenlet does not carry:
 * the running asyncio loop: cleared round every park and put back (a dhaga may run a loop of its own), and
   cleared while the hub runs dhagas, so that they do not take the hub's loop for theirs;
 * async-generator hooks: the hub's are taken out while dhagas run; a dhaga's own go with its running loop;
-* trace and profile functions: carried once `carry_tracing` was called (`sys.settrace` is patched to do so).
+* trace and profile functions: carried from the first `sys.settrace`, or the first thread under `threading.setprofile`, on.
 """
 
 from __future__ import annotations
@@ -369,8 +369,8 @@ def _deliver(me: greenlet) -> None:
 
 
 def _set_trace(trace: Any, profile: Any) -> None:
-    sys.settrace(trace)
-    sys.setprofile(profile)
+    _real.settrace(trace)
+    _real.setprofile(profile)
 
 
 def _wakeup_descriptors() -> tuple[int, int]:

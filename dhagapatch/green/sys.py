@@ -1,20 +1,18 @@
-"""`sys._current_frames` with dhagas in it; trace and profile functions of a dhaga's own."""
+"""`sys._current_frames` with dhagas in it; trace functions of a dhaga's own."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core import Dhaga, current_dhaga
+from dhagapatch.core import current_dhaga
 from dhagapatch.core.hub import all_hubs, hub_for_wait
 from dhagapatch.green.wording import worded_by
 
-__all__ = ["current_frames", "setprofile", "settrace"]
+__all__ = ["current_frames", "settrace"]
 
-_settrace, _setprofile = sys.settrace, sys.setprofile
 _RUNTIME = __name__.rpartition(".green.")[0] + "."
 
 
@@ -39,35 +37,14 @@ def _show(frames: dict[int, FrameType], ident: int, frame: FrameType | None) -> 
         frames[ident] = frame
 
 
-def _carry(function: Any) -> None:
-    """From now on these functions go with each dhaga; this one's end with it.
+@worded_by(_real.settrace)
+def settrace(function: Any, /) -> None:
+    """From now on trace functions go with each dhaga.
 
-    HAZARD: the interpreter keeps them for the OS thread: what a dhaga leaves set would trace all others.
+    `sys.setprofile` is left alone: a profiler would see this function return, which it has not seen called.  The threads
+    that `threading.setprofile` profiles are known when they start.
     """
-    if function is None:
-        return
-    hub = hub_for_wait()
+    hub = hub_for_wait() if function is not None else None
     if hub is not None:
         hub.tracing = True
-    dhaga = current_dhaga()
-    if dhaga is not None:
-        if dhaga.on_end is None:
-            dhaga.on_end = []
-        if _clear not in dhaga.on_end:
-            dhaga.on_end.append(_clear)
-
-
-def _clear(_: Dhaga) -> None:
-    _settrace(None)
-    _setprofile(None)
-
-
-def _setter(native: Callable[[Any], None]) -> Callable[[Any], None]:
-    def call(function: Any, /) -> None:
-        _carry(function)
-        native(function)
-
-    return worded_by(native)(call)
-
-
-settrace, setprofile = _setter(_settrace), _setter(_setprofile)
+    _real.settrace(function)

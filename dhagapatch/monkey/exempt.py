@@ -219,7 +219,7 @@ EXEMPT: tuple[Exempt, ...] = (
         "getallocatedblocks getdefaultencoding getdlopenflags getfilesystemencodeerrors getfilesystemencoding getprofile "
         "getrecursionlimit getrefcount getsizeof getswitchinterval gettrace intern is_finalizing set_asyncgen_hooks "
         "set_coroutine_origin_tracking_depth set_int_max_str_digits setdlopenflags setprofile setrecursionlimit "
-        "setswitchinterval settrace",
+        "setswitchinterval",
         "reads or sets a variable",
     ),
     Exempt(

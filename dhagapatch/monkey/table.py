@@ -69,6 +69,7 @@ TABLE: tuple[Row, ...] = (
     _thread("_count", "count", "counts dhagas"),
     _thread("_local", "local", "each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:SimpleQueue", "thread", why="get waits"),
+    Row("sys", "settrace", "sys:settrace", "thread", why="each dhaga has a trace function of its own"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
     # what is printed of an uncaught exception
     Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames"),
