@@ -161,27 +161,8 @@ def check_signature(row: Row) -> None:
         assert_agrees(real, green, name_of(row))
 
 
-# Signatures that do not agree yet, from which Python on, and what is to be changed; one that agrees is an error here.
-_OWN_LOCKS = "the constructor of a lock takes a native one; that belongs into another way to make it"
-DISAGREES = {
-    "_thread.lock": ((3, 13), _OWN_LOCKS),
-    "_thread.allocate_lock": ((3, 13), _OWN_LOCKS),
-    "_thread.allocate": ((3, 13), _OWN_LOCKS),
-    "_thread.LockType": ((3, 13), _OWN_LOCKS),
-    "_thread.start_new_thread": ((3, 13), "the default is shown as {}"),
-    "_thread.start_new": ((3, 13), "the default is shown as {}"),
-    "ssl.SSLContext._wrap_socket": ((3, 11), "`owner` and `session` by name, in the place of **kwargs"),
-}
-
-
-def disagrees(row: Row) -> bool:
-    return name_of(row) in DISAGREES and DISAGREES[name_of(row)][0] <= VERSION
-
-
 @pytest.mark.parametrize("row", ROWS, ids=name_of)
-def test_a_green_object_takes_what_the_real_one_takes(row: Row, request: pytest.FixtureRequest) -> None:
-    if disagrees(row):
-        request.applymarker(pytest.mark.xfail(reason=DISAGREES[name_of(row)][1]))
+def test_a_green_object_takes_what_the_real_one_takes(row: Row) -> None:
     check_signature(row)
 
 
@@ -236,9 +217,6 @@ def test_what_is_patched_shows_the_signature_name_and_manual_of_the_real_one() -
             now, *texts_now = after[name]
             if (nameless(now, shown), texts_now) != (nameless(shown, shown), texts):
                 different[name] = before[name], after[name]
-    for row in ROWS:
-        if disagrees(row):
-            different.pop(name_of(row), None)
     assert not different
 
 

@@ -35,13 +35,17 @@ from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
 from dhagapatch._errors import DeadlockError
-from dhagapatch.core.netpoll import Entry, Netpoll
-from dhagapatch.core.poller import READ, make_poller
+from dhagapatch.core.netpoll import Netpoll
+from dhagapatch.core.poller import make_poller
+from dhagapatch.core.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from dhagapatch.core.dhaga import Dhaga
 
-__all__ = ["Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "get_hub", "hub_for_wait", "on_new_hub"]
+__all__ = [
+    "Hub", "HubGreenlet", "adopt_greenlet", "after_fork_in_child", "all_hubs", "current_hub", "get_hub", "hub_for_wait",
+    "in_main_thread", "on_new_hub", "quiet_exceptions", "set_main_thread",
+]  # fmt: skip
 
 FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
@@ -131,8 +135,8 @@ class Hub:
         self.entries = self.netpoll.entries
         self.deadlines = self.netpoll.deadlines
         self.runq = self.netpoll.runq
-        self._wake_reader, self._wake_writer = _wakeup_descriptors()
-        self.netpoll.set_wakeup(self._wake_reader)
+        self._wakeup = Wakeup()
+        self.netpoll.set_wakeup(self._wakeup.reader)
         self.asyncio_loop = _Loop(self.netpoll)
         self.ioloop = IOLoop(asyncio_loop=self.asyncio_loop, make_current=False)
         self.greenlet = HubGreenlet(self._run, _thread_root())
@@ -230,10 +234,7 @@ class Hub:
         """Have the hub look into its inbox; from any OS thread, also from a signal handler."""
         if not self._notified:
             self._notified = True
-            try:
-                _real.os_write(self._wake_writer, b"\1\0\0\0\0\0\0\0")
-            except BlockingIOError:
-                pass  # it is readable already
+            self._wakeup.notify()
 
     def _woken(self) -> None:
         """The poller saw the wake-up descriptor.
@@ -259,7 +260,7 @@ class Hub:
             # HAZARD: first the flag, then the descriptor, then the inbox: what is put in after the inbox
             # was emptied finds the flag down and notifies again.
             self._notified = False
-            _drain(self._wake_reader)
+            self._wakeup.drain()
             inbox = self.inbox
             while inbox:
                 self._wake_here(inbox.popleft())
@@ -318,8 +319,7 @@ class Hub:
         """Give the descriptors back; nothing waits in it any more."""
         _abandoned.extend(self.dhagas)  # parked for ever: not unwound, as a native daemon thread is not
         self.netpoll.poller.close()
-        for fd in {self._wake_reader, self._wake_writer}:
-            _real.os_close(fd)
+        self._wakeup.close()
         for sock in (self.asyncio_loop._ssock, self.asyncio_loop._csock):  # type: ignore[attr-defined]
             _real.os_close(sock.detach())
 
@@ -371,23 +371,6 @@ def _deliver(me: greenlet) -> None:
 def _set_trace(trace: Any, profile: Any) -> None:
     _real.settrace(trace)
     _real.setprofile(profile)
-
-
-def _wakeup_descriptors() -> tuple[int, int]:
-    if hasattr(os, "eventfd"):
-        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        return fd, fd
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    return reader, writer
-
-
-def _drain(fd: int) -> None:
-    try:
-        _real.os_read(fd, 4096)
-    except BlockingIOError:
-        pass
 
 
 def _thread_root() -> greenlet:
@@ -511,47 +494,3 @@ def after_fork_in_child() -> None:
             if type(one) is not HubGreenlet:
                 one.hub = None
         me.timer_at = me.deadline = None
-
-
-def forget_descriptor(fd: int) -> list[tuple[Hub, greenlet]]:
-    """`fd` is about to be closed: each hub forgets it. Those who wait for it, for `wake_all` after the close.
-
-    HAZARD: woken before the close they could, on another OS thread, try, fail and wait again for a number
-    that is closed a moment later.
-    """
-    waiting = []
-    for hub in _hubs:
-        entry = hub.netpoll.forget(fd)
-        if entry is not None:
-            waiting += [(hub, sleeper) for sleeper in (*entry.readers, *entry.writers)]
-    return waiting
-
-
-def wake_all(waiting: list[tuple[Hub, greenlet]]) -> None:
-    """Wake each of them in its hub."""
-    for hub, sleeper in waiting:
-        hub.wake(sleeper)
-
-
-def renew_descriptor(fd: int) -> None:
-    """`fd` has come anew: what was known of that number counts no more."""
-    for hub in _hubs:
-        if fd in hub.entries:
-            hub.netpoll.renew(fd)
-
-
-def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, afresh: bool = False) -> bool:
-    """Park until `entry` may be ready in `direction`; False when `deadline` is over.
-
-    OSError (EPERM, EBADF) for a descriptor that can't be waited for.
-    """
-    me = getcurrent()
-    seen = me.parks
-    hub.netpoll.watch(entry, direction, afresh)
-    queue = entry.readers if direction == READ else entry.writers
-    queue.append(me)
-    try:
-        return hub.park(me, deadline, entry, seen)
-    finally:
-        if me in queue:  # timed out, interrupted, or woken by a stale hint
-            queue.remove(me)

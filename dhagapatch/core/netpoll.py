@@ -235,23 +235,23 @@ class Netpoll(selectors.BaseSelector):
             self.poller.unregister(fd)
         return entry
 
-    def renew(self, fd: int) -> None:
-        """`fd` is a new descriptor, or has a new owner: whatever was known of it counts no more."""
+    def renew(self, fd: int) -> list[Any]:
+        """`fd` is a new descriptor, or has a new owner: whatever was known of it counts no more.  Who must look again."""
         entry = self.entries.get(fd)
         if entry is None:
-            return
+            return []
         if entry.readers or entry.writers:
             # HAZARD: two socket objects may share a descriptor; those who wait for the other one
             # try again and register again, none is lost.
             entry.readable = entry.writable = True
             entry.registered = entry.sticky = entry.asked = False
             entry.limits = None
-            for waiter in (*entry.readers, *entry.writers):
-                self._wake(waiter)
+            waiters = [*entry.readers, *entry.writers]
             entry.readers.clear()
             entry.writers.clear()
-        else:
-            del self.entries[fd]
+            return waiters
+        del self.entries[fd]
+        return []
 
     def awaits_events(self) -> bool:
         """Whether a descriptor is waited for, by a dhaga or by asyncio (its self-pipe aside)."""

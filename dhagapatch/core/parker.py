@@ -13,7 +13,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
 
-__all__ = ["Parker", "make_parker"]
+__all__ = ["DhagaParker", "HubParker", "Parker", "ThreadParker", "make_parker"]
 
 
 class Parker(Protocol):

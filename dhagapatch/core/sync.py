@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import GenericAlias
-from typing import Any
+from typing import Any, Self
 
 from dhagapatch import _real
 from dhagapatch.core.dhaga import owner_token
@@ -39,16 +39,23 @@ def deadline_of(timeout: float | None) -> float | None:
 class Lock:
     """A mutual exclusion lock that is not owned: anybody may release it.
 
-    `native` may be given by who adopts a lock that exists; `shared` says that C code, or a holder that could
-    not be rebound, may release it without our knowing: then waiters look for themselves now and then.
+    One over a native lock that exists may be shared with C code, or a holder that could not be rebound, which release it
+    without our knowing: then waiters look for themselves now and then.
     """
 
     __slots__ = ("__weakref__", "_native", "_shared", "_waiters")
 
-    def __init__(self, native: Any = None, shared: bool = False) -> None:
-        self._native = _real.allocate_lock() if native is None else native
+    def __init__(self) -> None:
+        self._native = _real.allocate_lock()
         self._waiters = WaitQueue()
-        self._shared = shared
+        self._shared = False
+
+    @classmethod
+    def _adopt(cls, native: Any, shared: bool) -> Self:
+        """A lock over a native one that exists; `shared`: others may release it without our knowing."""
+        self = cls()
+        self._native, self._shared = native, shared
+        return self
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         if timeout == -1:

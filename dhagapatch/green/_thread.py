@@ -17,6 +17,7 @@ from dhagapatch import _real
 from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, sync
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waitq import WaitQueue
+from dhagapatch.green.wording import signed_as
 
 __all__ = [
     "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "get_ident", "local", "lock",
@@ -67,6 +68,7 @@ def count() -> int:
     return int(_real.thread_count()) - own_native_threads() + sum(len(hub.dhagas) for hub in all_hubs())
 
 
+@signed_as(_real.start_new_thread)
 def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any = None, /) -> int:
     valid = callable(function) and isinstance(args, tuple) and (kwargs is None or isinstance(kwargs, dict))
     if not valid or hub_for_wait() is None:
@@ -83,7 +85,7 @@ def set_sentinel() -> lock:
     if dhaga is None:
         # C code releases the native lock when the OS thread ends, without our knowing
         assert _real.set_sentinel is not None
-        return lock(_real.set_sentinel(), shared=True)
+        return lock._adopt(_real.set_sentinel(), shared=True)
     sentinel = lock()
 
     def ended(_: Dhaga) -> None:

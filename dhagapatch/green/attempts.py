@@ -15,7 +15,8 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, Entry
-from dhagapatch.core.hub import hub_for_wait, wait_entry
+from dhagapatch.core.descriptors import wait_entry
+from dhagapatch.core.hub import hub_for_wait
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import is_hidden, user_timeout
 from dhagapatch.green.waiting import is_shut, wait_socket

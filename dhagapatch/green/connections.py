@@ -14,7 +14,8 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE
-from dhagapatch.core.hub import all_hubs, forget_descriptor, hub_for_wait, renew_descriptor, wake_all
+from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
+from dhagapatch.core.hub import all_hubs, hub_for_wait
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import again, await_drained, is_stream
 from dhagapatch.green.resolve import resolve_address

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dhagapatch.core import hub_for_wait, offload_wait
-from dhagapatch.core.hub import renew_descriptor
+from dhagapatch.core.descriptors import renew_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["fcntl", "flock", "lockf"]

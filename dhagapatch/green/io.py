@@ -24,7 +24,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, RLock, hub_for_wait, offload_wait
-from dhagapatch.core.hub import forget_descriptor, wake_all
+from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.waiting import current_hub
 from dhagapatch.green.wording import worded_by

@@ -25,18 +25,22 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
-from dhagapatch.core.hub import all_hubs, forget_descriptor, renew_descriptor, wake_all
+from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
+from dhagapatch.core.hub import all_hubs
 from dhagapatch.green.waiting import current_hub, is_ready, sleep_until, spend, wait_descriptor
 from dhagapatch.green.wording import signed_as, worded_by
 
 __all__ = [
+    "await_ready",
     "close",
     "closerange",
     "dup2",
     "eventfd_read",
     "eventfd_write",
+    "is_fifo",
     "lockf",
     "open",
+    "open_fifo",
     "read",
     "readv",
     "sendfile",
@@ -49,6 +53,7 @@ __all__ = [
     "waitid",
     "waitpid",
     "write",
+    "write_pieces",
     "writev",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
-from dhagapatch.core.hub import forget_descriptor, wait_entry, wake_all
+from dhagapatch.core.descriptors import forget_descriptor, wait_entry, wake_all
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import spend
 

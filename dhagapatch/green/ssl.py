@@ -20,7 +20,7 @@ from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import make_blocking, make_nonblocking, user_timeout
 from dhagapatch.green.waiting import spend, wait_socket
 
-__all__ = ["Connection", "wrap_socket"]
+__all__ = ["Connection", "adopt", "wrap_socket"]
 
 _wrap_socket = _stdlib.SSLContext.__base__._wrap_socket  # type: ignore[union-attr]
 _INSTANT = 1e-6  # seconds
@@ -92,8 +92,10 @@ class Connection:
                 _real.sock_settimeout(sock, 0.0)
 
 
-def wrap_socket(self: Any, sock: Any, server_side: bool, server_hostname: Any = None, **kwargs: Any) -> Any:
-    native = _wrap_socket(self, sock, server_side, server_hostname, **kwargs)
+def wrap_socket(
+    self: Any, sock: Any, server_side: bool, server_hostname: Any = None, *, owner: Any = None, session: Any = None
+) -> Any:
+    native = _wrap_socket(self, sock, server_side, server_hostname, owner=owner, session=session)
     return adopt(native, sock)
 
 

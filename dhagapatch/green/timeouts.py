@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core.hub import renew_descriptor
+from dhagapatch.core.descriptors import renew_descriptor
 
 __all__ = [
     "adopt_timeout", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking", "make_nonblocking",

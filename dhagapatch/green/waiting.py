@@ -15,7 +15,8 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import READ, Entry, Hub, hub_for_wait
-from dhagapatch.core.hub import adopt_greenlet, wait_entry
+from dhagapatch.core.descriptors import wait_entry
+from dhagapatch.core.hub import adopt_greenlet
 
 __all__ = ["current_hub", "is_ready", "is_shut", "native_wait", "sleep_until", "spend", "wait_descriptor", "wait_socket"]
 

@@ -23,7 +23,7 @@ from dhagapatch.green.waiting import sleep_until
 from dhagapatch.monkey.rebind import Holder, rebind
 from dhagapatch.monkey.report import Adopted, Left
 
-__all__ = ["adopt_objects"]
+__all__ = ["AdoptedRLock", "AdoptedSimpleQueue", "adopt_objects", "native_threads"]
 
 _STATE = re.compile(r"owner=(\d+) count=(\d+)")
 _LEAST, _MOST = 0.001, 0.02  # seconds: how often a lock that is held through the real object is looked at
@@ -122,7 +122,7 @@ def _joined(lock: Any) -> bool:
 def _lock(real: Any) -> tuple[Any, str]:
     main = threading.main_thread()
     shared = native_threads() > 0 and (getattr(main, "_tstate_lock", None) is not real)
-    return green_thread.lock(real, shared=shared), "locked" if real.locked() else "unlocked"
+    return green_thread.lock._adopt(real, shared), "locked" if real.locked() else "unlocked"
 
 
 def _rlock(real: Any) -> tuple[Any, str]:

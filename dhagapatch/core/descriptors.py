@@ -1,0 +1,59 @@
+"""Waiting for descriptors, and what becomes of those who wait when a descriptor is closed or comes anew.
+
+A descriptor belongs to the process, readiness to each hub: so closing one concerns all hubs.
+"""
+
+from __future__ import annotations
+
+from greenlet import getcurrent, greenlet
+
+from dhagapatch.core.hub import Hub, all_hubs
+from dhagapatch.core.netpoll import Entry
+from dhagapatch.core.poller import READ
+
+__all__ = ["forget_descriptor", "renew_descriptor", "wait_entry", "wake_all"]
+
+
+def forget_descriptor(fd: int) -> list[tuple[Hub, greenlet]]:
+    """`fd` is about to be closed: each hub forgets it. Those who wait for it, for `wake_all` after the close.
+
+    HAZARD: woken before the close they could, on another OS thread, try, fail and wait again for a number
+    that is closed a moment later.
+    """
+    waiting = []
+    for hub in all_hubs():
+        entry = hub.netpoll.forget(fd)
+        if entry is not None:
+            waiting += [(hub, sleeper) for sleeper in (*entry.readers, *entry.writers)]
+    return waiting
+
+
+def wake_all(waiting: list[tuple[Hub, greenlet]]) -> None:
+    """Wake each of them in its hub."""
+    for hub, sleeper in waiting:
+        hub.wake(sleeper)
+
+
+def renew_descriptor(fd: int) -> None:
+    """`fd` has come anew: what was known of that number counts no more."""
+    for hub in all_hubs():
+        if fd in hub.entries:
+            for sleeper in hub.netpoll.renew(fd):
+                hub.wake(sleeper)
+
+
+def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, afresh: bool = False) -> bool:
+    """Park until `entry` may be ready in `direction`; False when `deadline` is over.
+
+    OSError (EPERM, EBADF) for a descriptor that can't be waited for.
+    """
+    me = getcurrent()
+    seen = me.parks
+    hub.netpoll.watch(entry, direction, afresh)
+    queue = entry.readers if direction == READ else entry.writers
+    queue.append(me)
+    try:
+        return hub.park(me, deadline, entry, seen)
+    finally:
+        if me in queue:  # timed out, interrupted, or woken by a stale hint
+            queue.remove(me)

@@ -1,0 +1,40 @@
+"""A descriptor by which another OS thread, or a signal handler, ends a hub's wait: an eventfd, or a pipe."""
+
+from __future__ import annotations
+
+import os
+
+from dhagapatch import _real
+
+__all__ = ["Wakeup"]
+
+
+class Wakeup:
+    """The two ends, which may be one descriptor; `reader` is for the poller."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "eventfd"):
+            self.reader = self._writer = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        else:
+            self.reader, self._writer = os.pipe()
+            _real.os_set_blocking(self.reader, False)
+            _real.os_set_blocking(self._writer, False)
+
+    def notify(self) -> None:
+        """Make it readable; from any OS thread."""
+        try:
+            _real.os_write(self._writer, b"\1\0\0\0\0\0\0\0")
+        except BlockingIOError:
+            pass  # it is readable already
+
+    def drain(self) -> None:
+        """Make it unreadable."""
+        try:
+            _real.os_read(self.reader, 4096)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        for fd in {self.reader, self._writer}:
+            _real.os_close(fd)
