@@ -58,7 +58,7 @@ class _Mode:
             make_nonblocking(sock)
 
     def __exit__(self, *exc_info: object) -> None:
-        if self.restore and not _is_shared:
+        if self.restore:
             make_blocking(self.sock)
 
 
@@ -76,6 +76,7 @@ def _accept_once(sock: Any) -> Any:
         # HAZARD: the mode belongs to the listener, not to us: whoever sets it back to blocking does so between another's
         # look and its accept, and that one then blocks its whole thread.  A shared listener stays non-blocking.
         make_nonblocking(sock)
+        return _C._accept(sock)  # type: ignore[attr-defined]
     with _Mode(sock):
         return _C._accept(sock)  # type: ignore[attr-defined]
 
@@ -192,6 +193,7 @@ def real_close(self: Any, _ss: Any = _C) -> None:
 
 def detach(self: Any, /) -> int:
     self._closed = True
+    make_blocking(self)  # whoever gets the descriptor expects it so
     waiting = forget_descriptor(_fileno(self))
     fd = _C.detach(self)
     wake_all(waiting)
