@@ -10,26 +10,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 LIMIT = 20.0  # seconds, then the watchdog ends the script
-_GUARD = f"from dhagapatch.testing import Watchdog; Watchdog({LIMIT}); del Watchdog\n"
+_GUARD = "from dhagapatch.testing import Watchdog; Watchdog({limit}); del Watchdog\n"
 
 
 def run_isolated(source: str, *options: str, **environ: str) -> str:
     """The output of a piece of source; an AssertionError with all that it said if it fails or hangs."""
-    return _run([*options, "-c", _GUARD + textwrap.dedent(source)], environ)
+    return _run([*options, "-c", _GUARD.format(limit=LIMIT) + textwrap.dedent(source)], environ, LIMIT)
 
 
-def run_file(path: Path, *options: str, arguments: Sequence[str] = (), **environ: str) -> str:
+def run_file(path: Path, *options: str, arguments: Sequence[str] = (), limit: float = LIMIT, **environ: str) -> str:
     """The output of a script, likewise."""
     code = (
-        f"{_GUARD}import sys; sys.argv = sys.argv[1:]; sys.path[0] = {str(path.parent)!r}; "
+        f"{_GUARD.format(limit=limit)}import sys; sys.argv = sys.argv[1:]; sys.path[0] = {str(path.parent)!r}; "
         f"exec(compile(open({str(path)!r}, 'rb').read(), {str(path)!r}, 'exec', dont_inherit=True))"
     )
-    return _run([*options, "-c", code, str(path), *arguments], environ)
+    return _run([*options, "-c", code, str(path), *arguments], environ, limit)
 
 
-def _run(arguments: list[str], environ: dict[str, str]) -> str:
+def _run(arguments: list[str], environ: dict[str, str], limit: float) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=LIMIT + 10, stdin=subprocess.DEVNULL,
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=limit + 10, stdin=subprocess.DEVNULL,
         env={**os.environ, **environ, "PYTHONFAULTHANDLER": "1"},
     )  # fmt: skip
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"

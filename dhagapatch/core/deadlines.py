@@ -16,7 +16,7 @@ from typing import Protocol
 
 __all__ = ["Deadlines", "Sleeper"]
 
-_COMPACT_AT = 512  # stale entries that are tolerated before the heap is swept
+_COMPACT_AT = 64  # stale entries that are tolerated before the heap is swept
 
 
 class Sleeper(Protocol):
