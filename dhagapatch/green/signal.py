@@ -2,9 +2,9 @@
 
 The interpreter calls a handler in the main OS thread, between two bytecodes of whatever greenlet runs there.  So
 every Python handler is installed inside a `_Relay`, which looks where it has been called: in the main dhaga it calls
-the handler on the spot; elsewhere it has the main dhaga call it.  Relays are installed when the main thread's hub is
-made (before that there is nothing but the main dhaga), and by `signal.signal` from then on; `getsignal` shows the
-user's own handler.
+the handler on the spot, unless it is between two steps of the runtime; elsewhere it has the main dhaga call it.  Relays are
+installed with the patch (or, if that is made in another OS thread, with the main thread's hub), and by `signal.signal` from
+then on; `getsignal` shows the user's own handler.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import Hub, current_dhaga, hub_for_wait, start_helper
-from dhagapatch.core.hub import all_hubs, in_main_thread, quiet_exceptions
+from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread, quiet_exceptions
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
@@ -44,6 +44,7 @@ _interrupt_main: Any = _thread.interrupt_main
 _RUNTIME = __name__.rpartition(".green.")[0]
 _TRIP_AGAIN = 0.0005  # seconds
 _main_hub: Hub | None = None
+_relaying = False
 _deliveries = 0
 _paused: list[Any] = []
 
@@ -58,15 +59,15 @@ class _Relay:
 
     def __call__(self, signum: int, frame: FrameType | None) -> Any:
         global _deliveries
-        hub = _main_hub
+        hub = _main_hub if _main_hub in all_hubs() else None
         me = getcurrent()
-        if hub is None or hub not in all_hubs():
-            return self.handler(signum, frame)
-        if me is hub.main and _in_runtime(frame) and frame.f_code is not _kill_code:  # type: ignore[union-attr]
+        if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code is not _kill_code:  # type: ignore[union-attr]
             # HAZARD: an exception must not come between two steps of a primitive, so the signal is tripped again a
             # moment later.  Not from here: the interpreter would look for signals at once, in this very frame.
             start_helper(partial(_trip_later, signum))
             return None
+        if hub is None:
+            return self.handler(signum, frame)
         _deliveries += 1
         for sleeper in _paused:
             hub.wake(sleeper)
@@ -101,12 +102,13 @@ def _known(handler: Any) -> bool:
     return callable(handler) and not isinstance(handler, int)
 
 
-def install(hub: Hub) -> None:
-    """A hub was made: if it is the main thread's, put every handler that is set into a relay."""
-    global _main_hub
+def install(hub: Hub | None = None) -> None:
+    """In the main thread, when it is patched and when its hub is made: put every handler that is set into a relay."""
+    global _main_hub, _relaying
     if not in_main_thread():
         return
-    _main_hub = hub
+    _main_hub = hub or current_hub()
+    _relaying = True
     for signum in _stdlib.valid_signals():
         try:
             handler = _c_getsignal(signum)
@@ -118,7 +120,8 @@ def install(hub: Hub) -> None:
 
 def uninstall() -> None:
     """Take the relays out; only the main thread may set handlers, elsewhere they stay (and do no harm)."""
-    global _main_hub
+    global _main_hub, _relaying
+    _relaying = False
     if not in_main_thread():
         return
     _main_hub = None
@@ -168,7 +171,7 @@ def _in_main_dhaga() -> bool:
 def signal(signalnum: Any, handler: Any, /) -> Any:
     if not _in_main_dhaga():
         raise ValueError("signal only works in main thread of the main interpreter")
-    if _main_hub is not None and _known(handler):
+    if _relaying and _known(handler):
         handler = _Relay(handler)
     return _user(_c_signal(signalnum, handler))
 

@@ -124,6 +124,8 @@ class Engine:
         report.adopted += adopted
         report.left += left
         self.groups |= new
+        if "signal" in new:
+            importlib.import_module("dhagapatch.green.signal").install()
         self._adopt_sockets(new, report)
         report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
         self._disabled = disabled
