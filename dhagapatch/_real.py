@@ -57,6 +57,10 @@ getaddrinfo = _socket.getaddrinfo
 getnameinfo = _socket.getnameinfo
 gethostbyname = _socket.gethostbyname
 gethostbyname_ex = _socket.gethostbyname_ex
+getservbyname = _socket.getservbyname
+getservbyport = _socket.getservbyport
+getprotobyname = _socket.getprotobyname
+socket_close = _socket.close
 gethostbyaddr = _socket.gethostbyaddr
 
 # os

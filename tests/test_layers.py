@@ -23,7 +23,7 @@ LAYERS: tuple[str, ...] = (
     "core.hub core.descriptors",
     "core.parker core.waitq core.dhaga core.offload core.sync core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
-    green.os green.io green.socket green.connections green.ssl green.fcntl
+    green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.multiprocessing green._thread green.excepthook green.sys""",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
     "testing.watchdog testing . __main__",

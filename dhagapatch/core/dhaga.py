@@ -38,6 +38,7 @@ class Dhaga(greenlet):
         "deadline",  # of the present wait, monotonic seconds
         "hub",  # in which it may park
         "interrupts",  # exceptions and handlers that are due at its wait
+        "leads",  # it forked: in the child it is the main one
         "locals",  # dictionaries of threading.local objects, by the local's key
         "name",
         "on_end",  # called with the dhaga when it has ended
@@ -53,6 +54,7 @@ class Dhaga(greenlet):
         greenlet.__init__(self, None, hub.greenlet)
         self.hub: Hub | None = hub
         self.parks = 0
+        self.leads = False
         self.parked = True
         self.timed_out = False
         self.deadline: float | None = None

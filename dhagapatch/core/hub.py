@@ -488,6 +488,8 @@ def after_fork_in_child() -> None:
     _thread.hub = None
     set_main_thread(_real.get_ident())
     me = getcurrent()
+    if hasattr(me, "leads"):
+        me.leads = True
     _abandoned.append(_thread_root())
     if old is not None:
         for one in (me, _thread_root()):

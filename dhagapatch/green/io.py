@@ -11,7 +11,6 @@ method that can reach the raw file takes a green lock first.
 
 from __future__ import annotations
 
-import builtins
 import io
 import os
 import re
@@ -23,15 +22,14 @@ from collections.abc import Callable
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core import READ, WRITE, RLock, hub_for_wait, offload_wait
+from dhagapatch.core import READ, WRITE, RLock, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.waiting import current_hub
 from dhagapatch.green.wording import worded_by
 
-__all__ = ["BufferedRandom", "BufferedReader", "BufferedWriter", "FileIO", "input", "makefile", "open", "stdin"]
+__all__ = ["BufferedRWPair", "BufferedRandom", "BufferedReader", "BufferedWriter", "FileIO", "can_wait", "makefile", "open"]
 
-_input = builtins.input
 _MEMORY_DEVICES = 1  # major number of /dev/null, /dev/zero and the like, which never wait
 
 
@@ -98,11 +96,11 @@ def _size(data: Any) -> int:
         return 0
 
 
-def _exclusive(name: str, base: type) -> Callable[..., Any]:
+def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
     native = getattr(base, name)
 
     def method(self: Any, *args: Any) -> Any:
-        lock = self._green_lock
+        lock = getattr(self, lock_name)
         try:
             lock.acquire()
         except RuntimeError:
@@ -124,11 +122,11 @@ _WRITES = ("write", "writelines", "flush")
 _PLACES = ("seek", "tell", "truncate", "close", "detach")
 
 
-def _buffered(base: Any, names: tuple[str, ...]) -> type:
-    """The buffered class `base` whose methods take turns."""
+def _buffered(base: Any, **names: tuple[str, ...]) -> type:
+    """The buffered class `base` whose methods take turns, those of each lock."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        self._green_lock = RLock()
+        self.__dict__.update((lock_name, RLock()) for lock_name in names)
         base.__init__(self, *args, **kwargs)
 
     def __repr__(self: Any) -> str:
@@ -137,17 +135,20 @@ def _buffered(base: Any, names: tuple[str, ...]) -> type:
         )
 
     namespace: dict[str, Any] = {"__init__": __init__, "__repr__": __repr__, "__module__": "_io"}
-    for name in names:
-        namespace[name] = _exclusive(name, base)
+    for lock_name, methods in names.items():
+        for name in methods:
+            namespace[name] = _exclusive(name, base, lock_name)
     return type(base.__name__, (base,), namespace)
 
 
-BufferedReader: Any = _buffered(io.BufferedReader, _READS + _PLACES)
-BufferedWriter: Any = _buffered(io.BufferedWriter, _WRITES + _PLACES)
-BufferedRandom: Any = _buffered(io.BufferedRandom, _READS + _WRITES + _PLACES)
+BufferedReader: Any = _buffered(io.BufferedReader, _green_lock=_READS + _PLACES)
+BufferedWriter: Any = _buffered(io.BufferedWriter, _green_lock=_WRITES + _PLACES)
+BufferedRandom: Any = _buffered(io.BufferedRandom, _green_lock=_READS + _WRITES + _PLACES)
+# the one half may wait while the other goes on
+BufferedRWPair: Any = _buffered(io.BufferedRWPair, _green_reading=_READS, _green_writing=_WRITES)
 
 
-def _kind(file: Any) -> int:
+def can_wait(file: Any) -> int:
     """The st_mode of what `file` names if it can make one wait, else 0."""
     try:
         status = _real.os_fstat(file) if isinstance(file, int) else _real.os_stat(file)
@@ -166,7 +167,9 @@ def open(
     file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, errors: str | None = None,
     newline: str | None = None, closefd: bool = True, opener: Any = None,
 ) -> Any:  # fmt: skip
-    kind = _kind(file) if opener is None else 0
+    if opener is not None and _plain_mode(mode) and callable(opener) and not isinstance(file, int):
+        return _open_by(opener, file, mode, buffering, encoding, errors, newline, closefd)
+    kind = can_wait(file) if opener is None else 0
     if not kind or not _plain_mode(mode):
         return _real.io_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
     if stat.S_ISFIFO(kind) and not isinstance(file, int) and hub_for_wait() is not None:
@@ -188,6 +191,30 @@ def open(
     except BaseException:
         raw.close()
         raise
+
+
+_FLAGS = {"r": os.O_RDONLY, "w": os.O_CREAT | os.O_TRUNC, "x": os.O_CREAT | os.O_EXCL, "a": os.O_CREAT | os.O_APPEND}
+
+
+def _open_by(
+    opener: Any, file: Any, mode: str, buffering: Any, encoding: Any, errors: Any, newline: Any, closefd: Any
+) -> Any:
+    """What `opener` opens may be a pipe, though `file` names none: it is called first, then the kind is known."""
+    flags = _FLAGS[next(letter for letter in mode if letter in _FLAGS)]
+    flags |= os.O_RDWR if "+" in mode else 0 if "r" in mode else os.O_WRONLY
+    fd = opener(file, flags | os.O_CLOEXEC)
+    if not isinstance(fd, int) or fd < 0 or not can_wait(fd):
+        return _real.io_open(file, mode, buffering, encoding, errors, newline, closefd, lambda path, flags: fd)
+    try:
+        result = open(fd, mode, buffering, encoding, errors, newline, closefd)
+    except BaseException:
+        _real.os_close(fd)
+        raise
+    raw: Any = result
+    while not isinstance(raw, io.FileIO):
+        raw = raw.buffer if isinstance(raw, io.TextIOWrapper) else raw.raw
+    raw.name = file
+    return result
 
 
 def _check_text(buffering: Any, encoding: Any, errors: Any, newline: Any) -> None:
@@ -252,7 +279,7 @@ def makefile(
         return raw
     buffer: Any
     if reading and writing:
-        buffer = io.BufferedRWPair(raw, raw, buffering)
+        buffer = BufferedRWPair(raw, raw, buffering)
     elif reading:
         buffer = BufferedReader(raw, buffering)
     else:
@@ -262,39 +289,4 @@ def makefile(
     encoding = io.text_encoding(encoding)
     text = io.TextIOWrapper(buffer, encoding, errors, newline)
     text.mode = mode  # type: ignore[misc]
-    return text
-
-
-# standard input
-
-
-def input(prompt: object = "", /) -> str:
-    """Built-in input; on a terminal, where the C library would block, a native thread reads the line."""
-    main = hub_for_wait()
-    if main is None or not _reads_terminal():
-        return _input(prompt)
-    return offload_wait(_input, prompt)
-
-
-def _reads_terminal() -> bool:
-    try:
-        return sys.stdin.fileno() == 0 and os.isatty(0) and os.isatty(1)
-    except (AttributeError, ValueError, OSError):
-        return False
-
-
-def stdin(real: Any) -> Any:
-    """A green standard input for `real`, if it is the interpreter's own and can make one wait."""
-    if type(real) is not io.TextIOWrapper or type(real.buffer) is not io.BufferedReader:
-        return real
-    try:
-        fd = real.fileno()
-    except (OSError, ValueError):
-        return real
-    if fd != 0 or not _kind(fd):
-        return real
-    raw = FileIO(fd, "r", False)
-    raw.name = "<stdin>"
-    text = io.TextIOWrapper(BufferedReader(raw), real.encoding, real.errors, "\n", real.line_buffering)
-    text.mode = "r"  # type: ignore[misc]
     return text

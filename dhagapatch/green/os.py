@@ -1,11 +1,8 @@
-"""Cooperative `os`: reading and writing descriptors that can make one wait, and waiting for children.
+"""Cooperative `os`: reading and writing descriptors that can make one wait, opening and closing them.
 
 A descriptor's blocking mode is never changed for longer than a call: pipes are shared with children.  Instead the
 kernel is asked whether the call would block; a large write to a pipe is made in pieces that a pipe which has any
 room takes whole (PIPE_BUF).
-
-Children are waited for through a pidfd, where the kernel has it; no SIGCHLD handler is installed.  A wait for any
-child, or for a stopped one, has no descriptor: a native thread waits for it (WNOWAIT: it takes nothing away).
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ import errno
 import fcntl as _stdlib_fcntl
 import os
 import select
-import signal
 import stat
 import sys
 from collections.abc import Callable
@@ -27,12 +23,13 @@ from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs
-from dhagapatch.green.waiting import current_hub, is_ready, sleep_until, spend, wait_descriptor
+from dhagapatch.green.waiting import is_ready, sleep_until, spend, wait_descriptor
 from dhagapatch.green.wording import signed_as, worded_by
 
 __all__ = [
     "await_ready",
     "close",
+    "close_socket",
     "closerange",
     "dup2",
     "eventfd_read",
@@ -41,31 +38,28 @@ __all__ = [
     "lockf",
     "open",
     "open_fifo",
+    "preadv",
+    "pwritev",
     "read",
     "readv",
+    "sched_yield",
     "sendfile",
     "set_blocking",
     "splice",
-    "system",
-    "wait",
-    "wait3",
-    "wait4",
-    "waitid",
-    "waitpid",
     "write",
     "write_pieces",
     "writev",
 ]  # fmt: skip
 
 _readv, _writev = getattr(os, "readv", None), getattr(os, "writev", None)
+_preadv: Any = getattr(os, "preadv", None)
+_pwritev: Any = getattr(os, "pwritev", None)
+_sched_yield: Any = getattr(os, "sched_yield", None)
 _sendfile = getattr(os, "sendfile", None)
 _splice = getattr(os, "splice", None)
 _eventfd_read, _eventfd_write = getattr(os, "eventfd_read", None), getattr(os, "eventfd_write", None)
 _closerange, _dup2 = os.closerange, os.dup2
-_wait, _wait3, _wait4, _waitid = os.wait, os.wait3, os.wait4, getattr(os, "waitid", None)
-_system = os.system
 _lockf = getattr(os, "lockf", None)
-_pidfd_open = getattr(os, "pidfd_open", None)
 _fcntl = _stdlib_fcntl.fcntl
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _LEAST, _MOST = 0.001, 0.01  # seconds: how often is tried again what the kernel has no event for
@@ -119,6 +113,27 @@ def readv(*args: Any, **kwargs: Any) -> int:
     if len(args) == 2 and not kwargs and type(args[0]) is int and args[0] >= 0 and _total(args[1], True):
         await_ready(args[0], READ)
     return _readv(*args, **kwargs)  # type: ignore[misc]
+
+
+@signed_as(_preadv)
+def preadv(*args: Any, **kwargs: Any) -> int:
+    if not kwargs and len(args) == 3 and args[2] == -1 and type(args[0]) is int and args[0] >= 0 and _total(args[1], True):
+        await_ready(args[0], READ)
+    return _preadv(*args, **kwargs)
+
+
+@signed_as(_pwritev)
+def pwritev(*args: Any, **kwargs: Any) -> int:
+    if not kwargs and len(args) == 3 and args[2] == -1:
+        return writev(*args[:2])
+    return _pwritev(*args, **kwargs)
+
+
+def sched_yield() -> None:
+    hub = hub_for_wait()
+    if hub is not None:
+        hub.yield_(getcurrent())
+    _sched_yield()
 
 
 @worded_by(_eventfd_read)
@@ -336,6 +351,14 @@ def close(fd: int) -> None:
         wake_all(waiting)
 
 
+def close_socket(fd: Any, /) -> None:
+    waiting = forget_descriptor(fd) if all_hubs() and type(fd) is int else []
+    try:
+        _real.socket_close(fd)
+    finally:
+        wake_all(waiting)
+
+
 @worded_by(_real.os_set_blocking)
 def set_blocking(fd: int, blocking: Any, /) -> None:
     _real.os_set_blocking(fd, blocking)
@@ -359,114 +382,6 @@ def dup2(fd: int, fd2: int, inheritable: bool = True) -> int:
         return _dup2(fd, fd2, inheritable)
     finally:
         wake_all(waiting)
-
-
-# children
-
-
-def _await_child(pid: int, options: int) -> None:
-    """Wait until the wait call asked for has something to say, or can't have."""
-    if pid > 0 and _pidfd_open is not None and not options & (os.WUNTRACED | getattr(os, "WCONTINUED", 0)):
-        try:
-            fd = _pidfd_open(pid)
-        except OSError as error:
-            if error.errno in (errno.ESRCH, errno.EINVAL):
-                return  # no such child: the call itself will tell
-            fd = -1  # not known to the kernel, or no descriptor left: the pool can do it
-        if fd >= 0:
-            try:
-                wait_descriptor(fd, READ)
-            finally:
-                close(fd)
-            return
-    if _waitid is None:
-        raise OSError(errno.ENOSYS, "waiting for any child needs os.waitid on this platform")
-    kind = os.P_PID if pid > 0 else os.P_ALL if pid == -1 else os.P_PGID
-    flags = os.WEXITED | os.WNOWAIT
-    if options & os.WUNTRACED:
-        flags |= os.WSTOPPED
-    if options & os.WCONTINUED:
-        flags |= os.WCONTINUED
-    _await_any(kind, abs(pid) if pid != -1 else 0, flags)
-
-
-def _asked(result: Any) -> Any:
-    """What a wait call said that does not wait.
-
-    HAZARD: who asks again and again whether a child has ended (`multiprocessing.Pool` does, while it has results to be
-    taken) would never let another dhaga run; a thread would be preempted.
-    """
-    if (result is None or not result[0]) and (hub := current_hub()) is not None:
-        hub.yield_(getcurrent())
-    return result
-
-
-def _wait_for(pid: int, options: int, call: Callable[[int], Any]) -> Any:
-    if type(options) is not int or type(pid) is not int or options & os.WNOHANG or hub_for_wait() is None:
-        return _asked(call(options))
-    while True:
-        result = call(options | os.WNOHANG)
-        if result[0]:
-            return result
-        _await_child(pid, options)
-
-
-@worded_by(_real.os_waitpid)
-def waitpid(pid: int, options: int, /) -> Any:
-    return _wait_for(pid, options, lambda flags: _real.os_waitpid(pid, flags))
-
-
-@worded_by(_wait)
-def wait() -> Any:
-    return _wait_for(-1, 0, lambda flags: _real.os_waitpid(-1, flags))
-
-
-@worded_by(_wait3)
-def wait3(options: int) -> Any:
-    return _wait_for(-1, options, lambda flags: _wait3(flags))
-
-
-@worded_by(_wait4)
-def wait4(pid: int, options: int) -> Any:
-    return _wait_for(pid, options, lambda flags: _wait4(pid, flags))
-
-
-@worded_by(_waitid)
-def waitid(idtype: int, id: int, options: int, /) -> Any:
-    if not type(idtype) is type(id) is type(options) is int or options & os.WNOHANG or hub_for_wait() is None:
-        return _asked(_waitid(idtype, id, options))  # type: ignore[misc]
-    while True:
-        result = _waitid(idtype, id, options | os.WNOHANG)  # type: ignore[misc]
-        if result is not None:
-            return result
-        if idtype == os.P_PID and not options & (os.WSTOPPED | os.WCONTINUED):
-            _await_child(id, 0)
-        else:
-            _await_any(idtype, id, options | os.WNOWAIT)
-
-
-def _await_any(idtype: int, id: int, options: int) -> None:
-    """Have a native thread wait; what it finds is left for the call itself."""
-    try:
-        offload_wait(_waitid, idtype, id, options)  # type: ignore[arg-type]
-    except OSError:
-        pass
-
-
-@worded_by(_system)
-def system(command: Any) -> int:
-    if hub_for_wait() is None:
-        return _system(command)
-    return offload_wait(_masked_system, command, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-
-
-def _masked_system(command: Any, mask: Any) -> int:
-    """Run by a native thread: the child gets the signal mask of the dhaga that called, not the native thread's."""
-    own = signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    try:
-        return _system(command)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, own)
 
 
 @worded_by(_lockf)

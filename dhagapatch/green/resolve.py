@@ -8,7 +8,10 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch.core import offload
 
-__all__ = ["getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo", "resolve_address"]
+__all__ = [
+    "getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo", "getprotobyname", "getservbyname",
+    "getservbyport", "resolve_address",
+]  # fmt: skip
 
 _LONGEST = {_socket.AF_INET: 2, _socket.AF_INET6: 4}
 
@@ -56,6 +59,18 @@ def gethostbyaddr(*args: Any) -> Any:
 
 def getnameinfo(*args: Any) -> Any:
     return offload(_real.getnameinfo, *args)
+
+
+def getservbyname(*args: Any) -> Any:
+    return offload(_real.getservbyname, *args)
+
+
+def getservbyport(*args: Any) -> Any:
+    return offload(_real.getservbyport, *args)
+
+
+def getprotobyname(*args: Any) -> Any:
+    return offload(_real.getprotobyname, *args)
 
 
 def resolve_address(sock: Any, address: Any) -> Any:

@@ -164,7 +164,7 @@ quiet_exceptions += [_has_handlers, _ctrl_c_may_come, _timer_runs]
 def _in_main_dhaga() -> bool:
     """Whether the caller is not another thread than the main one, as the program sees it."""
     dhaga = current_dhaga()
-    return dhaga is None or (dhaga.hub is not None and dhaga.hub.main is dhaga)
+    return dhaga is None or dhaga.leads
 
 
 @worded_by(_c_signal)

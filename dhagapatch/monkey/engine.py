@@ -19,7 +19,7 @@ from dhagapatch.green._thread import adopt_local
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.rebind import Undo, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
-from dhagapatch.monkey.table import GROUPS, SET, TABLE, Row
+from dhagapatch.monkey.table import GROUPS, SET, TABLE, WRAP, Row
 
 __all__ = ["Engine", "engine", "green_builtin"]
 
@@ -146,7 +146,7 @@ class Engine:
         source_module, _, attribute = row.source.partition(":")
         source = importlib.import_module(f"dhagapatch.green.{source_module}")
         green = getattr(source, attribute)
-        if row.name == "stdin":
+        if row.action == WRAP:
             green = green(real)
             if green is real:
                 return

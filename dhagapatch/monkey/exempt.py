@@ -196,6 +196,7 @@ EXEMPT: tuple[Exempt, ...] = (
         "aiter all anext any compile eval exec filter iter map max min next sorted sum zip __import__",
         CALLS_BACK,
     ),
+    Exempt("builtins", "print", "made of sys.stdout"),
     Exempt("builtins", "breakpoint copyright credits exit help license quit", "made of input and print"),
     Exempt("shutil", "*", "waits for a disk; pipes and terminals go through os and open"),
     Exempt("tempfile", "*", DISK),
@@ -243,14 +244,10 @@ EXEMPT: tuple[Exempt, ...] = (
 
 # Each of these blocks the OS thread, and all its dhagas, as long as it waits.
 BLOCKING: tuple[Exempt, ...] = (
-    Exempt("posix", "preadv pwritev", "with an offset of -1 it reads or writes a pipe; os.readv and os.writev wait well"),
     Exempt("posix", "fdatasync fsync sync", "waits for the disk to have written, which may take long"),
-    Exempt("posix", "sched_yield", "lets other OS threads run, not other dhagas; time.sleep(0) does"),
     Exempt("posix", "getgrouplist initgroups", "asks the directory service, where one is configured"),
     Exempt("pwd", "getpwall getpwnam getpwuid", "asks the directory service, where one is configured"),
     Exempt("grp", "getgrall getgrgid getgrnam", "asks the directory service, where one is configured"),
-    Exempt("_socket", "getprotobyname getservbyname getservbyport", "asks the directory service, where one is configured"),
-    Exempt("_socket", "close", "waits with SO_LINGER, and its descriptor number may come anew"),
     Exempt("_io", "FileIO", "made directly over a pipe or a terminal it waits in C; open(fd, buffering=0) waits well"),
     Exempt("_io", "open_code", "waits on a FIFO"),
     Exempt(
@@ -258,8 +255,6 @@ BLOCKING: tuple[Exempt, ...] = (
         "BufferedRWPair BufferedRandom BufferedReader BufferedWriter TextIOWrapper",
         "over a FileIO made directly it waits in C, or tells a second dhaga of a reentrant call",
     ),
-    Exempt("builtins", "print", "standard output over a full pipe or a stopped terminal waits in C"),
-    Exempt("sys", "stdout stderr", "over a full pipe or a stopped terminal it waits in C"),
     Exempt("getpass", "getpass", "reads the terminal through a FileIO"),
     Exempt("termios", "tcdrain tcsendbreak tcsetattr", "waits until a serial line has sent what was written"),
     Exempt("tty", "setcbreak setraw", "made of termios.tcsetattr"),

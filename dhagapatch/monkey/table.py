@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "REPLACE", "SET", "TABLE", "Row"]
+__all__ = ["GROUPS", "REPLACE", "SET", "TABLE", "WRAP", "Row"]
 
 SET = "set on class"  # in place: every instance and subclass follows
 REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
+WRAP = "wrap object"  # the source is called with the real object, and gives the green one, or the same if it is left
 
 
 class Row(NamedTuple):
@@ -107,6 +108,10 @@ TABLE: tuple[Row, ...] = (
     Row("_socket", "gethostbyname_ex", "resolve:gethostbyname_ex", "dns", why="asks a name server"),
     Row("_socket", "gethostbyaddr", "resolve:gethostbyaddr", "dns", why="asks a name server"),
     Row("_socket", "getnameinfo", "resolve:getnameinfo", "dns", why="asks a name server"),
+    Row("_socket", "getservbyname", "resolve:getservbyname", "dns", why="may ask a directory service"),
+    Row("_socket", "getservbyport", "resolve:getservbyport", "dns", why="may ask a directory service"),
+    Row("_socket", "getprotobyname", "resolve:getprotobyname", "dns", why="may ask a directory service"),
+    Row("_socket", "close", "os:close_socket", "socket", why="the descriptor number may come anew"),
     # TLS
     Row("ssl", "SSLContext._wrap_socket", "ssl:wrap_socket", "ssl", SET, why="handshake, read, write and unwrap wait"),
     # select
@@ -117,6 +122,9 @@ TABLE: tuple[Row, ...] = (
     _os("open", "opening a FIFO waits for the other end"),
     _os("read", "waits for data"),
     _os("readv", "waits for data"),
+    _os("preadv", "at the present place it waits for data"),
+    _os("pwritev", "at the present place it waits for room"),
+    _os("sched_yield", "lets the others run"),
     _os("write", "waits for room"),
     _os("writev", "waits for room"),
     _os("sendfile", "waits for room"),
@@ -128,16 +136,18 @@ TABLE: tuple[Row, ...] = (
     _os("set_blocking", "the descriptor's mode counts anew"),
     _os("closerange", "the descriptor numbers may come anew"),
     _os("dup2", "the descriptor number comes anew"),
-    _os("waitpid", "waits for a child"),
-    _os("wait", "waits for a child"),
-    _os("wait3", "waits for a child"),
-    _os("wait4", "waits for a child"),
-    _os("waitid", "waits for a child", "linux"),
-    _os("system", "waits for a child"),
+    Row("posix", "waitpid", "children:waitpid", "os", why="waits for a child"),
+    Row("posix", "wait", "children:wait", "os", why="waits for a child"),
+    Row("posix", "wait3", "children:wait3", "os", why="waits for a child"),
+    Row("posix", "wait4", "children:wait4", "os", why="waits for a child"),
+    Row("posix", "waitid", "children:waitid", "os", why="waits for a child", platforms=("linux",)),
+    Row("posix", "system", "children:system", "os", why="waits for a child"),
     # files
     Row("builtins", "open", "io:open", "io", why="files over pipes, FIFOs and terminals wait"),
-    Row("builtins", "input", "io:input", "io", why="waits for the terminal"),
-    Row("sys", "stdin", "io:stdin", "io", why="waits for a pipe or a terminal"),
+    Row("builtins", "input", "stdio:input", "io", why="waits for the terminal"),
+    Row("sys", "stdin", "stdio:stdin", "io", WRAP, why="waits for a pipe or a terminal"),
+    Row("sys", "stdout", "stdio:stdout", "io", WRAP, why="waits for room in a pipe or a terminal"),
+    Row("sys", "stderr", "stdio:stderr", "io", WRAP, why="waits for room in a pipe or a terminal"),
     Row("fcntl", "flock", "fcntl:flock", "fcntl", why="waits for the lock"),
     Row("fcntl", "lockf", "fcntl:lockf", "fcntl", why="waits for the lock"),
     Row("fcntl", "fcntl", "fcntl:fcntl", "fcntl", why="F_SETLKW waits for the lock"),

@@ -1,0 +1,120 @@
+"""Waiting for children: `os.wait` and its kin, and `os.system`.
+
+Children are waited for through a pidfd, where the kernel has it; no SIGCHLD handler is installed.  A wait for any
+child, or for a stopped one, has no descriptor: a native thread waits for it (WNOWAIT: it takes nothing away).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Any
+
+from greenlet import getcurrent
+
+from dhagapatch import _real
+from dhagapatch.core import READ, hub_for_wait, offload_wait
+from dhagapatch.green.os import close
+from dhagapatch.green.waiting import current_hub, wait_descriptor
+from dhagapatch.green.wording import worded_by
+
+__all__ = ["system", "wait", "wait3", "wait4", "waitid", "waitpid"]
+
+_wait, _wait3, _wait4, _waitid = os.wait, os.wait3, os.wait4, getattr(os, "waitid", None)
+_system = os.system
+_pidfd_open = getattr(os, "pidfd_open", None)
+
+
+def _await_child(pid: int, options: int) -> None:
+    """Wait until the wait call asked for has something to say, or can't have."""
+    if pid > 0 and _pidfd_open is not None and not options & (os.WUNTRACED | getattr(os, "WCONTINUED", 0)):
+        try:
+            fd = _pidfd_open(pid)
+        except OSError as error:
+            if error.errno in (errno.ESRCH, errno.EINVAL):
+                return  # no such child: the call itself will tell
+            fd = -1  # not known to the kernel, or no descriptor left: the pool can do it
+        if fd >= 0:
+            try:
+                wait_descriptor(fd, READ)
+            finally:
+                close(fd)
+            return
+    if _waitid is None:
+        raise OSError(errno.ENOSYS, "waiting for any child needs os.waitid on this platform")
+    kind = os.P_PID if pid > 0 else os.P_ALL if pid == -1 else os.P_PGID
+    flags = os.WEXITED | os.WNOWAIT
+    if options & os.WUNTRACED:
+        flags |= os.WSTOPPED
+    if options & os.WCONTINUED:
+        flags |= os.WCONTINUED
+    _await_any(kind, abs(pid) if pid != -1 else 0, flags)
+
+
+def _asked(result: Any) -> Any:
+    """What a wait call said that does not wait.
+
+    HAZARD: who asks again and again whether a child has ended (`multiprocessing.Pool` does, while it has results to be
+    taken) would never let another dhaga run; a thread would be preempted.
+    """
+    if (result is None or not result[0]) and (hub := current_hub()) is not None:
+        hub.yield_(getcurrent())
+    return result
+
+
+def _wait_for(pid: int, options: int, call: Callable[[int], Any]) -> Any:
+    if type(options) is not int or type(pid) is not int or options & os.WNOHANG or hub_for_wait() is None:
+        return _asked(call(options))
+    while True:
+        result = call(options | os.WNOHANG)
+        if result[0]:
+            return result
+        _await_child(pid, options)
+
+
+@worded_by(_real.os_waitpid)
+def waitpid(pid: int, options: int, /) -> Any:
+    return _wait_for(pid, options, lambda flags: _real.os_waitpid(pid, flags))
+
+
+@worded_by(_wait)
+def wait() -> Any:
+    return _wait_for(-1, 0, lambda flags: _real.os_waitpid(-1, flags))
+
+
+@worded_by(_wait3)
+def wait3(options: int) -> Any:
+    return _wait_for(-1, options, lambda flags: _wait3(flags))
+
+
+@worded_by(_wait4)
+def wait4(pid: int, options: int) -> Any:
+    return _wait_for(pid, options, lambda flags: _wait4(pid, flags))
+
+
+@worded_by(_waitid)
+def waitid(idtype: int, id: int, options: int, /) -> Any:
+    if not type(idtype) is type(id) is type(options) is int or options & os.WNOHANG or hub_for_wait() is None:
+        return _asked(_waitid(idtype, id, options))  # type: ignore[misc]
+    while True:
+        result = _waitid(idtype, id, options | os.WNOHANG)  # type: ignore[misc]
+        if result is not None:
+            return result
+        if idtype == os.P_PID and not options & (os.WSTOPPED | os.WCONTINUED):
+            _await_child(id, 0)
+        else:
+            _await_any(idtype, id, options | os.WNOWAIT)
+
+
+def _await_any(idtype: int, id: int, options: int) -> None:
+    """Have a native thread wait; what it finds is left for the call itself."""
+    try:
+        offload_wait(_waitid, idtype, id, options)  # type: ignore[arg-type]
+    except OSError:
+        pass
+
+
+@worded_by(_system)
+def system(command: Any) -> int:
+    return offload_wait(_system, command)
