@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint stress bench clean
+.PHONY: demo test lint stress bench docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -28,8 +28,13 @@ $(VENV)/.installed-bench: pyproject.toml $(VENV)/.installed
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+docs: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -e '.[docs]'
+	$(BIN)/python docs/generate_patched.py --check
+	$(BIN)/python -m mkdocs build -q --strict
+
 stress: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=600 $(TEST_ARGS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) site build *.egg-info
