@@ -148,6 +148,13 @@ BufferedRandom: Any = _buffered(io.BufferedRandom, _green_lock=_READS + _WRITES 
 BufferedRWPair: Any = _buffered(io.BufferedRWPair, _green_reading=_READS, _green_writing=_WRITES)
 
 
+def _no_attribute(self: Any, name: str) -> Any:
+    raise AttributeError(f"'_io.BufferedRWPair' object has no attribute {name!r}", name=name, obj=self)
+
+
+BufferedRWPair.__getattr__ = _no_attribute  # in the words of the native one, which has no other attributes
+
+
 def can_wait(file: Any) -> int:
     """The st_mode of what `file` names if it can make one wait, else 0."""
     try:
