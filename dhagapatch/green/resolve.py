@@ -81,5 +81,7 @@ def resolve_address(sock: Any, address: Any) -> Any:
     if len(address) > _LONGEST.get(family, 0) or not all(isinstance(part, int) for part in address[1:]):
         return address  # the C method has words for what is wrong
     host = address[0]
+    if isinstance(host, str) and host.isascii():
+        host = host.encode()  # as the C method does: a name that is no valid label is looked up all the same
     found = offload(_real.getaddrinfo, host, None, family)
     return (found[0][4][0], *address[1:])

@@ -13,11 +13,15 @@ from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wait_entry, wake_all
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import spend
+from dhagapatch.green.waiting import sleep_until, spend
+from dhagapatch.green.wording import signed_as
 
 __all__ = ["epoll", "poll", "select"]
 
 T = TypeVar("T")
+_ALL = _stdlib.POLLIN | _stdlib.POLLPRI | _stdlib.POLLOUT
+_INT_MAX = (1 << 31) - 1  # milliseconds; the native call refuses more
+_LEAST, _MOST = 0.001, 0.02  # seconds: how often an object is asked whose descriptors are not known
 _COST = 8  # of the hub's fuel; a question costs more than a read
 
 
@@ -91,10 +95,14 @@ def _fileno(item: Any) -> int:
     return item if isinstance(item, int) else int(item.fileno())
 
 
-def select(rlist: Any, wlist: Any, xlist: Any, timeout: Any = None, /) -> Any:
-    if timeout is not None and (not isinstance(timeout, (int, float)) or not timeout >= 0):
-        return _real.select_select(rlist, wlist, xlist, timeout)  # most often an error; its words are native
-    rlist, wlist, xlist = list(rlist), list(wlist), list(xlist)
+@signed_as(_real.select_select)
+def select(*args: Any, **kwargs: Any) -> Any:
+    timeout = args[3] if len(args) == 4 else None
+    if kwargs or not 3 <= len(args) <= 4 or (timeout is not None and (not isinstance(timeout, (int, float)) or not timeout >= 0)):
+        return _real.select_select(*args, **kwargs)  # most often an error; its words are native
+    if not all(hasattr(type(items), "__iter__") or hasattr(type(items), "__getitem__") for items in args[:3]):
+        return _real.select_select(*args)
+    rlist, wlist, xlist = (list(items) for items in args[:3])
     spend(_COST)
     ready = _real.select_select(rlist, wlist, xlist, 0)
     if any(ready) or timeout == 0:
@@ -129,27 +137,40 @@ class poll:
 
     def __init__(self) -> None:
         self._poll = _real.poll()
-        self._events: dict[int, int] = {}
+        self._events: dict[int, int] | None = {}
         self._polling = False
 
-    def register(self, fd: Any, eventmask: int = _stdlib.POLLIN | _stdlib.POLLPRI | _stdlib.POLLOUT, /) -> None:
-        self._poll.register(fd, eventmask)
-        self._events[_fileno(fd)] = eventmask
+    @classmethod
+    def _adopt(cls, real: Any) -> poll:
+        """One over a native object that exists.  What is registered with it can't be read: it is asked now and then."""
+        self = cls()
+        self._poll, self._events = real, None
+        return self
 
-    def modify(self, fd: Any, eventmask: int, /) -> None:
-        self._poll.modify(fd, eventmask)
-        self._events[_fileno(fd)] = eventmask
+    # the native methods come first: their words for wrong arguments are the right ones
 
-    def unregister(self, fd: Any, /) -> None:
-        self._poll.unregister(fd)
-        self._events.pop(_fileno(fd), None)
+    def register(self, *args: Any) -> None:
+        self._poll.register(*args)
+        if self._events is not None:
+            self._events[_fileno(args[0])] = args[1] if len(args) > 1 else _ALL
 
-    def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
-        """Ready descriptors with their events, within `timeout` milliseconds (None or negative: no end)."""
+    def modify(self, *args: Any) -> None:
+        self._poll.modify(*args)
+        if self._events is not None:
+            self._events[_fileno(args[0])] = args[1]
+
+    def unregister(self, *args: Any) -> None:
+        self._poll.unregister(*args)
+        if self._events is not None:
+            self._events.pop(_fileno(args[0]), None)
+
+    def poll(self, *args: Any) -> list[tuple[int, int]]:
+        """Ready descriptors with their events, within a timeout in milliseconds (None or negative: no end)."""
         if self._polling:
             raise RuntimeError("concurrent poll() invocation")
-        if timeout is not None and not isinstance(timeout, (int, float)):
-            return self._poll.poll(timeout)
+        timeout = args[0] if args else None
+        if len(args) > 1 or (timeout is not None and (not isinstance(timeout, (int, float)) or not timeout <= _INT_MAX)):
+            return self._poll.poll(*args)  # raises
         spend(_COST)
         ready = self._poll.poll(0)
         if ready or timeout == 0:
@@ -157,13 +178,26 @@ class poll:
         hub = hub_for_wait()
         if hub is None:
             return self._poll.poll(timeout)
-        interests = list(self._events.items())
         deadline = None if timeout is None or timeout < 0 else deadline_of(timeout / 1000)
         self._polling = True
         try:
-            return _wait_any(hub, interests, deadline, lambda: self._poll.poll(0))
+            if self._events is None:
+                return self._ask_now_and_then(deadline)
+            return _wait_any(hub, list(self._events.items()), deadline, lambda: self._poll.poll(0))
         finally:
             self._polling = False
+
+    def _ask_now_and_then(self, deadline: float | None) -> list[tuple[int, int]]:
+        pause = _LEAST
+        while True:
+            now = _real.monotonic()
+            if deadline is not None and now >= deadline:
+                return []
+            sleep_until(now + pause if deadline is None else min(now + pause, deadline))
+            ready = self._poll.poll(0)
+            if ready:
+                return ready
+            pause = min(pause * 2, _MOST)
 
 
 class epoll:

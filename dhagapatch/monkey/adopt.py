@@ -26,6 +26,7 @@ from dhagapatch.monkey.report import Adopted, Left
 __all__ = ["AdoptedRLock", "AdoptedSimpleQueue", "adopt_objects", "native_threads"]
 
 _STATE = re.compile(r"owner=(\d+) count=(\d+)")
+_POLL = type(_real.poll()) if _real.poll is not None else None
 _LEAST, _MOST = 0.001, 0.02  # seconds: how often a lock that is held through the real object is looked at
 
 
@@ -207,7 +208,7 @@ def _epoll(real: Any) -> tuple[Any, str]:
 
 
 def _poll(real: Any) -> tuple[Any, str]:
-    raise ValueError("the descriptors registered with it can't be read; make it after the patch")
+    return green_select.poll._adopt(real), "its descriptors are not known: it is asked now and then"
 
 
 def _handle(real: Any) -> tuple[Any, str]:
@@ -226,14 +227,24 @@ def _makers(groups: frozenset[str]) -> dict[type, tuple[str, Callable[[Any], tup
     if "select" in groups:
         if _real.epoll is not None:
             makers[_real.epoll] = ("epoll", _epoll)
-        if _real.poll is not None:
-            makers[type(_real.poll())] = ("poll", _poll)
+        if _POLL is not None:
+            makers[_POLL] = ("poll", _poll)
     return makers
 
 
 def _is_private(thing: Any) -> bool:
     """Whether only the runtime itself holds it."""
     return isinstance(thing, (Lock, green_thread.ThreadHandle)) or type(thing).__module__.startswith("dhagapatch")
+
+
+def _candidates(makers: dict[type, Any]) -> list[Any]:
+    """The collector's objects; and, as it does not know epoll and poll objects, those that its objects refer to."""
+    found = gc.get_objects()
+    untracked = {kind for kind in makers if kind in (_real.epoll, _POLL)}
+    if untracked:
+        others = {id(thing): thing for thing in gc.get_referents(*found) if type(thing) in untracked}
+        found += others.values()
+    return found
 
 
 def adopt_objects(groups: frozenset[str]) -> tuple[list[Holder], list[Adopted], list[Left], list[Any]]:
@@ -248,7 +259,7 @@ def adopt_objects(groups: frozenset[str]) -> tuple[list[Holder], list[Adopted], 
     states: dict[int, tuple[str, str]] = {}
     failed: list[tuple[Any, str, str]] = []
     methods: list[Any] = []
-    for thing in gc.get_objects():
+    for thing in _candidates(makers):
         kind = type(thing)
         if kind is BuiltinMethodType and type(thing.__self__) in makers:
             methods.append(thing)

@@ -54,6 +54,18 @@ def _ours(module_name: object) -> bool:
     return isinstance(module_name, str) and (module_name == _PACKAGE or module_name.startswith(_PACKAGE + "."))
 
 
+def _is_green(kind: type) -> bool:
+    """Whether it is a class of ours, or made of one; those that stand for the standard library's bear its module's name."""
+    for base in kind.__mro__:
+        if _ours(base.__module__):
+            return True
+        for name in ("__init__", "__new__"):
+            method = base.__dict__.get(name)
+            if _ours(getattr(getattr(method, "__func__", method), "__module__", None)):
+                return True
+    return False
+
+
 def _file_of(module_name: str | None) -> str | None:
     return getattr(sys.modules.get(module_name or ""), "__file__", None)
 
@@ -297,7 +309,7 @@ class _Rebinder:
                 namespace[key] = self.new[id(old)]
                 self._add(old, holder, key, Undo(namespace.__setitem__, key, old), kind.__module__)
                 found = True
-        if any(_ours(base.__module__) for base in kind.__mro__):
+        if _is_green(kind):
             # HAZARD: green classes bear the module of the ones that they stand for; their slots hold the real
             # objects on purpose
             return
