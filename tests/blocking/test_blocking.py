@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import json
 import os
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ahead import Ahead
 from blocking import run_calls
 
 HERE = Path(__file__).parent
 LAUNCHERS = {"native": [], "dhagapatch": ["-m", "dhagapatch"]}
 LEAST = 0.2  # seconds: a call that ends sooner did not block, and shows nothing
 LIMIT = 150.0  # seconds for a module
-_pool = concurrent.futures.ThreadPoolExecutor(8)
 
 
 def _run(module: str, launcher: str) -> dict[str, dict[str, Any]]:
@@ -53,16 +52,13 @@ def _calls(module: str) -> tuple[str, ...]:
 MODULES = sorted(path.stem for path in HERE.glob("calls_*.py"))
 
 
-@functools.cache
-def _started() -> dict[tuple[str, str], concurrent.futures.Future[dict[str, dict[str, Any]]]]:
-    """All at once: they sleep most of the time."""
-    return {(module, launcher): _pool.submit(_run, module, launcher) for module in MODULES for launcher in LAUNCHERS}
+_runs = Ahead(_run, "module", "launcher", width=8)  # all at once
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 @pytest.mark.parametrize(("module", "call"), [(module, call) for module in MODULES for call in _calls(module)])
-def test_blocking(module: str, call: str, launcher: str) -> None:
-    result = _started()[module, launcher].result()[call]
+def test_blocking(module: str, call: str, launcher: str, request: pytest.FixtureRequest) -> None:
+    result = _runs.result(request)[call]
     assert not result["errors"], "\n".join(result["errors"])
     assert result["shortest"] >= LEAST, f"it does not block: {result}"
     assert result["total"] < run_calls.LONGEST, f"they wait for each other: {result}"

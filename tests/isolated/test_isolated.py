@@ -5,12 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ahead import Ahead
 from run_isolated import run_file
 
 SCRIPTS = sorted(path for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("test_"))
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_isolated(path: Path) -> None:
+def _run(path: Path) -> str:
     first = path.read_text().partition("\n")[0]
-    run_file(path, *(first.removeprefix("# run:").split() if first.startswith("# run:") else ()))
+    return run_file(path, *(first.removeprefix("# run:").split() if first.startswith("# run:") else ()))
+
+
+_runs = Ahead(_run, "path")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_isolated(path: Path, request: pytest.FixtureRequest) -> None:
+    _runs.result(request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import json
 import os
 import subprocess
@@ -11,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ahead import Ahead
 
 HERE = Path(__file__).parent
 MODES = {
@@ -18,6 +18,7 @@ MODES = {
     "late": ([], ["--late"], {}),
     "poll": (["-m", "dhagapatch"], [], {"DHAGAPATCH_POLLER": "poll"}),
 }
+NATIVE: tuple[list[str], list[str], dict[str, str]] = ([], [], {})
 # what waits for descriptors, and so depends on the poller
 POLLED = (
     "sockets", "sockets_life", "sockets_udp", "sockets_unix", "tls", "select_calls", "network_libs", "names", "pipes", "files",
@@ -36,8 +37,9 @@ def _cases() -> list[tuple[str, str]]:
     return found
 
 
-def _run(body: str, launcher: list[str], options: list[str], environ: dict[str, str]) -> dict[str, list[str]]:
+def _run(body: str, mode: str) -> dict[str, list[str]]:
     """The transcript of each case; a case that hung or crashed has what was printed by it."""
+    launcher, options, environ = MODES.get(mode, NATIVE)
     transcripts: dict[str, list[str]] = {}
     after: list[str] = []
     while True:
@@ -61,19 +63,15 @@ def _run(body: str, launcher: list[str], options: list[str], environ: dict[str, 
         after = ["--after", begun]
 
 
-@functools.cache
-def _transcripts(body: str, mode: str) -> dict[str, list[str]]:
-    if mode == "native":
-        return _run(body, [], [], {})
-    return _run(body, *MODES[mode])
+_transcripts = Ahead(_run, "body", "mode")
 
 
 @pytest.mark.parametrize(
     ("body", "case", "mode"),
     [(body, case, mode) for body, case in _cases() for mode in MODES if mode != "poll" or body in POLLED],
 )
-def test_twin(body: str, case: str, mode: str) -> None:
-    native = _transcripts(body, "native")[case]
+def test_twin(body: str, case: str, mode: str, request: pytest.FixtureRequest) -> None:
+    native = _transcripts.result(request, mode="native")[case]
     assert native and not any(line.startswith(("the case itself failed", "exit code")) for line in native), "\n".join(native)
-    patched = _transcripts(body, mode)[case]
+    patched = _transcripts.result(request)[case]
     assert "\n".join(patched) == "\n".join(native)
