@@ -1,0 +1,141 @@
+"""What runs gave: on the terminal, and as a page of the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from compat import expectations, modules, results
+from compat.expectations import Expectation, Verdict
+
+__all__ = ["show", "stale", "verdicts", "write_page"]
+
+COLUMNS = ("native", "dhagapatch", "dhagapatch-children", "gevent", "eventlet")
+
+
+def verdicts(folder: Path, python: str, launcher: str, names: list[str], ledger: list[Expectation]) -> list[Verdict]:
+    """Each module's verdict, where there are results of both."""
+    entries = [entry for entry in ledger if entry.holds(python, launcher)]
+    found = []
+    for name in names:
+        native = results.load(folder, python, "native", name)
+        result = results.load(folder, python, launcher, name)
+        if native is not None and result is not None:
+            found.append(expectations.judge(native, result, entries))
+    return found
+
+
+def stale(ledger: list[Expectation], python: str, launcher: str, found: list[Verdict], folder: Path) -> list[Expectation]:
+    """Entries of the modules that were run which match no test that passes natively."""
+    ran = [verdict.module for verdict in found]
+    keys = [key for name in ran for key in (results.load(folder, python, "native", name) or results.Result("", "", "")).passed]
+    return [
+        entry
+        for entry in ledger
+        if entry.holds(python, launcher)
+        and any(entry.id.startswith(f"test.{name}.") for name in ran)
+        and not any(entry.matches(key) for key in keys)
+    ]
+
+
+def _share(found: list[Verdict]) -> str:
+    baseline, passed = sum(verdict.baseline for verdict in found), sum(verdict.passed for verdict in found)
+    return f"{passed} of {baseline} ({100 * passed / baseline:.2f} %)" if baseline else "none"
+
+
+def _near(found: list[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in found if verdict.module not in modules.DISTANT]
+
+
+def show(console: Console, python: str, launcher: str, found: list[Verdict], *, texts: bool) -> None:
+    """A table of the modules where something was lost, the tests, and the totals."""
+    table = Table(title=f"{launcher}, CPython {python}: what passes natively, and not here")
+    for column in ("module", "native", "passed", "expected", "unexpected", "hangs"):
+        table.add_column(column, justify="left" if column == "module" else "right")
+    for verdict in found:
+        if verdict.lost or verdict.red:
+            counts = (verdict.baseline, verdict.passed, len(verdict.expected), len(verdict.unexpected), verdict.hangs)
+            table.add_row(verdict.module, *map(str, counts))
+    console.print(table)
+    for verdict in found:
+        for key, outcome in verdict.unexpected.items():
+            last = (outcome.text.strip().splitlines() or [""])[-1]
+            console.print(f"{outcome.outcome}: {key}: {last[:160]}", markup=False)
+            if texts:
+                console.print(outcome.text, markup=False)
+        for key in verdict.passes:
+            console.print(f"passes, against the ledger: {key}", markup=False)
+        if verdict.problem:
+            console.print(f"{verdict.module}: {verdict.problem if texts else verdict.problem.splitlines()[0]}", markup=False)
+    console.print(f"passed {_share(found)}; without the modules that hardly touch a patch {_share(_near(found))}")
+
+
+def write_page(folder: Path, page: Path, ledger: list[Expectation]) -> None:
+    """Write the page of all results that are there; ValueError if there are none."""
+    pythons = sorted((path.name for path in folder.glob("*") if (path / "native").is_dir()), key=_number)
+    if not pythons:
+        raise ValueError("there are no results; run: python -m compat stdlib")
+    parts = [_HEAD]
+    for python in pythons:
+        parts += _of_python(folder, python, ledger)
+    parts += ["## Known failures", "", *_known(ledger)]
+    page.write_text("\n".join(parts).rstrip() + "\n")
+
+
+def _number(python: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in python.split("."))
+
+
+def _of_python(folder: Path, python: str, ledger: list[Expectation]) -> list[str]:
+    native = results.load_all(folder, python, "native")
+    columns = [name for name in COLUMNS[1:] if (folder / python / name).is_dir()]
+    found = {name: {v.module: v for v in verdicts(folder, python, name, list(native), ledger)} for name in columns}
+    lines = [f"## CPython {python}", "", f"| module | native | {' | '.join(columns)} |", "|---|" + "--:|" * (len(columns) + 1)]
+    for module, result in native.items():
+        cells = [_cell(found[name].get(module)) for name in columns]
+        lines.append(f"| {module} | {len(result.passed)} | {' | '.join(cells)} |")
+    total = sum(len(result.passed) for result in native.values())
+    lines.append(f"| **in all** | {total} | {' | '.join(_share(list(found[name].values())) for name in columns)} |")
+    near = sum(len(result.passed) for module, result in native.items() if module not in modules.DISTANT)
+    shares = [_share(_near(list(found[name].values()))) for name in columns]
+    lines.append(f"| **without what hardly touches a patch** | {near} | {' | '.join(shares)} |")
+    hangs = [str(sum(verdict.hangs for verdict in found[name].values())) for name in columns]
+    lines.append(f"| hangs | | {' | '.join(hangs)} |")
+    seconds = [_seconds(folder, python, name, set(found[name])) for name in columns]
+    lines.append(f"| wall time as a ratio to native | | {' | '.join(seconds)} |")
+    return [*lines, ""]
+
+
+def _cell(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "not run"
+    hangs = f", {verdict.hangs} hung" if verdict.hangs else ""
+    return str(verdict.passed) if verdict.passed == verdict.baseline else f"**{verdict.passed}**{hangs}"
+
+
+def _seconds(folder: Path, python: str, launcher: str, names: set[str]) -> str:
+    native = results.load_all(folder, python, "native")
+    here = results.load_all(folder, python, launcher)
+    base = sum(native[name].seconds for name in names)
+    return f"{sum(here[name].seconds for name in names) / base:.2f}" if base else ""
+
+
+def _known(ledger: list[Expectation]) -> list[str]:
+    if not ledger:
+        return ["None."]
+    lines = []
+    for entry in ledger:
+        where = f" (CPython {', '.join(entry.python)})" if entry.python else ""
+        strict = " (only where children are patched too)" if entry.launchers == ("dhagapatch-children",) else ""
+        lines.append(f"- `{entry.id}`{where}{strict}: {entry.why}")
+    return lines
+
+
+_HEAD = """\
+# The standard library's own tests
+
+The interpreter's own test modules, unchanged, under each runtime: how many of the tests that pass natively pass there. A test
+that skips itself, or is missing, has not passed. Generated by `python -m compat report` from the results of `make compat`.
+"""

@@ -1,0 +1,159 @@
+"""Runs one test module in processes of its own, to its end: a hang or a crash costs one test, and the rest still runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from compat.launchers import Launcher
+from compat.results import Outcome, Result
+
+__all__ = ["Limits", "run_module"]
+
+AGENT = Path(__file__).parent / "agent.py"
+DUMP_SIGNAL = signal.SIGRTMAX - 2  # as in agent.py
+DUMP_SECONDS = 3.0  # to write it
+STARTS = 40  # a module that hangs or crashes more often is given up
+LOG_CHARACTERS = 12000
+
+
+class Limits:
+    """Seconds that a test may take, from what it took natively."""
+
+    def __init__(self, native: Result | None) -> None:
+        self._native = native
+
+    def of(self, key: str | None) -> float:
+        """For a test; for what is between tests (imports, fixtures) with None."""
+        if self._native is None:
+            return 180.0
+        if key is None:
+            return 60.0
+        known = self._native.outcomes.get(key)
+        return 20.0 + 5 * known.seconds if known is not None else 60.0
+
+
+class _Attempt:
+    """One process: from its start to its end, or to the first test that takes too long."""
+
+    def __init__(self, command: list[str], environ: dict[str, str], folder: Path, limits: Limits) -> None:
+        self.begun: str | None = None
+        self.hung = False
+        self.over = False
+        self.loaded = False
+        self.ended: dict[str, Outcome] = {}
+        self._events = folder / "events"
+        self._read = 0
+        self._rest = b""
+        self._limits = limits
+        self._moved = time.monotonic()
+        self._log = folder / "log"
+        self._command = command
+        self._environ = environ
+        self._cwd = folder / "cwd"
+        self._cwd.mkdir(exist_ok=True)
+
+    def run(self) -> int:
+        """The exit code."""
+        self._events.write_bytes(b"")
+        with open(self._log, "wb") as log:
+            process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._cwd, env=self._environ,
+                start_new_session=True,
+            )  # fmt: skip
+            try:
+                self._watch(process)
+            finally:
+                _kill_group(process.pid)
+                code = process.wait()
+        self._take_events()
+        return code
+
+    def log(self) -> str:
+        """The end of what it printed."""
+        return self._log.read_bytes()[-LOG_CHARACTERS:].decode("utf-8", "replace")
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        while True:
+            try:
+                process.wait(0.05)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+            self._take_events()
+            if time.monotonic() - self._moved > self._limits.of(self.begun):
+                self.hung = True
+                os.kill(process.pid, DUMP_SIGNAL)
+                try:
+                    process.wait(DUMP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    pass
+                return
+
+    def _take_events(self) -> None:
+        with open(self._events, "rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        if not data:
+            return
+        self._read += len(data)
+        self._moved = time.monotonic()
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            facts = json.loads(line)
+            if "begin" in facts:
+                self.begun = facts["begin"]
+            elif "end" in facts:
+                self.ended[facts["end"]] = Outcome(facts["outcome"], facts["seconds"], facts["text"])
+                self.begun = None
+            self.loaded = self.loaded or "loaded" in facts
+            self.over = self.over or "over" in facts
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def run_module(
+    python: str, version: str, module: str, launcher: Launcher, native: Result | None, told: Callable[[str, Outcome], None]
+) -> Result:
+    """Run one module; `told` hears of each hang and crash as it happens."""
+    result = Result(module, version, launcher.name)
+    limits = Limits(native)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="compat-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        done = folder / "done"
+        command = [python, *launcher.prefix, str(AGENT), module, str(folder / "events"), str(done)]
+        environ = {**os.environ, **launcher.environ}
+        while not result.problem:
+            done.write_text(json.dumps(list(result.outcomes)))
+            attempt = _Attempt(command, environ, folder, limits)
+            code = attempt.run()
+            result.starts += 1
+            result.outcomes.update(attempt.ended)
+            if attempt.over:
+                if attempt.hung or code < 0:
+                    result.problem = f"at exit: {'a hang' if attempt.hung else f'exit code {code}'}\n{attempt.log()}"
+                break
+            outcome = Outcome("hang" if attempt.hung else "crash", 0.0, f"exit code {code}\n{attempt.log()}")
+            if attempt.begun is not None:
+                result.outcomes[attempt.begun] = outcome
+                told(attempt.begun, outcome)
+            elif attempt.ended:
+                result.outcomes[f"{module}: after {list(attempt.ended)[-1]}"] = outcome
+            else:
+                result.problem = f"no test began: {outcome.text}"
+            if result.starts >= STARTS:
+                result.problem = f"given up after {STARTS} starts"
+    result.seconds = round(time.monotonic() - started, 2)
+    return result
