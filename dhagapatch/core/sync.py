@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import GenericAlias
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from dhagapatch import _real
 from dhagapatch.core.dhaga import owner_token
@@ -233,6 +233,8 @@ class Queue:
 
     __slots__ = ("__weakref__", "_items", "_waiters")
 
+    empty_error: ClassVar[type[Exception]] = _real.Empty
+
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
         self._waiters = WaitQueue()
@@ -249,17 +251,17 @@ class Queue:
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take out the oldest item; `_queue.Empty` when there is none within `timeout` seconds."""
+        if timeout is not None and block:
+            if timeout < 0:
+                raise ValueError("'timeout' must be a non-negative number")
+            if timeout > _real.TIMEOUT_MAX:
+                raise OverflowError("timeout value is too large")
         try:
             return self._items.popleft()
         except IndexError:
             pass
         if not block:
-            raise _real.Empty
-        if timeout is not None:
-            if timeout < 0:
-                raise ValueError("'timeout' must be a non-negative number")
-            if timeout > _real.TIMEOUT_MAX:
-                raise OverflowError("timeout value is too large")
+            raise self.empty_error
         return self._wait(deadline_of(timeout))
 
     def get_nowait(self) -> Any:
@@ -301,7 +303,7 @@ class Queue:
                     enqueued = False
                     if not waiters.leave(parker) and self._items:
                         continue  # woken in the same instant
-                    raise _real.Empty
+                    raise self.empty_error
                 enqueued = False
                 if not self._items:  # somebody else was faster: back to the head of the queue
                     parker.again()

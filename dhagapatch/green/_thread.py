@@ -21,7 +21,7 @@ from dhagapatch.green.wording import signed_as
 
 __all__ = [
     "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "get_ident", "local", "lock",
-    "make_thread_handle", "set_sentinel", "shutdown", "start_joinable_thread", "start_new_thread",
+    "make_thread_handle", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
 ]  # fmt: skip
 
 
@@ -50,6 +50,14 @@ for _class, _module in ((lock, "_thread"), (RLock, "_thread"), (SimpleQueue, "_q
     _class.__module__ = _module
 
 allocate_lock = lock
+
+
+def simple_queue_for(real: type) -> type:
+    """The class that stands for a `SimpleQueue`; one whose module was imported afresh raises that module's `Empty`."""
+    if real is _real.SimpleQueue:
+        return SimpleQueue
+    names = {"__slots__": (), "__module__": "_queue", "__doc__": SimpleQueue.__doc__, "empty_error": sys.modules["_queue"].Empty}
+    return type("SimpleQueue", (SimpleQueue,), names)
 
 
 def get_ident() -> int:

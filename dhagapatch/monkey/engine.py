@@ -70,7 +70,7 @@ class Engine:
         self.groups: set[str] = set()
         self.report = PatchReport()
         self.originals: dict[tuple[str, str], Any] = {}
-        self._applied: set[tuple[str, str]] = set()
+        self._applied: dict[tuple[str, str], Any] = {}  # the module, or the class, that had it done
         self._undo: list[Callable[[], object]] = []
         self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
         self._hooked = False
@@ -134,12 +134,12 @@ class Engine:
 
     def _apply(self, row: Row, report: PatchReport, pairs: list[tuple[Any, Any]]) -> None:
         key = (row.module, row.name)
-        if key in self._applied:
-            return
         owner: Any = importlib.import_module(row.module)
         *path, name = row.name.split(".")
         for part in path:
             owner = getattr(owner, part)
+        if self._applied.get(key) is owner:
+            return  # and if it is another one, the module was imported afresh
         real = getattr(owner, name, _MISSING)
         if real is _MISSING:
             return  # not on this platform
@@ -156,8 +156,8 @@ class Engine:
             elif isinstance(real, BuiltinFunctionType):
                 green = self._green_for(real, green)
         self._set(owner, name, green)
-        self._applied.add(key)
-        self.originals[key] = real
+        self._applied[key] = owner
+        self.originals.setdefault(key, real)
         public = row.name if row.action == SET else f"{row.module}.{row.name}"
         if row.action == SET:
             report.in_place.append(f"{row.module}.{row.name}")

@@ -69,7 +69,7 @@ TABLE: tuple[Row, ...] = (
     _thread("get_ident", "get_ident", "each dhaga is a thread of its own"),
     _thread("_count", "count", "counts dhagas"),
     _thread("_local", "local", "each dhaga has data of its own"),
-    Row("_queue", "SimpleQueue", "_thread:SimpleQueue", "thread", why="get waits"),
+    Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
     Row("sys", "settrace", "sys:settrace", "thread", why="each dhaga has a trace function of its own"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
     # what is printed of an uncaught exception
