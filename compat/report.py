@@ -12,6 +12,7 @@ from compat.expectations import Expectation, Verdict
 
 __all__ = ["show", "stale", "verdicts", "write_page"]
 
+SHOWN = 20  # tests of a module that are named one by one
 COLUMNS = ("native", "dhagapatch", "dhagapatch-children", "gevent", "eventlet")
 
 
@@ -60,11 +61,13 @@ def show(console: Console, python: str, launcher: str, found: list[Verdict], *, 
             table.add_row(verdict.module, *map(str, counts))
     console.print(table)
     for verdict in found:
-        for key, outcome in verdict.unexpected.items():
+        for key, outcome in list(verdict.unexpected.items())[:SHOWN]:
             last = (outcome.text.strip().splitlines() or [""])[-1]
             console.print(f"{outcome.outcome}: {key}: {last[:160]}", markup=False)
             if texts:
                 console.print(outcome.text, markup=False)
+        if len(verdict.unexpected) > SHOWN:
+            console.print(f"and {len(verdict.unexpected) - SHOWN} more of {verdict.module}")
         for key in verdict.passes:
             console.print(f"passes, against the ledger: {key}", markup=False)
         if verdict.problem:

@@ -81,6 +81,7 @@ signal_signal = signal.signal
 signal_getsignal = signal.getsignal
 
 current_frames = sys._current_frames
+current_exceptions = sys._current_exceptions
 excepthook = sys.__excepthook__
 settrace = sys.settrace
 setprofile = sys.setprofile

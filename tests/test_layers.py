@@ -19,12 +19,12 @@ PACKAGE = Path(dhagapatch.__file__).parent
 LAYERS: tuple[str, ...] = (
     "_version _errors _config _real _cpython",
     "core.deadlines core.poller core.wakeup",
-    "core.netpoll",
+    "core.netpoll core.loop",
     "core.hub core.descriptors",
     "core.parker core.waitq core.dhaga core.offload core.sync core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.multiprocessing green._thread green.excepthook green.sys""",
+    green.signal green.multiprocessing green._thread green.imp green.excepthook green.sys""",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
     "testing.watchdog testing . __main__",
 )

@@ -89,7 +89,7 @@ class Dhaga(greenlet):
         self.waiting = None
         del self._call
         if threading.getprofile() is not None:
-            self.hub.tracing = True  # type: ignore[union-attr]
+            self.hub.profiling = True  # type: ignore[union-attr]
         try:
             function(*args, **kwargs)
         except (SystemExit, DhagaExit, GreenletExit):
@@ -113,8 +113,10 @@ class Dhaga(greenlet):
                 callback(self)
         self.locals = None
         if hub is not None:
-            if hub.tracing:  # HAZARD: the interpreter keeps them for the OS thread: what is left set would trace all others
+            # HAZARD: the interpreter keeps them for the OS thread: what is left set would trace all others
+            if sys.gettrace() is not None:
                 _real.settrace(None)
+            if hub.profiling:
                 _real.setprofile(None)
             hub.deadlines.forget(self)
             hub.dhagas.discard(self)

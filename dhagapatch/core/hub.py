@@ -16,7 +16,8 @@ State that the interpreter keeps for an OS thread and greenlet does not carry:
 * the running asyncio loop: cleared round every park and put back (a dhaga may run a loop of its own), and
   cleared while the hub runs dhagas, so that they do not take the hub's loop for theirs;
 * async-generator hooks: the hub's are taken out while dhagas run; a dhaga's own go with its running loop;
-* trace and profile functions: carried from the first `sys.settrace`, or the first thread under `threading.setprofile`, on.
+* trace functions: they go with the dhaga that has one; profile functions: from the first thread under
+  `threading.setprofile` on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import asyncio
 import os
 import sys
 import threading
+from asyncio import events
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Callable
@@ -35,6 +37,7 @@ from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
 from dhagapatch._errors import DeadlockError
+from dhagapatch.core.loop import HubLoop
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import make_poller
 from dhagapatch.core.wakeup import Wakeup
@@ -47,6 +50,7 @@ __all__ = [
     "in_main_thread", "on_new_hub", "quiet_exceptions", "set_main_thread",
 ]  # fmt: skip
 
+_gettrace = sys.gettrace
 FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
 
@@ -75,29 +79,6 @@ class _ThreadEnd:
             self.hub.close()
 
 
-class _Loop(asyncio.SelectorEventLoop):
-    """asyncio's loop over our selector; it tells the selector when it has got work."""
-
-    def __init__(self, netpoll: Netpoll) -> None:
-        self._netpoll = netpoll
-        super().__init__(netpoll)
-
-    def call_soon(  # type: ignore[override]
-        self, callback: Callable[..., object], *args: Any, context: Any = None
-    ) -> asyncio.Handle:
-        self._netpoll.loop_work = True
-        return super().call_soon(callback, *args, context=context)
-
-    def call_at(  # type: ignore[override]
-        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
-    ) -> asyncio.TimerHandle:
-        self._netpoll.loop_work = True
-        return super().call_at(when, callback, *args, context=context)
-
-    def __del__(self) -> None:
-        """Nothing: the hub lives as long as its thread, an unclosed loop is no mistake of the user's."""
-
-
 class HubGreenlet(greenlet):
     """A greenlet in which nothing may park."""
 
@@ -121,7 +102,7 @@ class Hub:
         self.dhagas: set[Dhaga] = set()  # alive, parked or not: they run on even if nobody else holds them
         self.offloaded = 0  # calls under way on native threads
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
-        self.tracing = False
+        self.profiling = False
         self.waits_for_signal = 0
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
@@ -137,7 +118,7 @@ class Hub:
         self.runq = self.netpoll.runq
         self._wakeup = Wakeup()
         self.netpoll.set_wakeup(self._wakeup.reader)
-        self.asyncio_loop = _Loop(self.netpoll)
+        self.asyncio_loop = HubLoop(self.netpoll)
         self.ioloop = IOLoop(asyncio_loop=self.asyncio_loop, make_current=False)
         self.greenlet = HubGreenlet(self._run, _thread_root())
         self._switch = self.greenlet.switch
@@ -170,7 +151,7 @@ class Hub:
         if one came since the outer wait began, it does not wait, and whoever waits looks again.
         """
         loop = _get_running_loop()
-        if loop is not None or self.tracing:
+        if loop is not None or _gettrace() is not None or self.profiling:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             self._switch()
@@ -188,19 +169,23 @@ class Hub:
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
         """Switch, with what the interpreter keeps for the OS thread saved and put back."""
         hooks = sys.get_asyncgen_hooks()
-        trace, profile = sys.gettrace(), sys.getprofile()
+        trace, profile = _gettrace(), sys.getprofile()
+        if trace is not None:
+            _real.settrace(None)
+        if self.profiling:
+            _real.setprofile(None)
         _set_running_loop(None)
         sys.set_asyncgen_hooks(None, None)
-        if self.tracing:
-            _set_trace(None, None)
         try:
             if me.parks == seen:
                 self._switch()
         finally:
             _set_running_loop(loop)
             sys.set_asyncgen_hooks(*hooks)
-            if self.tracing:
-                _set_trace(trace, profile)
+            if self.profiling:
+                _real.setprofile(profile)
+            if trace is not None:
+                _real.settrace(trace)
 
     def yield_(self, me: greenlet) -> None:
         """Let each dhaga that is ready now have its turn."""
@@ -296,6 +281,8 @@ class Hub:
             self._hooks = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(None, None)
             _set_running_loop(None)
+            if events._set_running_loop is not _set_running_loop:  # asyncio's version in Python has been put in its place
+                events._set_running_loop(None)
 
     def _leave(self) -> None:
         """From dhagas to asyncio."""
@@ -366,11 +353,6 @@ def _deliver(me: greenlet) -> None:
             raise what
         what()
     me.interrupts = None
-
-
-def _set_trace(trace: Any, profile: Any) -> None:
-    _real.settrace(trace)
-    _real.setprofile(profile)
 
 
 def _thread_root() -> greenlet:

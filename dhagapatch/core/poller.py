@@ -12,6 +12,7 @@ The contract: events may be spurious, none is lost.  An edge that came before `r
 from __future__ import annotations
 
 import errno
+import fcntl
 import math
 import select
 from typing import Any, Protocol
@@ -20,7 +21,9 @@ from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagapatchError
 
-__all__ = ["ERROR", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller"]
+__all__ = [
+    "ERROR", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller", "set_apart",
+]  # fmt: skip
 
 READ = 1  # the same bits as selectors.EVENT_READ and EVENT_WRITE
 WRITE = 2
@@ -33,6 +36,7 @@ _kq: Any = select  # type checkers know its kqueue part on some platforms only
 
 _FINE = 0.002  # seconds; waits shorter than this want better than milliseconds
 _FD_SETSIZE = 1024
+_HIGH = 960  # below FD_SETSIZE, for the sake of short waits, and of the usual limit of open files
 _MASKS: dict[int, int] = {}  # what an event of epoll or poll means, by its bits
 
 
@@ -63,16 +67,35 @@ class Poller(Protocol):
         """Give the descriptors back."""
 
 
+def set_apart(fd: int) -> int:
+    """Move a descriptor of the runtime's own to a high number: programs count on low ones, and close whole ranges of them."""
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    except OSError:
+        return fd  # the limit is low
+    _real.os_close(fd)
+    return high
+
+
+def _make_epoll() -> Any:
+    make = _real.epoll
+    assert make is not None
+    low = make()
+    try:
+        return make.fromfd(fcntl.fcntl(low.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH))
+    except OSError:
+        return low  # the limit is low
+    # the first descriptor is closed with its object
+
+
 class EpollPoller:
     """Linux: edge-triggered epoll for dhagas, a level-triggered one nested in it for asyncio."""
 
     one_shot = False
 
     def __init__(self) -> None:
-        make = _real.epoll
-        assert make is not None
-        self._epoll = make()
-        self._level = make()
+        self._epoll = _make_epoll()
+        self._level = _make_epoll()
         self._fd = self._epoll.fileno()
         self._level_fd = self._level.fileno()
         self._epoll.register(self._level_fd, select.EPOLLIN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from dhagapatch import _real
+from dhagapatch.core.poller import set_apart
 
 __all__ = ["Wakeup"]
 
@@ -14,9 +15,9 @@ class Wakeup:
 
     def __init__(self) -> None:
         if hasattr(os, "eventfd"):
-            self.reader = self._writer = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self.reader = self._writer = set_apart(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
         else:
-            self.reader, self._writer = os.pipe()
+            self.reader, self._writer = map(set_apart, os.pipe())
             _real.os_set_blocking(self.reader, False)
             _real.os_set_blocking(self._writer, False)
 

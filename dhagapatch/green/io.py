@@ -244,7 +244,7 @@ def _open_fifo(path: Any, flags: int) -> int:
 
 def _stack(raw: FileIO, mode: str, buffering: int, encoding: str | None, errors: Any, newline: Any) -> Any:
     line_buffering = buffering == 1 or (buffering < 0 and raw.isatty())
-    if buffering < 0 or (buffering == 1 and "b" not in mode):
+    if buffering < 0 or buffering == 1:
         buffering = io.DEFAULT_BUFFER_SIZE
     if buffering == 0:
         return raw

@@ -58,7 +58,12 @@ def gethostbyaddr(*args: Any) -> Any:
 
 
 def getnameinfo(*args: Any) -> Any:
-    return offload(_real.getnameinfo, *args)
+    try:
+        if not args or not isinstance(args[0], tuple):
+            return _real.getnameinfo(*args)  # raises
+        return offload(_real.getnameinfo, *args)
+    finally:
+        del args  # a traceback must not hold them longer than that of a C function would
 
 
 def getservbyname(*args: Any) -> Any:

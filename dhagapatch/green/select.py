@@ -16,7 +16,7 @@ from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until, spend
 from dhagapatch.green.wording import signed_as
 
-__all__ = ["epoll", "poll", "select"]
+__all__ = ["epoll", "make_poll", "poll", "select"]
 
 T = TypeVar("T")
 _ALL = _stdlib.POLLIN | _stdlib.POLLPRI | _stdlib.POLLOUT
@@ -102,7 +102,8 @@ def select(*args: Any, **kwargs: Any) -> Any:
         return _real.select_select(*args, **kwargs)  # most often an error; its words are native
     if not all(hasattr(type(items), "__iter__") or hasattr(type(items), "__getitem__") for items in args[:3]):
         return _real.select_select(*args)
-    rlist, wlist, xlist = (list(items) for items in args[:3])
+    # a list is handed on as it is: `fileno` methods may change it, and the native call copes
+    rlist, wlist, xlist = (items if isinstance(items, list) else list(items) for items in args[:3])
     spend(_COST)
     ready = _real.select_select(rlist, wlist, xlist, 0)
     if any(ready) or timeout == 0:
@@ -112,7 +113,7 @@ def select(*args: Any, **kwargs: Any) -> Any:
         return _real.select_select(rlist, wlist, xlist, timeout)
     masks: dict[int, int] = {}
     for items, events in ((rlist, _stdlib.POLLIN), (wlist, _stdlib.POLLOUT), (xlist, _stdlib.POLLPRI)):
-        for item in items:
+        for item in list(items):
             fd = _fileno(item)
             masks[fd] = masks.get(fd, 0) | events
 
@@ -135,16 +136,18 @@ class poll:
 
     __slots__ = ("__weakref__", "_events", "_poll", "_polling")
 
-    def __init__(self) -> None:
-        self._poll = _real.poll()
-        self._events: dict[int, int] | None = {}
-        self._polling = False
+    _poll: Any
+    _events: dict[int, int] | None
+    _polling: bool
+
+    def __new__(cls) -> poll:
+        raise TypeError("cannot create 'select.poll' instances")
 
     @classmethod
-    def _adopt(cls, real: Any) -> poll:
-        """One over a native object that exists.  What is registered with it can't be read: it is asked now and then."""
-        self = cls()
-        self._poll, self._events = real, None
+    def _over(cls, real: Any, events: dict[int, int] | None) -> poll:
+        """One over a native object; None for `events` if it was there before and what it has can't be read."""
+        self = object.__new__(cls)
+        self._poll, self._events, self._polling = real, events, False
         return self
 
     # the native methods come first: their words for wrong arguments are the right ones
@@ -198,6 +201,11 @@ class poll:
             if ready:
                 return ready
             pause = min(pause * 2, _MOST)
+
+
+@signed_as(_real.poll)
+def make_poll() -> poll:
+    return poll._over(_real.poll(), {})
 
 
 class epoll:

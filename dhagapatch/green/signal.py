@@ -24,17 +24,18 @@ from dhagapatch import _real
 from dhagapatch.core import Hub, current_dhaga, hub_for_wait, start_helper
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread, quiet_exceptions
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import sleep_until
+from dhagapatch.green.waiting import sleep_until, spend
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "getsignal", "install", "pause", "pthread_kill", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo",
-    "uninstall",
+    "getsignal", "install", "pause", "pthread_kill", "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait",
+    "sigwaitinfo", "uninstall",
 ]  # fmt: skip
 
 _c_signal, _c_getsignal = _signal.signal, _signal.getsignal
 _c_pause: Any = getattr(_signal, "pause", None)
 _c_pthread_kill: Any = getattr(_signal, "pthread_kill", None)
+_c_raise_signal: Any = _signal.raise_signal
 _c_set_wakeup_fd: Any = _signal.set_wakeup_fd
 _c_sigwait: Any = getattr(_signal, "sigwait", None)
 _c_sigwaitinfo: Any = getattr(_signal, "sigwaitinfo", None)
@@ -61,7 +62,7 @@ class _Relay:
         global _deliveries
         hub = _main_hub if _main_hub in all_hubs() else None
         me = getcurrent()
-        if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code is not _kill_code:  # type: ignore[union-attr]
+        if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code not in _SENDERS:  # type: ignore[union-attr]
             # HAZARD: an exception must not come between two steps of a primitive, so the signal is tripped again a
             # moment later.  Not from here: the interpreter would look for signals at once, in this very frame.
             start_helper(partial(_trip_later, signum))
@@ -171,6 +172,7 @@ def _in_main_dhaga() -> bool:
 def signal(signalnum: Any, handler: Any, /) -> Any:
     if not _in_main_dhaga():
         raise ValueError("signal only works in main thread of the main interpreter")
+    spend(1)
     if _relaying and _known(handler):
         handler = _Relay(handler)
     return _user(_c_signal(signalnum, handler))
@@ -267,9 +269,19 @@ def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
     _c_pthread_kill(thread_id, signalnum)
 
 
-_kill_code = _pthread_kill.__code__  # what is sent here is handled here: a second one must not find it pending
 _pthread_kill.__name__ = _pthread_kill.__qualname__ = "pthread_kill"
 pthread_kill = worded_by(_c_pthread_kill)(_pthread_kill)
+
+
+def _raise_signal(signalnum: int, /) -> None:
+    spend(1)  # programs raise them in a loop until another thread has seen one
+    _c_raise_signal(signalnum)
+
+
+# what is sent in these is handled in these: a second one must not find it pending
+_SENDERS = (_pthread_kill.__code__, _raise_signal.__code__)
+_raise_signal.__name__ = _raise_signal.__qualname__ = "raise_signal"
+raise_signal = worded_by(_c_raise_signal)(_raise_signal)
 
 
 @worded_by(_c_set_wakeup_fd)

@@ -1,17 +1,17 @@
-"""`sys._current_frames` with dhagas in it; trace functions of a dhaga's own."""
+"""`sys._current_frames` and `sys._current_exceptions` with dhagas in them."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
 from dhagapatch.core import current_dhaga
-from dhagapatch.core.hub import all_hubs, hub_for_wait
-from dhagapatch.green.wording import worded_by
+from dhagapatch.core.hub import all_hubs, current_hub
 
-__all__ = ["current_frames", "settrace"]
+__all__ = ["current_exceptions", "current_frames"]
 
 _RUNTIME = __name__.rpartition(".green.")[0] + "."
 
@@ -37,14 +37,32 @@ def _show(frames: dict[int, FrameType], ident: int, frame: FrameType | None) -> 
         frames[ident] = frame
 
 
-@worded_by(_real.settrace)
-def settrace(function: Any, /) -> None:
-    """From now on trace functions go with each dhaga.
+def current_exceptions() -> dict[int, Any]:
+    """The exceptions that are being handled.
 
-    `sys.setprofile` is left alone: a profiler would see this function return, which it has not seen called.  The threads
-    that `threading.setprofile` profiles are known when they start.
+    The interpreter keeps a parked dhaga's out of reach: each is asked, in its own turn, to tell it.
     """
-    hub = hub_for_wait() if function is not None else None
-    if hub is not None:
-        hub.tracing = True
-    _real.settrace(function)
+    told: dict[int, Any] = _real.current_exceptions()
+    hub = current_hub()
+    if hub is None:
+        return told
+    me = current_dhaga()
+    here = told[_real.get_ident()]
+    asked = [dhaga for dhaga in list(hub.dhagas) if dhaga is not me and dhaga.parked]
+    if me is not None and hub.main.parked:
+        asked.append(hub.main)
+    for one in asked:
+        ident = hub.ident if one is hub.main else one.ident
+        told.pop(ident, None)
+        hub.interrupt(one, functools.partial(_tell, told, ident))
+    while any(one.interrupts for one in asked):
+        hub.rest()
+    told[_real.get_ident() if me is None else me.ident] = here
+    return told
+
+
+def _tell(told: dict[int, Any], ident: int) -> None:
+    told[ident] = sys.exc_info() if isinstance(_SHAPE, tuple) else sys.exc_info()[1]
+
+
+_SHAPE = next(iter(_real.current_exceptions().values()))  # up to 3.11 a tuple of three, then the exception

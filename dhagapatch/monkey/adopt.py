@@ -208,7 +208,7 @@ def _epoll(real: Any) -> tuple[Any, str]:
 
 
 def _poll(real: Any) -> tuple[Any, str]:
-    return green_select.poll._adopt(real), "its descriptors are not known: it is asked now and then"
+    return green_select.poll._over(real, None), "its descriptors are not known: it is asked now and then"
 
 
 def _handle(real: Any) -> tuple[Any, str]:

@@ -53,7 +53,6 @@ EXEMPT: tuple[Exempt, ...] = (
         "Executor Future ProcessPoolExecutor ThreadPoolExecutor as_completed wait",
         "made of threads, locks and multiprocessing",
     ),
-    Exempt("_imp", "acquire_lock lock_held release_lock", "the import system holds this lock only while nothing can wait"),
     Exempt("_imp", "create_builtin create_dynamic exec_builtin exec_dynamic", "loads from a disk, and runs the module's code"),
     Exempt(
         "_imp",
@@ -208,7 +207,7 @@ EXEMPT: tuple[Exempt, ...] = (
     # signals
     Exempt(
         "_signal",
-        "alarm default_int_handler getitimer pidfd_send_signal pthread_sigmask raise_signal set_wakeup_fd setitimer "
+        "alarm default_int_handler getitimer pidfd_send_signal pthread_sigmask set_wakeup_fd setitimer "
         "siginterrupt sigpending strsignal valid_signals",
         ASKS,
     ),
@@ -220,7 +219,7 @@ EXEMPT: tuple[Exempt, ...] = (
         "getallocatedblocks getdefaultencoding getdlopenflags getfilesystemencodeerrors getfilesystemencoding getprofile "
         "getrecursionlimit getrefcount getsizeof getswitchinterval gettrace intern is_finalizing set_asyncgen_hooks "
         "set_coroutine_origin_tracking_depth set_int_max_str_digits setdlopenflags setprofile setrecursionlimit "
-        "setswitchinterval",
+        "setswitchinterval settrace",
         "reads or sets a variable",
     ),
     Exempt(

@@ -70,8 +70,12 @@ TABLE: tuple[Row, ...] = (
     _thread("_count", "count", "counts dhagas"),
     _thread("_local", "local", "each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
-    Row("sys", "settrace", "sys:settrace", "thread", why="each dhaga has a trace function of its own"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
+    Row("sys", "_current_exceptions", "sys:current_exceptions", "thread", why="shows dhagas too"),
+    # imports
+    Row("_imp", "acquire_lock", "imp:acquire_lock", "thread", why="each dhaga holds the import lock for itself"),
+    Row("_imp", "release_lock", "imp:release_lock", "thread", why="each dhaga holds the import lock for itself"),
+    Row("_imp", "lock_held", "imp:lock_held", "thread", why="each dhaga holds the import lock for itself"),
     # what is printed of an uncaught exception
     Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames"),
     Row("_thread", "_excepthook", "excepthook:thread_excepthook", "traceback", why="leaves out the runtime's frames"),
@@ -116,7 +120,7 @@ TABLE: tuple[Row, ...] = (
     Row("ssl", "SSLContext._wrap_socket", "ssl:wrap_socket", "ssl", SET, why="handshake, read, write and unwrap wait"),
     # select
     Row("select", "select", "select:select", "select", why="waits"),
-    Row("select", "poll", "select:poll", "select", why="waits"),
+    Row("select", "poll", "select:make_poll", "select", why="waits"),
     Row("select", "epoll", "select:epoll", "select", why="waits", platforms=("linux",)),
     # os
     _os("open", "opening a FIFO waits for the other end"),
@@ -158,6 +162,7 @@ TABLE: tuple[Row, ...] = (
     _signal("sigwait", "waits for a signal"),
     _signal("sigwaitinfo", "waits for a signal", "linux"),
     _signal("sigtimedwait", "waits for a signal", "linux"),
+    _signal("raise_signal", "others may wait for what it does"),
     _signal("pthread_kill", "knows the identities of dhagas"),
     # processes
     Row("_multiprocessing", "SemLock", "multiprocessing:SemLock", "multiprocessing", why="acquiring waits"),

@@ -1,0 +1,49 @@
+"""The asyncio loop of a hub: asyncio's own, over our selector."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from dhagapatch.core.netpoll import Netpoll
+from dhagapatch.core.poller import set_apart
+
+__all__ = ["HubLoop"]
+
+
+class HubLoop(asyncio.SelectorEventLoop):
+    """asyncio's loop over our selector; it tells the selector when it has got work."""
+
+    def __init__(self, netpoll: Netpoll) -> None:
+        self._netpoll = netpoll
+        super().__init__(netpoll)
+
+    def _make_self_pipe(self) -> None:
+        super()._make_self_pipe()  # type: ignore[misc]
+        loop: Any = self
+        loop._remove_reader(loop._ssock.fileno())
+        loop._ssock, loop._csock = _apart(loop._ssock), _apart(loop._csock)
+        loop._add_reader(loop._ssock.fileno(), loop._read_from_self)
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        self._netpoll.loop_work = True
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        self._netpoll.loop_work = True
+        return super().call_at(when, callback, *args, context=context)
+
+    def __del__(self) -> None:
+        """Nothing: the hub lives as long as its thread, an unclosed loop is no mistake of the user's."""
+
+
+def _apart(end: socket.socket) -> socket.socket:
+    moved = socket.socket(fileno=set_apart(end.detach()))
+    moved.setblocking(False)
+    return moved

@@ -1,0 +1,32 @@
+"""The global import lock, owned by a dhaga: the native one knows OS threads only."""
+
+from __future__ import annotations
+
+from dhagapatch.green._thread import RLock
+
+__all__ = ["acquire_lock", "after_fork_in_child", "lock_held", "release_lock"]
+
+_lock = RLock()
+
+
+def acquire_lock() -> None:
+    _lock.acquire()
+
+
+def release_lock() -> None:
+    try:
+        _lock.release()
+    except RuntimeError:
+        raise RuntimeError("not holding the import lock") from None
+
+
+def lock_held() -> bool:
+    return _lock._count > 0
+
+
+def after_fork_in_child() -> None:
+    """The child has one dhaga, the one that forked: it holds the lock as often as it did before that."""
+    held = _lock._count - 1
+    _lock._at_fork_reinit()
+    for _ in range(held):
+        _lock.acquire()
