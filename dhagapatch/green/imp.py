@@ -14,10 +14,9 @@ def acquire_lock() -> None:
 
 
 def release_lock() -> None:
-    try:
-        _lock.release()
-    except RuntimeError:
-        raise RuntimeError("not holding the import lock") from None
+    if not _lock._is_owned():
+        raise RuntimeError("not holding the import lock")
+    _lock.release()
 
 
 def lock_held() -> bool:
