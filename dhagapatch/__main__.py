@@ -31,12 +31,13 @@ Run a program written with threads and blocking sockets on micro-threads.
 
 options:
   --disable NAME   leave a group ("ssl") or a name ("time.sleep") as it is; may be given more than once
+  --children       have every Python process that the program starts start patched too
   --audit          print what was patched, and what could not be, to standard error when the program ends
   --version        print the version
   --help           print this
 
 Environment: DHAGAPATCH_DISABLE (names, comma separated), DHAGAPATCH_POLLER (auto, epoll, kqueue, poll),
-DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE.
+DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE, DHAGAPATCH_CHILDREN (1: as --children).
 """
 
 
@@ -44,6 +45,7 @@ class _Options:
     def __init__(self) -> None:
         self.disable: list[str] = []
         self.audit = False
+        self.children: bool | None = None
         self.kind = ""  # "c", "m", "file" or "stdin"
         self.what = ""
         self.args: list[str] = []
@@ -68,6 +70,8 @@ def parse(argv: list[str]) -> _Options:
             raise SystemExit(0)
         if word == "--audit":
             options.audit = True
+        elif word == "--children":
+            options.children = True
         elif word == "--disable" or word.startswith("--disable="):
             value = word.partition("=")[2] or (rest.pop(0) if rest else "")
             if not value:
@@ -204,7 +208,7 @@ def main(argv: list[str]) -> None:
     """Patch, then run the program that `argv` names."""
     options = parse(argv)
     try:
-        patch_all(disable=options.disable)
+        patch_all(disable=options.disable, children=options.children)
     except DhagapatchError as error:
         _fail(str(error))
     if options.audit:

@@ -23,7 +23,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 SOURCES = {
     "dhagapatch" + "".join(f".{part}" for part in path.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if path.name != "__main__.py"  # a program
+    if path.name != "__main__.py" and path.parent.name != "_children"  # programs
 }
 TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
 EVERY_NAME_IS_PUBLIC = {"dhagapatch._real": "the C callables, by their names"}

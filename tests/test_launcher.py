@@ -27,6 +27,38 @@ def f():
     1/0
 f()
 """,
+    "last_moments": """
+import logging, os, queue, socket, threading, time
+
+class Late:
+    def __init__(self):
+        self.lock, self.rlock, self.condition = threading.Lock(), threading.RLock(), threading.Condition()
+        self.queue, self.simple, self.event, self.local = queue.Queue(), queue.SimpleQueue(), threading.Event(), threading.local()
+        self.local.x = 1
+        self.pair, (reader, self.pipe) = socket.socketpair(), os.pipe()
+        self.file = open(reader, 'rb')
+        self.write, self.sleep, self.ident, self.logger = os.write, time.sleep, threading.get_ident, logging.getLogger()
+
+    def __del__(self):  # when the interpreter clears the module
+        with self.lock, self.rlock, self.condition:
+            self.condition.notify_all()
+        self.queue.put(1)
+        self.simple.put(2)
+        print(self.queue.get(), self.simple.get(), self.local.x, self.ident() is not None)
+        self.pair[0].send(b'x')
+        print(self.pair[1].recv(1))
+        self.write(self.pipe, b'line')
+        os.close(self.pipe)
+        print(self.file.read())
+        self.event.set()
+        print(self.event.wait(1), self.lock.acquire(timeout=0.01), self.lock.acquire(timeout=0.01))
+        self.sleep(0.01)
+        self.logger.warning('late')
+
+logging.basicConfig(format='%(message)s')
+late = Late()
+time.sleep(0.001)
+""",
     "syntax_error": "def f(:\n",
     "interrupts_itself": "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(5)\n",
     "interrupted_while_it_sleeps": """

@@ -24,7 +24,7 @@ LAYERS: tuple[str, ...] = (
     "core.parker core.waitq core.dhaga core.offload core.sync core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.multiprocessing green._thread green.imp green.excepthook green.sys""",
+    green.signal green.multiprocessing green._thread green.imp green.startup green.excepthook green.sys""",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
     "testing.watchdog testing . __main__",
 )
@@ -60,6 +60,8 @@ class Module(NamedTuple):
 
 def load() -> Iterator[Module]:
     for path in sorted(PACKAGE.rglob("*.py")):
+        if path.parent.name == "_children":
+            continue  # a program of its own, in an interpreter that may have nothing of ours
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "."
         yield Module(name, path, ast.parse(path.read_text("utf-8")))

@@ -163,7 +163,10 @@ def current_dhaga() -> Dhaga | None:
 
     .. versionadded:: 0.1
     """
-    me: greenlet | None = getcurrent()
+    try:
+        me: greenlet | None = getcurrent()
+    except RuntimeError:
+        return None  # the interpreter's last moments
     while me is not None:
         if type(me) is Dhaga:
             return me
@@ -179,7 +182,10 @@ def owner_token() -> int:
     The hub's own greenlet counts for `get_ident` as the thread that it runs in, but not here: it must not be
     let into a lock that the main dhaga holds.
     """
-    me: greenlet | None = getcurrent()
+    try:
+        me: greenlet | None = getcurrent()
+    except RuntimeError:
+        return _real.get_ident()  # the interpreter's last moments
     while me is not None:
         if type(me) is Dhaga or type(me) is HubGreenlet:
             return id(me)

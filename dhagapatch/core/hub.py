@@ -398,12 +398,15 @@ def hub_for_wait() -> Hub | None:
     """The hub in which the current greenlet may park, made if this is the main thread's first wait.
 
     None: the caller must wait natively (an OS thread without a hub, or the hub's own greenlet).
+    HAZARD: so must what runs in the interpreter's last moments, finalizers of modules and the flush of standard output;
+    greenlet then has a RuntimeError for whoever asks for the current greenlet.
     """
-    me = getcurrent()
     try:
-        hub = me.hub
+        hub = getcurrent().hub
     except AttributeError:
         hub = adopt_greenlet()
+    except RuntimeError:
+        return None
     if hub is None and _thread.hub is None and _real.get_ident() == _MAIN_IDENT:
         return get_hub()
     return hub

@@ -6,6 +6,7 @@ queue of waiters (`waitq`) need not know which.
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol
 
 from greenlet import getcurrent
@@ -137,6 +138,6 @@ def make_parker() -> Parker:
     if hub is not None:
         return DhagaParker(hub)
     hub = current_hub()
-    if hub is not None:
+    if hub is not None and not sys.is_finalizing():
         return HubParker(hub)
     return ThreadParker()

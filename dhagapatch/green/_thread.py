@@ -62,7 +62,10 @@ def simple_queue_for(real: type) -> type:
 
 def get_ident() -> int:
     """The identity of the dhaga, or of the native thread, that calls."""
-    me = getcurrent()
+    try:
+        me = getcurrent()
+    except RuntimeError:
+        return _real.get_ident()  # the interpreter's last moments
     if type(me) is Dhaga:
         return id(me)
     if me.parent is None:
@@ -264,7 +267,10 @@ class _RealDicts:
 def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
     """The dictionary of the thread that calls; at its first use `__init__` is called again, as natively."""
     namespace: dict[str, Any] | None
-    me = getcurrent()
+    try:
+        me = getcurrent()
+    except RuntimeError:
+        me = None  # the interpreter's last moments
     if type(me) is not Dhaga:
         me = current_dhaga()
         if me is None:

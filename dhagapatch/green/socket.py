@@ -74,7 +74,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
         return _recv_flags(self, _recv, buffersize, flags)
     try:
         hub = getcurrent().hub
-    except AttributeError:
+    except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = current_hub()
     entry = started = None
     if hub is not None:
@@ -103,7 +103,7 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         return _recv_flags(self, _recv_into, buffer, flags, nbytes)
     try:
         hub = getcurrent().hub
-    except AttributeError:
+    except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = current_hub()
     entry = started = None
     if hub is not None:
@@ -216,7 +216,7 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
         return _send(self, data, flags)
     try:
         hub = getcurrent().hub
-    except AttributeError:
+    except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = current_hub()
     flags |= DONTWAIT
     started = None

@@ -27,6 +27,8 @@ def current_hub() -> Hub | None:
     """The hub in which the caller may park now; None too when there is no hub yet."""
     try:
         return getcurrent().hub
+    except RuntimeError:
+        return None  # the interpreter's last moments
     except AttributeError:
         return adopt_greenlet()
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from dhagapatch._config import SETTINGS
 from dhagapatch.monkey import hooks
 from dhagapatch.monkey.engine import engine
 from dhagapatch.monkey.report import PatchReport
-from dhagapatch.monkey.table import GROUPS
+from dhagapatch.monkey.table import GROUPS, OPTIONAL
 
 __all__ = ["PatchReport", "is_patched", "original", "patch", "patch_all", "unpatch_all"]
 
 
-def patch_all(*, disable: Iterable[str] = ()) -> PatchReport:
+def patch_all(*, disable: Iterable[str] = (), children: bool | None = None) -> PatchReport:
     """Make the standard library cooperative; all groups, except those in `disable`.
+
+    With `children`, every Python process that the program starts from then on starts patched too, before its own code
+    (DHAGAPATCH_CHILDREN sets the default, which is not to).  Isolated ones (options -I, -E, -S) are left alone.
 
     `disable` names groups ("ssl") or single names ("time.sleep").  May be called at any time, also late and
     again: what was done before is left as it is.  The report says what was patched, and what could not be.
@@ -24,7 +28,8 @@ def patch_all(*, disable: Iterable[str] = ()) -> PatchReport:
     .. versionadded:: 0.1
     """
     off = frozenset([disable] if isinstance(disable, str) else disable)
-    return patch(*(group for group in GROUPS if group not in off), _off=off)
+    wanted = OPTIONAL if (SETTINGS.children if children is None else children) else ()
+    return patch(*(group for group in GROUPS if group not in off and (group not in OPTIONAL or group in wanted)), _off=off)
 
 
 def patch(*groups: str, _off: frozenset[str] = frozenset()) -> PatchReport:

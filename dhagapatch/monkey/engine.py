@@ -126,6 +126,8 @@ class Engine:
         self.groups |= new
         if "signal" in new:
             importlib.import_module("dhagapatch.green.signal").install()
+        if "children" in new:
+            importlib.import_module("dhagapatch.green.startup").install(disabled)
         self._adopt_sockets(new, report)
         report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
         self._disabled = disabled
@@ -287,6 +289,8 @@ class Engine:
         """Take back every change, the last one first."""
         if not self.groups:
             return
+        if "children" in self.groups:
+            importlib.import_module("dhagapatch.green.startup").uninstall()
         self.groups.clear()
         importlib.import_module("dhagapatch.green.signal").uninstall()
         while self._undo:

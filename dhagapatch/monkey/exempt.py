@@ -140,12 +140,11 @@ EXEMPT: tuple[Exempt, ...] = (
     Exempt("posix", "getrandom urandom", "waits only while the machine starts up"),
     # os: processes
     Exempt("posix", "fork forkpty", "the child starts with a hub of its own"),
-    Exempt("posix", "posix_spawn posix_spawnp", "waits until the child has started; without threads too nothing else runs then"),
-    Exempt("posix", "_exit abort execv execve", "ends the program"),
+    Exempt("posix", "_exit abort execv", "ends the program"),
     Exempt(
         "posix",
         "WCOREDUMP WEXITSTATUS WIFCONTINUED WIFEXITED WIFSIGNALED WIFSTOPPED WSTOPSIG WTERMSIG confstr cpu_count ctermid "
-        "device_encoding fspath major makedev minor putenv register_at_fork strerror sysconf unsetenv "
+        "device_encoding fspath major makedev minor register_at_fork strerror sysconf "
         "waitstatus_to_exitcode",
         NEVER,
     ),
@@ -165,7 +164,6 @@ EXEMPT: tuple[Exempt, ...] = (
     Exempt("os", "fwalk makedirs removedirs renames walk", DISK),
     Exempt("os", "PathLike fsdecode fsencode get_exec_path getenv getenvb", NEVER),
     Exempt("os", "process_cpu_count", NEVER, since=(3, 13)),
-    Exempt("_posixsubprocess", "fork_exec", "waits until the child has started; without threads too nothing else runs then"),
     Exempt(
         "subprocess",
         "CompletedProcess Popen call check_call check_output getoutput getstatusoutput list2cmdline run",

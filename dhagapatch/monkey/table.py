@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "REPLACE", "SET", "TABLE", "WRAP", "Row"]
+__all__ = ["GROUPS", "OPTIONAL", "REPLACE", "SET", "TABLE", "WRAP", "Row"]
 
 SET = "set on class"  # in place: every instance and subclass follows
 REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
@@ -49,6 +49,10 @@ def _os(name: str, why: str, *platforms: str) -> Row:
 
 def _signal(name: str, why: str, *platforms: str) -> Row:
     return Row("_signal", name, f"signal:{name}", "signal", why=why, platforms=platforms)
+
+
+def _child(module: str, name: str, why: str) -> Row:
+    return Row(module, name, f"startup:{name}", "children", why=why)
 
 
 TABLE: tuple[Row, ...] = (
@@ -166,6 +170,14 @@ TABLE: tuple[Row, ...] = (
     _signal("pthread_kill", "knows the identities of dhagas"),
     # processes
     Row("_multiprocessing", "SemLock", "multiprocessing:SemLock", "multiprocessing", why="acquiring waits"),
+    # children that start patched
+    _child("_posixsubprocess", "fork_exec", "the environment of a child"),
+    _child("posix", "posix_spawn", "the environment of a child"),
+    _child("posix", "posix_spawnp", "the environment of a child"),
+    _child("posix", "execve", "the environment of the next program"),
+    _child("posix", "putenv", "the environment that children inherit"),
+    _child("posix", "unsetenv", "the environment that children inherit"),
 )
 
 GROUPS: tuple[str, ...] = tuple(dict.fromkeys(row.group for row in TABLE))
+OPTIONAL = ("children",)  # only when asked for
