@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint stress bench docs clean
+.PHONY: demo test lint stress bench compat docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,9 @@ $(VENV)/.installed-bench: pyproject.toml $(VENV)/.installed
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+compat: $(VENV)/.installed
+	$(BIN)/python -m compat stdlib $(COMPAT_ARGS)
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m pip install -q -e '.[docs]'

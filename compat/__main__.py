@@ -54,8 +54,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run(python: str, found: modules.Found, launcher: Launcher, names: list[str], jobs: int) -> None:
+def run(
+    python: str, found: modules.Found, launcher: Launcher, names: list[str], jobs: int, ledger: list[expectations.Expectation]
+) -> None:
     """Run modules, `jobs` at once, the slowest first, and keep their results."""
+    skips = [entry for entry in ledger if entry.outcome == "skip" and entry.holds(found.version, launcher.name)]
     native = results.load_all(RESULTS, found.version, "native")
     names = sorted(names, key=lambda name: -native[name].seconds if name in native else 0)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -68,7 +71,10 @@ def run(python: str, found: modules.Found, launcher: Launcher, names: list[str],
             def told(key: str, outcome: results.Outcome) -> None:
                 progress.console.print(f"{outcome.outcome}: {key}")
 
-            result = run_module(python, found.version, name, launcher, baseline, told)
+            def skipped(key: str) -> bool:
+                return any(entry.matches(key) for entry in skips)
+
+            result = run_module(python, found.version, name, launcher, baseline, skipped, told)
             results.save(RESULTS, result)
             if result.problem:
                 progress.console.print(f"{name}: {result.problem.splitlines()[0]}")
@@ -94,11 +100,11 @@ def stdlib(options: argparse.Namespace) -> int:
     known = results.load_all(RESULTS, found.version, "native")
     names = [name for name in found.modules if options.fresh or name not in known]
     if names:
-        run(options.python, found, LAUNCHERS["native"], names, options.jobs)
+        run(options.python, found, LAUNCHERS["native"], names, options.jobs, ledger)
     red = False
     for launcher in launchers:
         if launcher.name != "native":
-            run(options.python, found, launcher, found.modules, options.jobs)
+            run(options.python, found, launcher, found.modules, options.jobs, ledger)
             verdicts = report.verdicts(RESULTS, found.version, launcher.name, found.modules, ledger)
             report.show(console, found.version, launcher.name, verdicts, texts=options.texts)
             stale = report.stale(ledger, found.version, launcher.name, verdicts, RESULTS)

@@ -124,9 +124,15 @@ def _kill_group(group: int) -> None:
 
 
 def run_module(
-    python: str, version: str, module: str, launcher: Launcher, native: Result | None, told: Callable[[str, Outcome], None]
+    python: str,
+    version: str,
+    module: str,
+    launcher: Launcher,
+    native: Result | None,
+    skipped: Callable[[str], bool],
+    told: Callable[[str, Outcome], None],
 ) -> Result:
-    """Run one module; `told` hears of each hang and crash as it happens."""
+    """Run one module, but not what hung natively or is `skipped`; `told` hears of each hang and crash as it happens."""
     result = Result(module, version, launcher.name)
     limits = Limits(native)
     started = time.monotonic()
@@ -135,8 +141,10 @@ def run_module(
         done = folder / "done"
         command = [python, *launcher.prefix, str(AGENT), module, str(folder / "events"), str(done)]
         environ = {**os.environ, **launcher.environ}
+        known = native.outcomes if native is not None else {}
+        left_out = [key for key, outcome in known.items() if outcome.outcome == "hang" or skipped(key)]
         while not result.problem:
-            done.write_text(json.dumps(list(result.outcomes)))
+            done.write_text(json.dumps([*left_out, *result.outcomes]))
             attempt = _Attempt(command, environ, folder, limits)
             code = attempt.run()
             result.starts += 1
