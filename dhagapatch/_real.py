@@ -84,6 +84,7 @@ current_frames = sys._current_frames
 current_exceptions = sys._current_exceptions
 excepthook = sys.__excepthook__
 settrace = sys.settrace
+settraceallthreads: Any = getattr(sys, "_settraceallthreads", None)
 setprofile = sys.setprofile
 thread_excepthook: Any = _thread._excepthook
 

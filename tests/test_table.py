@@ -311,7 +311,7 @@ SEAMS = {
     "_thread.LockType", "_thread._ThreadHandle", "_thread._count", "_thread._excepthook", "_thread._local",
     "_thread._make_thread_handle", "_thread._set_sentinel", "_thread._shutdown", "_thread.lock", "socket.socket.__init__",
     "socket.socket._accept", "socket.socket._real_close", "socket.socket.timeout", "ssl.SSLContext._wrap_socket",
-    "sys._current_exceptions", "sys._current_frames", "sys.stderr", "sys.stdin", "sys.stdout",
+    "sys._current_exceptions", "sys._current_frames", "sys._settraceallthreads", "sys.stderr", "sys.stdin", "sys.stdout",
 }  # fmt: skip
 
 

@@ -13,22 +13,47 @@ Fairness: a running dhaga may take a lock that was released for a waiter ("bargi
 outcome, and cheap).  But in a cooperative runtime it could do so for ever, because the schedule repeats.  So a
 waiter that was woken in vain goes back to the head of the queue, and the next release hands the lock over
 to it, without freeing it in between (the rule of Go's sync.Mutex, its starvation mode).
+
+And programs poll: ``while not queue.empty(): pass`` is a loop of lock operations that all come through at once.  With
+threads the interpreter would preempt it; here every so many operations let the other dhagas have their turn.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from types import GenericAlias
 from typing import Any, ClassVar, Self
 
+from greenlet import getcurrent
+
 from dhagapatch import _real
 from dhagapatch.core.dhaga import owner_token
+from dhagapatch.core.hub import adopt_greenlet
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.waitq import WaitQueue
 
 __all__ = ["Lock", "Queue", "RLock", "deadline_of"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
+
+_OPERATIONS = 1000  # on locks, that come through at once, before the other dhagas have their turn
+_DENIED = 16  # what an attempt in vain, or a look, counts: who makes it waits for somebody
+_fuel = _OPERATIONS
+
+
+def _rest(cost: int = 0) -> None:
+    """Count; when it was enough, let the others run, if there are any."""
+    global _fuel
+    _fuel -= cost
+    if _fuel < 0:
+        _fuel = _OPERATIONS
+        try:
+            hub = getcurrent().hub
+        except (AttributeError, RuntimeError):  # it has not waited yet, or the interpreter's last moments
+            hub = adopt_greenlet() if not sys.is_finalizing() else None
+        if hub is not None:
+            hub.rest()
 
 
 def deadline_of(timeout: float | None) -> float | None:
@@ -61,7 +86,10 @@ class Lock:
         if timeout == -1:
             if self._native.acquire(False):
                 return True
-            return self._wait(None) if blocking else False
+            if not blocking:
+                _rest(_DENIED)
+                return False
+            return self._wait(None)
         if not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX:
             self._native.acquire(blocking, timeout)  # raises, with the interpreter's own words
         if self._native.acquire(False):
@@ -76,6 +104,10 @@ class Lock:
         if not waiters:
             self._native.release()
             if not waiters:
+                global _fuel
+                _fuel -= 1
+                if _fuel < 0:
+                    _rest()
                 return
         else:
             if not self._native.locked():
@@ -97,6 +129,7 @@ class Lock:
 
     def locked(self) -> bool:
         """Whether it is held."""
+        _rest(_DENIED)
         return bool(self._native.locked())
 
     def _wait(self, deadline: float | None) -> bool:
@@ -261,6 +294,7 @@ class Queue:
         except IndexError:
             pass
         if not block:
+            _rest(_DENIED)
             raise self.empty_error
         return self._wait(deadline_of(timeout))
 
@@ -270,10 +304,12 @@ class Queue:
 
     def empty(self) -> bool:
         """Whether it is empty just now."""
+        _rest(_DENIED)
         return not self._items
 
     def qsize(self) -> int:
         """How many items it holds just now."""
+        _rest(_DENIED)
         return len(self._items)
 
     def _wake_one(self) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch.core import current_dhaga
 from dhagapatch.core.hub import all_hubs, current_hub
+from dhagapatch.green.wording import worded_by
 
-__all__ = ["current_exceptions", "current_frames"]
+__all__ = ["current_exceptions", "current_frames", "settraceallthreads"]
 
 _RUNTIME = __name__.rpartition(".green.")[0] + "."
 
@@ -59,6 +60,16 @@ def current_exceptions() -> dict[int, Any]:
         hub.rest()
     told[_real.get_ident() if me is None else me.ident] = here
     return told
+
+
+@worded_by(_real.settraceallthreads)
+def settraceallthreads(function: Any, /) -> None:
+    """Each dhaga that waits takes the trace function when it is resumed."""
+    for hub in all_hubs():
+        for one in (hub.main, *hub.dhagas):
+            if one.gr_frame is not None:  # it has begun, and is not the one that runs
+                hub.interrupt(one, functools.partial(_real.settrace, function))
+    _real.settraceallthreads(function)
 
 
 def _tell(told: dict[int, Any], ident: int) -> None:

@@ -75,6 +75,7 @@ TABLE: tuple[Row, ...] = (
     _thread("_local", "local", "each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
+    Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
     Row("sys", "_current_exceptions", "sys:current_exceptions", "thread", why="shows dhagas too"),
     # imports
     Row("_imp", "acquire_lock", "imp:acquire_lock", "thread", why="each dhaga holds the import lock for itself"),

@@ -1,0 +1,59 @@
+# run: -m dhagapatch
+"""Loops that ask a lock, a queue or a thread again and again let those run for whom they wait."""
+
+import queue
+import threading
+import time
+
+from dhagapatch.testing import Watchdog
+
+watchdog = Watchdog(10)
+
+
+def start(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+fifo = queue.Queue()
+fifo.put(1)
+start(fifo.get)
+while not fifo.empty():
+    pass
+
+lock = threading.Lock()
+for look in (lambda: not lock.locked(), lambda: lock.acquire(False)):
+    lock.acquire()
+    thread = start(lambda: (time.sleep(0.01), lock.release()))
+    while not look():
+        pass
+    thread.join()
+
+simple = queue.SimpleQueue()
+start(lambda: simple.put(1))
+while simple.empty():
+    pass
+start(lambda: simple.put(2))
+while simple.qsize() < 2:
+    pass
+simple.get(), simple.get()
+start(lambda: simple.put(3))
+while True:
+    try:
+        simple.get_nowait()
+        break
+    except queue.Empty:
+        pass
+
+thread = start(lambda: time.sleep(0.01))
+while thread.is_alive():
+    pass
+
+for lock in (threading.Lock(), threading.RLock(), threading.Condition(), threading.Semaphore()):
+    flag = []
+    start(lambda: (time.sleep(0.01), flag.append(1)))  # noqa: B023
+    while not flag:
+        with lock:
+            pass
+watchdog.stop()
