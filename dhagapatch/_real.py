@@ -8,6 +8,7 @@ not be patched, takes its functions from here and from nowhere else.
 from __future__ import annotations
 
 import _queue
+import _signal
 import _socket
 import _thread
 import builtins
@@ -84,6 +85,7 @@ current_frames = sys._current_frames
 current_exceptions = sys._current_exceptions
 excepthook = sys.__excepthook__
 settrace = sys.settrace
+pthread_sigmask: Any = getattr(_signal, "pthread_sigmask", None)
 settraceallthreads: Any = getattr(sys, "_settraceallthreads", None)
 setprofile = sys.setprofile
 thread_excepthook: Any = _thread._excepthook

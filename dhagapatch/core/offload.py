@@ -32,7 +32,7 @@ class _Job:
         self.parker = parker
         self.result: Any = None
         self.error: BaseException | None = None
-        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())  # the caller's
+        self.mask = _real.pthread_sigmask(signal.SIG_BLOCK, ())  # the caller's
 
 
 class _Worker:
@@ -49,11 +49,11 @@ _ALL_SIGNALS = signal.valid_signals()
 
 def _start(function: Callable[..., object], *args: Any) -> None:
     """A native thread in which every signal is blocked from its first moment on."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    mask = _real.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
         _real.start_new_thread(function, args)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _real.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class Pool:
@@ -99,12 +99,12 @@ class Pool:
             if call is not None:
                 # HAZARD: a signal that the program has blocked must not find a thread of ours that takes it; and a child
                 # that the call starts must get the caller's mask
-                signal.pthread_sigmask(signal.SIG_SETMASK, job.mask)
+                _real.pthread_sigmask(signal.SIG_SETMASK, job.mask)
                 try:
                     job.result = call()
                 except BaseException as error:
                     job.error = error
-                signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+                _real.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
                 job.call = call = None
             job.parker.wake()
             del job

@@ -14,6 +14,7 @@ import _thread
 import signal as _stdlib
 import sys
 import threading
+import weakref
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -28,13 +29,14 @@ from dhagapatch.green.waiting import sleep_until, spend
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "getsignal", "install", "pause", "pthread_kill", "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait",
-    "sigwaitinfo", "uninstall",
+    "getsignal", "install", "mask_of_child", "pause", "pthread_kill", "pthread_sigmask", "raise_signal", "set_wakeup_fd",
+    "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
 ]  # fmt: skip
 
 _c_signal, _c_getsignal = _signal.signal, _signal.getsignal
 _c_pause: Any = getattr(_signal, "pause", None)
 _c_pthread_kill: Any = getattr(_signal, "pthread_kill", None)
+_c_pthread_sigmask: Any = getattr(_signal, "pthread_sigmask", None)
 _c_raise_signal: Any = _signal.raise_signal
 _c_set_wakeup_fd: Any = _signal.set_wakeup_fd
 _c_sigwait: Any = getattr(_signal, "sigwait", None)
@@ -48,6 +50,9 @@ _main_hub: Hub | None = None
 _relaying = False
 _deliveries = 0
 _paused: list[Any] = []
+_masks: weakref.WeakKeyDictionary[Any, frozenset[int]] = weakref.WeakKeyDictionary()  # of dhagas other than the main one
+_HOWS = (_stdlib.SIG_BLOCK, _stdlib.SIG_UNBLOCK, _stdlib.SIG_SETMASK)
+_NEVER_BLOCKED = {_stdlib.SIGKILL, _stdlib.SIGSTOP}
 
 
 class _Relay:
@@ -276,6 +281,34 @@ pthread_kill = worded_by(_c_pthread_kill)(_pthread_kill)
 def _raise_signal(signalnum: int, /) -> None:
     spend(1)  # programs raise them in a loop until another thread has seen one
     _c_raise_signal(signalnum)
+
+
+@worded_by(_c_pthread_sigmask)
+def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
+    """The main dhaga's mask is that of the OS thread, where handlers run; another dhaga's is only kept.
+
+    HAZARD: threads block all signals for themselves, so that others get them; the OS thread must not follow.
+    """
+    me = None if _in_main_dhaga() else current_dhaga()
+    wanted = _valid(mask) if me is not None and how in _HOWS else None
+    if me is None or wanted is None:
+        return set(_c_pthread_sigmask(how, mask))
+    before = _masks.get(me)
+    if before is None:
+        before = frozenset(_c_pthread_sigmask(_stdlib.SIG_BLOCK, ()))
+    if how == _stdlib.SIG_BLOCK:
+        wanted |= before
+    elif how == _stdlib.SIG_UNBLOCK:
+        wanted = set(before - wanted)
+    _masks[me] = frozenset(wanted - _NEVER_BLOCKED)
+    return set(before)
+
+
+def mask_of_child() -> None:
+    """A forked child's main flow has the mask of the dhaga that forked."""
+    me = current_dhaga()
+    if me is not None and me in _masks:
+        _c_pthread_sigmask(_stdlib.SIG_SETMASK, _masks.pop(me))
 
 
 # what is sent in these is handled in these: a second one must not find it pending

@@ -274,6 +274,7 @@ class Engine:
         # HAZARD: an import in another dhaga must not be cut in two by the fork
         os.register_at_fork(before=imports.acquire_lock, after_in_parent=imports.release_lock, after_in_child=self._after_fork)
         os.register_at_fork(after_in_child=imports.after_fork_in_child)  # when the identities are those of the child
+        os.register_at_fork(after_in_child=importlib.import_module("dhagapatch.green.signal").mask_of_child)
         os.register_at_fork(after_in_parent=connections.note_sharing, after_in_child=connections.note_sharing)
         signals = importlib.import_module("dhagapatch.green.signal")
         on_new_hub(lambda hub: signals.install(hub) if "signal" in self.groups else None)

@@ -167,6 +167,7 @@ TABLE: tuple[Row, ...] = (
     _signal("sigwait", "waits for a signal"),
     _signal("sigwaitinfo", "waits for a signal", "linux"),
     _signal("sigtimedwait", "waits for a signal", "linux"),
+    _signal("pthread_sigmask", "each dhaga has a mask of its own"),
     _signal("raise_signal", "others may wait for what it does"),
     _signal("pthread_kill", "knows the identities of dhagas"),
     # processes

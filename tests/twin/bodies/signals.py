@@ -485,3 +485,31 @@ def case_programs(t: Any) -> None:
     for name, source in PROGRAMS.items():
         said(t, name, source)
     t.note(sys.platform)
+
+
+def case_mask_of_a_thread(t: Any) -> None:
+    """A thread blocks all signals for itself; the main one goes on getting them, and children of the thread have its mask."""
+    got = threading.Event()
+    before = signal.signal(signal.SIGUSR1, lambda *_: got.set())
+
+    def work() -> None:
+        t.note(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+        t.note(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGUSR2])))
+        t.note(sorted(signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])))
+        t.note(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGKILL])))
+        t.note(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+        t.outcome("how", lambda: signal.pthread_sigmask(17, []))
+        t.outcome("which", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [1000]))
+        t.outcome("what", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, 5))
+        pid = os.fork()
+        if not pid:
+            os._exit(len(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+        t.note(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    t.note(got.wait(10))
+    thread.join()
+    t.note(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+    signal.signal(signal.SIGUSR1, before)
