@@ -150,7 +150,9 @@ def main(module, events, done):
             result._seen[test.id()] = seen[test.id()]
     result.tell(loaded=kept.countTestCases())
     kept.run(result)
-    result.tell(over=True)
+    startup = sys.modules.get("dhagapatch.green.startup")
+    counts = [startup.COUNTS.patched, startup.COUNTS.left_alone] if startup is not None else [0, 0]
+    result.tell(over=True, children=counts)
 
 
 if __name__ == "__main__":

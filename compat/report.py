@@ -108,6 +108,10 @@ def _of_python(folder: Path, python: str, ledger: list[Expectation]) -> list[str
     lines.append(f"| hangs | | {' | '.join(hangs)} |")
     seconds = [_seconds(folder, python, name, set(found[name])) for name in columns]
     lines.append(f"| wall time as a ratio to native | | {' | '.join(seconds)} |")
+    if "dhagapatch-children" in columns:
+        ran = results.load_all(folder, python, "dhagapatch-children").values()
+        patched, alone = (sum(result.children[at] for result in ran) for at in (0, 1))
+        lines += ["", f"With `--children`, {patched} Python processes that tests started were patched; {alone} were isolated, and left."]
     return [*lines, ""]
 
 

@@ -28,6 +28,7 @@ class Result:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: float = 0.0  # wall time, interpreter start included
     starts: int = 0  # processes: more than one after a hang or a crash
+    children: list[int] = field(default_factory=lambda: [0, 0])  # Python processes: started patched, left alone
     problem: str = ""  # why the module could not be run to its end
 
     @property

@@ -47,6 +47,7 @@ class _Attempt:
         self.hung = False
         self.over = False
         self.loaded = False
+        self.children = [0, 0]
         self.ended: dict[str, Outcome] = {}
         self._events = folder / "events"
         self._read = 0
@@ -113,7 +114,9 @@ class _Attempt:
                 self.ended[facts["end"]] = Outcome(facts["outcome"], facts["seconds"], facts["text"])
                 self.begun = None
             self.loaded = self.loaded or "loaded" in facts
-            self.over = self.over or "over" in facts
+            if "over" in facts:
+                self.over = True
+                self.children = facts["children"]
 
 
 def _kill_group(group: int) -> None:
@@ -149,6 +152,7 @@ def run_module(
             code = attempt.run()
             result.starts += 1
             result.outcomes.update(attempt.ended)
+            result.children = [mine + more for mine, more in zip(result.children, attempt.children, strict=True)]
             if attempt.over:
                 if attempt.hung or code < 0:
                     result.problem = f"at exit: {'a hang' if attempt.hung else f'exit code {code}'}\n{attempt.log()}"
