@@ -111,7 +111,8 @@ def _of_python(folder: Path, python: str, ledger: list[Expectation]) -> list[str
     if "dhagapatch-children" in columns:
         ran = results.load_all(folder, python, "dhagapatch-children").values()
         patched, alone = (sum(result.children[at] for result in ran) for at in (0, 1))
-        lines += ["", f"With `--children`, {patched} Python processes that tests started were patched; {alone} were isolated, and left."]
+        text = f"With `--children`, {patched} Python processes that tests started were patched, {alone} isolated ones left alone."
+        lines += ["", text]
     return [*lines, ""]
 
 

@@ -31,6 +31,9 @@ class lock(sync.Lock):  # the stdlib's name for it
 
     __slots__ = ()
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError("type '_thread.lock' is not an acceptable base type")
+
 
 class RLock(sync.RLock):
     """A reentrant lock, owned by a dhaga or a native thread."""
