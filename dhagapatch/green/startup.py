@@ -130,8 +130,13 @@ def posix_spawnp(path: Any, argv: Any, env: Any, /, **kwargs: Any) -> int:
 
 
 def _environment(argv: Any, env: Any) -> Any:
-    if not isinstance(env, Mapping) or not isinstance(argv, (list, tuple)) or _is_left_alone(argv):
+    if not isinstance(env, Mapping | None) or not isinstance(argv, (list, tuple)):
         return env  # what is wrong with it the call itself says
+    alone = _is_left_alone(argv)
+    if env is None:  # inherited (since 3.13)
+        return dict(os.environb) if alone else None
+    if alone:
+        return env
     try:
         known = {os.fsencode(key): os.fsencode(value) for key, value in env.items()}
     except TypeError:
