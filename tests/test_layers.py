@@ -18,7 +18,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
     "_version _errors _config _real _cpython",
-    "core.deadlines core.poller core.wakeup",
+    "core.deadlines core.interrupts core.poller core.wakeup",
     "core.netpoll core.loop",
     "core.hub core.descriptors",
     "core.parker core.waitq core.dhaga core.offload core.sync core",

@@ -37,6 +37,7 @@ from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
 from dhagapatch._errors import DeadlockError
+from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.loop import HubLoop
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import make_poller
@@ -132,7 +133,7 @@ class Hub:
         it, and must take itself off there when this returns or raises.  `seen` is what `me.parks` was before that.
         """
         if me.interrupts is not None:  # due since it ran: killed before its first wait, or by itself
-            _deliver(me)
+            deliver_all(me)
             return True
         if deadline is not None:
             me.deadline = deadline
@@ -143,7 +144,7 @@ class Hub:
         me.parked = True
         return self._pause(me, seen)
 
-    def _pause(self, me: greenlet, seen: int) -> bool:
+    def _pause(self, me: greenlet, seen: int, deliver: Callable[[greenlet], object] | None = None) -> bool:
         """Switch away; what comes after is done when `me` is resumed.
 
         HAZARD: a finalizer, or a signal handler, may run between any two steps of the way to the switch, and may park in this
@@ -163,7 +164,7 @@ class Hub:
         if timed_out:
             me.timed_out = False
         if me.interrupts is not None:
-            _deliver(me)
+            (deliver or deliver_all)(me)
         return not timed_out
 
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
@@ -187,18 +188,23 @@ class Hub:
             if trace is not None:
                 _real.settrace(trace)
 
-    def yield_(self, me: greenlet) -> None:
+    def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] | None = None) -> None:
         """Let each dhaga that is ready now have its turn."""
         seen = me.parks
         me.waiting = "its turn"
         me.parked = False  # it stands in the run queue already: a wake must not put it there twice
         self.runq.append(me)
-        self._pause(me, seen)
+        self._pause(me, seen, deliver)
 
     def rest(self) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
         self.fuel = FUEL
         self.yield_(getcurrent())
+
+    def rest_unharmed(self) -> None:
+        """The same in what is no wait: a kill is left for the next wait; signal handlers run, as they would anywhere."""
+        self.fuel = FUEL
+        self.yield_(getcurrent(), deliver_handlers)
 
     def _wake_here(self, sleeper: Any) -> None:
         if sleeper.parked:
@@ -341,18 +347,6 @@ quiet_exceptions: list[Callable[[], bool]] = []  # further reasons why something
 def _describe(sleeper: greenlet, name: str) -> str:
     what = getattr(sleeper, "waiting", None)
     return f"{name} waits for {what if isinstance(what, str) else repr(what)}"
-
-
-def _deliver(me: greenlet) -> None:
-    """Run the signal handlers, and raise the exceptions, that are due in `me`."""
-    while me.interrupts:
-        what = me.interrupts.popleft()
-        if isinstance(what, BaseException):
-            if not me.interrupts:
-                me.interrupts = None
-            raise what
-        what()
-    me.interrupts = None
 
 
 def _thread_root() -> greenlet:

@@ -53,7 +53,7 @@ def _rest(cost: int = 0) -> None:
         except (AttributeError, RuntimeError):  # it has not waited yet, or the interpreter's last moments
             hub = adopt_greenlet() if not sys.is_finalizing() else None
         if hub is not None:
-            hub.rest()
+            hub.rest_unharmed()
 
 
 def deadline_of(timeout: float | None) -> float | None:
@@ -78,11 +78,19 @@ class Lock:
     @classmethod
     def _adopt(cls, native: Any, shared: bool) -> Self:
         """A lock over a native one that exists; `shared`: others may release it without our knowing."""
-        self = cls()
-        self._native, self._shared = native, shared
+        self = object.__new__(cls)
+        self._native, self._shared, self._waiters = native, shared, WaitQueue()
         return self
 
+    # HAZARD: the others have their turn before a lock is taken, never in a release: what is due to the caller is raised
+    # then (a kill, KeyboardInterrupt), and who leaves `release` or `_release_save` with an exception does not know
+    # whether it holds the lock
+
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        global _fuel
+        _fuel -= 1
+        if _fuel < 0:
+            _rest()
         if timeout == -1:
             if self._native.acquire(False):
                 return True
@@ -97,6 +105,10 @@ class Lock:
         return self._wait(_real.monotonic() + timeout)
 
     def __enter__(self) -> bool:
+        global _fuel
+        _fuel -= 1
+        if _fuel < 0:
+            _rest()
         return self._native.acquire(False) or self._wait(None)
 
     def release(self) -> None:
@@ -104,10 +116,6 @@ class Lock:
         if not waiters:
             self._native.release()
             if not waiters:
-                global _fuel
-                _fuel -= 1
-                if _fuel < 0:
-                    _rest()
                 return
         else:
             if not self._native.locked():

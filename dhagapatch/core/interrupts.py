@@ -1,0 +1,37 @@
+"""What is due in a dhaga when it is resumed: signal handlers to run, exceptions to raise."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from greenlet import greenlet
+
+__all__ = ["deliver_all", "deliver_handlers"]
+
+
+def deliver_all(me: greenlet) -> None:
+    """Run the signal handlers, and raise the exceptions, that are due in `me`."""
+    while me.interrupts:
+        what = me.interrupts.popleft()
+        if isinstance(what, BaseException):
+            if not me.interrupts:
+                me.interrupts = None
+            raise what
+        what()
+    me.interrupts = None
+
+
+def deliver_handlers(me: greenlet) -> None:
+    """Run the signal handlers that are due in `me`, and leave the exceptions for its next wait."""
+    due, me.interrupts = me.interrupts, None
+    kept = []
+    try:
+        while due:
+            what = due.popleft()
+            if isinstance(what, BaseException):
+                kept.append(what)
+            else:
+                what()
+    finally:
+        if kept or due or me.interrupts:
+            me.interrupts = deque((*kept, *due, *(me.interrupts or ())))
