@@ -126,6 +126,8 @@ def _cell(verdict: Verdict | None) -> str:
 def _seconds(folder: Path, python: str, launcher: str, names: set[str]) -> str:
     native = results.load_all(folder, python, "native")
     here = results.load_all(folder, python, launcher)
+    # what hung natively took its whole limit there, and is left out here
+    names = {name for name in names if all(outcome.outcome != "hang" for outcome in native[name].outcomes.values())}
     base = sum(native[name].seconds for name in names)
     return f"{sum(here[name].seconds for name in names) / base:.2f}" if base else ""
 

@@ -7,10 +7,7 @@ import sys
 from types import CodeType
 from typing import Any
 
-__all__ = ["LOCK_TYPE_IS_CALLABLE", "register_source", "thread_message", "unraisable_arguments"]
-
-# Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
-LOCK_TYPE_IS_CALLABLE = sys.version_info >= (3, 13)
+__all__ = ["register_source", "thread_message", "unraisable_arguments"]
 
 _arguments_type: Any = None
 

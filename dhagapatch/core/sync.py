@@ -38,7 +38,7 @@ __all__ = ["Lock", "Queue", "RLock", "deadline_of"]
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
 _OPERATIONS = 1000  # on locks, that come through at once, before the other dhagas have their turn
-_DENIED = 16  # what an attempt in vain, or a look, counts: who makes it waits for somebody
+_DENIED = 16  # what a look counts: who takes it waits for somebody
 _fuel = _OPERATIONS
 
 
@@ -94,10 +94,7 @@ class Lock:
         if timeout == -1:
             if self._native.acquire(False):
                 return True
-            if not blocking:
-                _rest(_DENIED)
-                return False
-            return self._wait(None)
+            return self._wait(None) if blocking else False  # conditions ask so whether it is held
         if not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX:
             self._native.acquire(blocking, timeout)  # raises, with the interpreter's own words
         if self._native.acquire(False):

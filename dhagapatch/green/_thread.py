@@ -9,12 +9,11 @@ import gc
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE
 from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, sync
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waitq import WaitQueue
@@ -31,11 +30,6 @@ class lock(sync.Lock):  # the stdlib's name for it
     """A lock that lets other dhagas run while one waits for it."""
 
     __slots__ = ()
-
-    if not LOCK_TYPE_IS_CALLABLE:
-
-        def __new__(cls) -> Self:
-            raise TypeError("cannot create '_thread.lock' instances")
 
     def __init_subclass__(cls) -> None:
         raise TypeError("type '_thread.lock' is not an acceptable base type")
@@ -59,10 +53,7 @@ class SimpleQueue(sync.Queue):
 for _class, _module in ((lock, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):
     _class.__module__ = _module
 
-
-@signed_as(_real.allocate_lock)
-def allocate_lock() -> lock:
-    return lock._adopt(_real.allocate_lock(), False)
+allocate_lock = lock  # a class, also where the native one is a function: a condition makes a lock for each wait
 
 
 def simple_queue_for(real: type) -> type:
@@ -110,7 +101,7 @@ def set_sentinel() -> lock:
         # C code releases the native lock when the OS thread ends, without our knowing
         assert _real.set_sentinel is not None
         return lock._adopt(_real.set_sentinel(), shared=True)
-    sentinel = allocate_lock()
+    sentinel = lock()
 
     def ended(_: Dhaga) -> None:
         if sentinel.locked():
