@@ -185,11 +185,11 @@ def case_at_exit(t: Any) -> None:
     said(
         t, "the interpreter waits for what was submitted",
         """
-        import atexit, concurrent.futures, time
+        import atexit, concurrent.futures, sys, time
         atexit.register(print, "atexit")
         pool = concurrent.futures.ThreadPoolExecutor(2)
         for n in range(3):
-            pool.submit(lambda: (time.sleep(.02), print("worked")))
+            pool.submit(lambda: (time.sleep(.02), sys.stdout.write("worked\\n")))  # print writes the end of the line apart
         print("main ends")
         """,
     )  # fmt: skip
