@@ -12,6 +12,7 @@ import _signal
 import _socket
 import _thread
 import builtins
+import fcntl as _fcntl
 import os
 import select
 import signal
@@ -69,6 +70,7 @@ os_open = os.open
 os_read = os.read
 os_write = os.write
 os_close = os.close
+fcntl = _fcntl.fcntl
 os_waitpid = os.waitpid
 os_getpid = os.getpid
 os_fstat = os.fstat

@@ -37,7 +37,7 @@ from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
 from dhagapatch._errors import DeadlockError
-from dhagapatch.core.interrupts import deliver_all, deliver_handlers
+from dhagapatch.core.interrupts import deliver_all
 from dhagapatch.core.loop import HubLoop
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import make_poller
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Hub", "HubGreenlet", "adopt_greenlet", "after_fork_in_child", "all_hubs", "current_hub", "get_hub", "hub_for_wait",
-    "in_main_thread", "on_new_hub", "quiet_exceptions", "set_main_thread",
+    "in_main_thread", "on_new_hub", "parking_hub", "quiet_exceptions", "set_main_thread",
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
@@ -196,15 +196,10 @@ class Hub:
         self.runq.append(me)
         self._pause(me, seen, deliver)
 
-    def rest(self) -> None:
+    def rest(self, deliver: Callable[[greenlet], object] | None = None) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
         self.fuel = FUEL
-        self.yield_(getcurrent())
-
-    def rest_unharmed(self) -> None:
-        """The same in what is no wait: a kill is left for the next wait; signal handlers run, as they would anywhere."""
-        self.fuel = FUEL
-        self.yield_(getcurrent(), deliver_handlers)
+        self.yield_(getcurrent(), deliver)
 
     def _wake_here(self, sleeper: Any) -> None:
         if sleeper.parked:
@@ -286,15 +281,13 @@ class Hub:
         if self._level == 1:
             self._hooks = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(None, None)
-            _set_running_loop(None)
-            if events._set_running_loop is not _set_running_loop:  # asyncio's version in Python has been put in its place
-                events._set_running_loop(None)
+            _set_loop(None)
 
     def _leave(self) -> None:
         """From dhagas to asyncio."""
         self._level -= 1
         if self._level == 0:
-            _set_running_loop(self.asyncio_loop)
+            _set_loop(self.asyncio_loop)
             sys.set_asyncgen_hooks(*self._hooks)
 
     def _run(self) -> None:
@@ -349,6 +342,12 @@ def _describe(sleeper: greenlet, name: str) -> str:
     return f"{name} waits for {what if isinstance(what, str) else repr(what)}"
 
 
+def _set_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+    _set_running_loop(loop)
+    if events._set_running_loop is not _set_running_loop:  # asyncio's version in Python has been put in its place
+        events._set_running_loop(loop)
+
+
 def _thread_root() -> greenlet:
     current = getcurrent()
     while current.parent is not None:
@@ -392,18 +391,25 @@ def hub_for_wait() -> Hub | None:
     """The hub in which the current greenlet may park, made if this is the main thread's first wait.
 
     None: the caller must wait natively (an OS thread without a hub, or the hub's own greenlet).
-    HAZARD: so must what runs in the interpreter's last moments, finalizers of modules and the flush of standard output;
-    greenlet then has a RuntimeError for whoever asks for the current greenlet.
     """
-    try:
-        hub = getcurrent().hub
-    except AttributeError:
-        hub = adopt_greenlet()
-    except RuntimeError:
-        return None
-    if hub is None and _thread.hub is None and _real.get_ident() == _MAIN_IDENT:
+    hub = parking_hub()
+    if hub is None and _thread.hub is None and _real.get_ident() == _MAIN_IDENT and not sys.is_finalizing():
         return get_hub()
     return hub
+
+
+def parking_hub() -> Hub | None:
+    """The hub in which the current greenlet may park; as `hub_for_wait`, but none is made.
+
+    HAZARD: what runs in the interpreter's last moments, finalizers of modules and the flush of standard output, must wait
+    natively; greenlet then has a RuntimeError for whoever asks for the current greenlet.
+    """
+    try:
+        return getcurrent().hub
+    except AttributeError:
+        return adopt_greenlet()
+    except RuntimeError:
+        return None
 
 
 def get_hub() -> Hub:

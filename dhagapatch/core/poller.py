@@ -70,7 +70,7 @@ class Poller(Protocol):
 def set_apart(fd: int) -> int:
     """Move a descriptor of the runtime's own to a high number: programs count on low ones, and close whole ranges of them."""
     try:
-        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+        high = _real.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
     except OSError:
         return fd  # the limit is low
     _real.os_close(fd)
@@ -80,12 +80,11 @@ def set_apart(fd: int) -> int:
 def _make_epoll() -> Any:
     make = _real.epoll
     assert make is not None
-    low = make()
+    low = make()  # closes its descriptor when it is dropped
     try:
-        return make.fromfd(fcntl.fcntl(low.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH))
+        return make.fromfd(_real.fcntl(low.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH))
     except OSError:
         return low  # the limit is low
-    # the first descriptor is closed with its object
 
 
 class EpollPoller:

@@ -20,40 +20,41 @@ threads the interpreter would preempt it; here every so many operations let the 
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from types import GenericAlias
 from typing import Any, ClassVar, Self
 
-from greenlet import getcurrent
-
 from dhagapatch import _real
 from dhagapatch.core.dhaga import owner_token
-from dhagapatch.core.hub import adopt_greenlet
+from dhagapatch.core.hub import parking_hub
+from dhagapatch.core.interrupts import deliver_handlers
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.waitq import WaitQueue
 
-__all__ = ["Lock", "Queue", "RLock", "deadline_of"]
+__all__ = ["Lock", "Queue", "RLock", "count_look", "deadline_of"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
 _OPERATIONS = 1000  # on locks, that come through at once, before the other dhagas have their turn
-_DENIED = 16  # what a look counts: who takes it waits for somebody
+_LOOK = 16  # how many of them a look counts
 _fuel = _OPERATIONS
 
 
-def _rest(cost: int = 0) -> None:
-    """Count; when it was enough, let the others run, if there are any."""
+def _rest() -> None:
+    """Let the others run, if there are any.  No wait: a kill is left for the next one; signal handlers run."""
     global _fuel
-    _fuel -= cost
+    _fuel = _OPERATIONS
+    hub = parking_hub()
+    if hub is not None:
+        hub.rest(deliver_handlers)
+
+
+def count_look() -> None:
+    """Count a look at something that another thread may change: who takes one may take it again and again."""
+    global _fuel
+    _fuel -= _LOOK
     if _fuel < 0:
-        _fuel = _OPERATIONS
-        try:
-            hub = getcurrent().hub
-        except (AttributeError, RuntimeError):  # it has not waited yet, or the interpreter's last moments
-            hub = adopt_greenlet() if not sys.is_finalizing() else None
-        if hub is not None:
-            hub.rest_unharmed()
+        _rest()
 
 
 def deadline_of(timeout: float | None) -> float | None:
@@ -78,8 +79,8 @@ class Lock:
     @classmethod
     def _adopt(cls, native: Any, shared: bool) -> Self:
         """A lock over a native one that exists; `shared`: others may release it without our knowing."""
-        self = object.__new__(cls)
-        self._native, self._shared, self._waiters = native, shared, WaitQueue()
+        self = cls()
+        self._native, self._shared = native, shared
         return self
 
     # HAZARD: the others have their turn before a lock is taken, never in a release: what is due to the caller is raised
@@ -134,7 +135,7 @@ class Lock:
 
     def locked(self) -> bool:
         """Whether it is held."""
-        _rest(_DENIED)
+        count_look()
         return bool(self._native.locked())
 
     def _wait(self, deadline: float | None) -> bool:
@@ -299,7 +300,7 @@ class Queue:
         except IndexError:
             pass
         if not block:
-            _rest(_DENIED)
+            count_look()
             raise self.empty_error
         return self._wait(deadline_of(timeout))
 
@@ -309,12 +310,12 @@ class Queue:
 
     def empty(self) -> bool:
         """Whether it is empty just now."""
-        _rest(_DENIED)
+        count_look()
         return not self._items
 
     def qsize(self) -> int:
         """How many items it holds just now."""
-        _rest(_DENIED)
+        count_look()
         return len(self._items)
 
     def _wake_one(self) -> None:

@@ -17,7 +17,6 @@ from dhagapatch import _real
 from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, sync
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waitq import WaitQueue
-from dhagapatch.green.waiting import spend
 from dhagapatch.green.wording import signed_as
 
 __all__ = [
@@ -145,7 +144,7 @@ class ThreadHandle:
         return self._ident if self._native is None else int(self._native.ident)
 
     def is_done(self) -> bool:
-        spend(1)  # programs ask in a loop
+        sync.count_look()
         if self._native is not None:
             return self._state == _DONE or bool(self._native.is_done())
         if self._state == _RUNNING and self._pid != _real.os_getpid():

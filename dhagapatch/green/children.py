@@ -15,8 +15,9 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import READ, hub_for_wait, offload_wait
+from dhagapatch.core.hub import parking_hub
 from dhagapatch.green.os import close
-from dhagapatch.green.waiting import current_hub, wait_descriptor
+from dhagapatch.green.waiting import wait_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["system", "wait", "wait3", "wait4", "waitid", "waitpid"]
@@ -58,7 +59,7 @@ def _asked(result: Any) -> Any:
     HAZARD: who asks again and again whether a child has ended (`multiprocessing.Pool` does, while it has results to be
     taken) would never let another dhaga run; a thread would be preempted.
     """
-    if (result is None or not result[0]) and (hub := current_hub()) is not None:
+    if (result is None or not result[0]) and (hub := parking_hub()) is not None:
         hub.yield_(getcurrent())
     return result
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import _imp
+
 from dhagapatch.green._thread import RLock
 
 __all__ = ["acquire_lock", "after_fork_in_child", "lock_held", "release_lock"]
 
 _lock = RLock()
+_release_lock, _lock_held = _imp.release_lock, _imp.lock_held
 
 
 def acquire_lock() -> None:
@@ -14,13 +17,14 @@ def acquire_lock() -> None:
 
 
 def release_lock() -> None:
-    if not _lock._is_owned():
-        raise RuntimeError("not holding the import lock")
-    _lock.release()
+    if _lock._is_owned():
+        _lock.release()
+    else:
+        _release_lock()  # taken before the patch; or it raises, with the interpreter's own words
 
 
 def lock_held() -> bool:
-    return _lock._count > 0
+    return _lock._count > 0 or _lock_held()
 
 
 def after_fork_in_child() -> None:

@@ -24,8 +24,8 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, RLock, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
+from dhagapatch.core.hub import parking_hub
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
-from dhagapatch.green.waiting import current_hub
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["BufferedRWPair", "BufferedRandom", "BufferedReader", "BufferedWriter", "FileIO", "can_wait", "makefile", "open"]
@@ -63,7 +63,7 @@ class FileIO(io.FileIO):
         if size:  # anything else is an error, or nothing to wait for
             fd = self.fileno()
             await_ready(fd, WRITE)
-            if size > select.PIPE_BUF and current_hub() is not None and _real.os_get_blocking(fd):
+            if size > select.PIPE_BUF and parking_hub() is not None and _real.os_get_blocking(fd):
                 with memoryview(data) as view, view.cast("B") as rest:
                     return write_pieces(fd, rest)
         return super().write(data)

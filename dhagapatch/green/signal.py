@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _signal
 import _thread
+import os
 import signal as _stdlib
 import sys
 import threading
@@ -24,8 +25,8 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core import Hub, current_dhaga, hub_for_wait, start_helper
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread, quiet_exceptions
-from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import sleep_until, spend
+from dhagapatch.core.sync import count_look, deadline_of
+from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
@@ -51,6 +52,7 @@ _relaying = False
 _deliveries = 0
 _paused: list[Any] = []
 _masks: weakref.WeakKeyDictionary[Any, frozenset[int]] = weakref.WeakKeyDictionary()  # of dhagas other than the main one
+_pending: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()  # sent to one of them, and blocked by it
 _HOWS = (_stdlib.SIG_BLOCK, _stdlib.SIG_UNBLOCK, _stdlib.SIG_SETMASK)
 _NEVER_BLOCKED = {_stdlib.SIGKILL, _stdlib.SIGSTOP}
 
@@ -177,7 +179,7 @@ def _in_main_dhaga() -> bool:
 def signal(signalnum: Any, handler: Any, /) -> Any:
     if not _in_main_dhaga():
         raise ValueError("signal only works in main thread of the main interpreter")
-    spend(1)
+    count_look()
     if _relaying and _known(handler):
         handler = _Relay(handler)
     return _user(_c_signal(signalnum, handler))
@@ -221,7 +223,12 @@ _SIGNALS = frozenset(_stdlib.valid_signals())
 
 def _look(sigset: Any, deadline: float | None) -> Any:
     pause = _LEAST
+    me = current_dhaga()
+    pending = _pending.setdefault(me, set()) if me is not None else set()
     while True:
+        for signum in sorted(pending & sigset):
+            pending.remove(signum)
+            return _stdlib.struct_siginfo((signum, 0, 0, os.getpid(), os.getuid(), 0, 0))
         info = _c_sigtimedwait(sigset, 0)
         if info is not None:
             return info
@@ -269,8 +276,12 @@ def sigtimedwait(sigset: Any, timeout: Any, /) -> Any:
 
 def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
     for hub in all_hubs():
-        if any(dhaga.ident == thread_id for dhaga in hub.dhagas):
-            thread_id = hub.ident
+        for dhaga in hub.dhagas:
+            if dhaga.ident == thread_id:
+                if signalnum in _masks.get(dhaga, ()):
+                    _pending.setdefault(dhaga, set()).add(signalnum)
+                    return
+                thread_id = hub.ident
     _c_pthread_kill(thread_id, signalnum)
 
 
@@ -279,7 +290,7 @@ pthread_kill = worded_by(_c_pthread_kill)(_pthread_kill)
 
 
 def _raise_signal(signalnum: int, /) -> None:
-    spend(1)  # programs raise them in a loop until another thread has seen one
+    count_look()  # programs raise them in a loop until another thread has seen one
     _c_raise_signal(signalnum)
 
 
@@ -301,6 +312,9 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
     elif how == _stdlib.SIG_UNBLOCK:
         wanted = set(before - wanted)
     _masks[me] = frozenset(wanted - _NEVER_BLOCKED)
+    for signum in sorted(_pending.get(me, set()) - _masks[me]):
+        _pending[me].remove(signum)
+        _c_raise_signal(signum)
     return set(before)
 
 

@@ -15,11 +15,12 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, Entry
+from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending
 from dhagapatch.green.resolve import resolve_address
 from dhagapatch.green.timeouts import user_timeout
-from dhagapatch.green.waiting import current_hub, wait_socket
+from dhagapatch.green.waiting import wait_socket
 
 __all__ = [
     "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "send", "sendall", "sendmsg", "sendto",
@@ -40,7 +41,7 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
         return call(sock, *(flags if arg is None else arg for arg in args))
     place = next(n for n, arg in enumerate(args) if arg is None)
     args = (*args[:place], flags | DONTWAIT, *args[place + 1 :])
-    hub = current_hub()
+    hub = parking_hub()
     started = None
     if hub is not None:
         hub.fuel -= 1
@@ -65,7 +66,7 @@ def _entry(sock: Any) -> Entry | None:
 
     Without it the flag would stay up, and each read would try and fail before it parks.
     """
-    hub = current_hub()
+    hub = parking_hub()
     return hub.entries.get(_fileno(sock)) if hub is not None else None
 
 
@@ -75,7 +76,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
     try:
         hub = getcurrent().hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
-        hub = current_hub()
+        hub = parking_hub()
     entry = started = None
     if hub is not None:
         hub.fuel -= 1
@@ -104,7 +105,7 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     try:
         hub = getcurrent().hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
-        hub = current_hub()
+        hub = parking_hub()
     entry = started = None
     if hub is not None:
         hub.fuel -= 1
@@ -217,7 +218,7 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
     try:
         hub = getcurrent().hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
-        hub = current_hub()
+        hub = parking_hub()
     flags |= DONTWAIT
     started = None
     if hub is not None:
@@ -270,7 +271,7 @@ def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
             if fd >= 0 and not wait_socket(self, fd, WRITE, deadline, is_stream(self)):
                 raise TimeoutError("timed out")
             if not done:
-                raise_pending(self, current_hub())
+                raise_pending(self, parking_hub())
 
 
 def _view(data: Any) -> memoryview | None:

@@ -14,23 +14,13 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch.core import READ, Entry, Hub, hub_for_wait
+from dhagapatch.core import READ, Entry, hub_for_wait
 from dhagapatch.core.descriptors import wait_entry
-from dhagapatch.core.hub import adopt_greenlet
+from dhagapatch.core.hub import parking_hub
 
-__all__ = ["current_hub", "is_ready", "is_shut", "native_wait", "sleep_until", "spend", "wait_descriptor", "wait_socket"]
+__all__ = ["is_ready", "is_shut", "native_wait", "sleep_until", "spend", "wait_descriptor", "wait_socket"]
 
 _SHUT = getattr(select, "POLLRDHUP", 0)
-
-
-def current_hub() -> Hub | None:
-    """The hub in which the caller may park now; None too when there is no hub yet."""
-    try:
-        return getcurrent().hub
-    except RuntimeError:
-        return None  # the interpreter's last moments
-    except AttributeError:
-        return adopt_greenlet()
 
 
 def spend(cost: int) -> None:
@@ -38,7 +28,7 @@ def spend(cost: int) -> None:
 
     `cost` is in the units of the hub's fuel.  Before the call, so that an interrupt does not lose what it yields.
     """
-    hub = current_hub()
+    hub = parking_hub()
     if hub is not None:
         hub.fuel -= cost
         if hub.fuel < 0:
@@ -92,7 +82,7 @@ def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> b
 
     A descriptor that is always ready, or in non-blocking mode, is not waited for.
     """
-    hub = current_hub()
+    hub = parking_hub()
     if hub is None:
         if is_ready(fd, direction):
             return True

@@ -513,3 +513,33 @@ def case_mask_of_a_thread(t: Any) -> None:
     thread.join()
     t.note(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
     signal.signal(signal.SIGUSR1, before)
+
+
+def case_signal_for_a_thread_that_blocks_it(t: Any) -> None:
+    """`pthread_kill` to a thread that blocks the signal: it waits there for `sigwait`, or until it is let through."""
+    got = threading.Event()
+    before = signal.signal(signal.SIGUSR2, lambda *_: got.set())
+    blocked, sent = threading.Event(), threading.Event()
+
+    def work() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGUSR2])
+        blocked.set()
+        sent.wait(10)
+        t.note(got.is_set())
+        t.note(signal.sigwait([signal.SIGUSR1]))
+        t.note(signal.sigtimedwait([signal.SIGUSR1], 0.01))
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        info = signal.sigwaitinfo([signal.SIGUSR1])
+        t.note((int(info.si_signo), info.si_code, info.si_errno, info.si_pid == os.getpid(), info.si_uid == os.getuid()))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    blocked.wait(10)
+    for _ in range(2):
+        signal.pthread_kill(thread.ident or 0, signal.SIGUSR1)
+    signal.pthread_kill(thread.ident or 0, signal.SIGUSR2)
+    sent.set()
+    thread.join()
+    t.note(any(got.wait(0.02) for _ in range(100)))  # natively a wait is not ended by what another thread got
+    signal.signal(signal.SIGUSR2, before)
