@@ -17,8 +17,8 @@ from compat.results import Outcome, Result
 __all__ = ["Limits", "run_module"]
 
 AGENT = Path(__file__).parent / "agent.py"
-DUMP_SIGNAL = signal.SIGRTMAX - 2  # as in agent.py
-DUMP_SECONDS = 3.0  # to write it
+DUMP_SIGNALS = (signal.SIGRTMAX - 3, signal.SIGRTMAX - 2)  # as in agent.py
+DUMP_SECONDS = 1.0  # to write what each asks for
 STARTS = 40  # a module that hangs or crashes more often is given up
 LOG_CHARACTERS = 12000
 
@@ -90,11 +90,13 @@ class _Attempt:
             self._take_events()
             if time.monotonic() - self._moved > self._limits.of(self.begun):
                 self.hung = True
-                os.kill(process.pid, DUMP_SIGNAL)
-                try:
-                    process.wait(DUMP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    pass
+                for number in DUMP_SIGNALS:
+                    os.kill(process.pid, number)
+                    try:
+                        process.wait(DUMP_SECONDS)
+                        return
+                    except subprocess.TimeoutExpired:
+                        pass
                 return
 
     def _take_events(self) -> None:

@@ -1,8 +1,8 @@
-"""Let tests import the helpers beside them."""
+"""Let tests import the helpers beside them, and what stands beside the package."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]

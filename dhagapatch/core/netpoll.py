@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Netpoll"]
 
 _POLL_EVERY = 0.0005  # seconds: how long ready dhagas may keep the poller waiting
+_LEND_EVERY, _LENT = 0.01, 0.00002  # seconds
 _QUIET = 0.05  # seconds without an event before it is asked whether one can still come
 
 
@@ -90,6 +91,7 @@ class Netpoll(selectors.BaseSelector):
         self._wake = wake
         self._keys: dict[int, selectors.SelectorKey] = _ByDescriptor()
         self._wakeup_fd = -1
+        self._lent = 0.0
 
     # what asyncio calls
 
@@ -169,6 +171,8 @@ class Netpoll(selectors.BaseSelector):
                 if not over and now - polled < _POLL_EVERY:
                     continue
                 timeout: float | None = 0.0
+                if now - self._lent > _LEND_EVERY:
+                    self._lend(now)
             else:
                 next_at = deadlines.next_at()
                 if until is not None and (next_at is None or until < next_at):
@@ -183,6 +187,16 @@ class Netpoll(selectors.BaseSelector):
             if timeout == _QUIET and not quiet:
                 quiet = True
                 self.on_quiet()
+
+    def _lend(self, now: float) -> None:
+        """Let native threads have the interpreter for a moment, if there are any.
+
+        HAZARD: who waits for the interpreter asks for it only after 5 ms in which nobody has let go of it (the switch interval).
+        Polls let go of it more often, and take it back before the waiter has woken: it would never get it.
+        """
+        self._lent = now
+        if _real.thread_count():
+            _real.sleep(_LENT)
 
     def _expire(self, now: float) -> None:
         for sleeper in self.deadlines.expire(now):

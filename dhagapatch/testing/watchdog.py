@@ -31,8 +31,7 @@ def describe_dhagas() -> str:
     """
     parts = []
     for ident, frame in _real.current_frames().items():
-        if ident != _real.get_ident():
-            parts.append(f"native thread {ident}\n{_stack(frame)}")
+        parts.append(f"native thread {ident}{', which tells this' if ident == _real.get_ident() else ''}\n{_stack(frame)}")
     for hub in all_hubs():
         main = hub.main
         sleepers = [(main, "main dhaga"), *((dhaga, f"dhaga {dhaga.name}") for dhaga in list(hub.dhagas))]

@@ -3,6 +3,7 @@
 
 import queue
 import random
+import sys
 import threading
 import time
 
@@ -86,3 +87,32 @@ next(iter(dhaga for dhaga in dhagapatch.get_hub().dhagas if dhaga.ident == threa
 thread.join(5)
 time.sleep(0.01)
 assert ended == ["killed"] * 3 and not dhagapatch.get_hub().dhagas, ended
+
+# taking a free lock is no wait, though now and then others have their turn there
+taken = []
+free = threading.Lock()
+
+
+def takes_free_locks():
+    for _ in range(5000):
+        with free:
+            taken.append(1)
+    time.sleep(60)
+    taken.append("not killed")
+
+
+dhaga = dhagapatch.spawn(takes_free_locks)
+while not taken:
+    time.sleep(0)
+assert len(taken) < 5000, "nobody else had a turn"
+dhaga.kill()
+while not dhaga.dead:
+    time.sleep(0.001)
+assert taken == [1] * 5000, len(taken)
+
+# one that was killed ends without having told what it handles
+dhagas = [dhagapatch.spawn(time.sleep, 60) for _ in range(3)]
+time.sleep(0.001)
+dhagas[1].kill()
+told = sys._current_exceptions()
+assert dhagas[0].ident in told and dhagas[1].ident not in told and dhagas[2].ident in told, told
