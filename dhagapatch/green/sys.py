@@ -55,8 +55,7 @@ def current_exceptions() -> dict[int, Any]:
     for ident, one in asked.items():
         told.pop(ident, None)
         hub.interrupt(one, functools.partial(_tell, told, ident))
-    # HAZARD: one that was killed ends without having told
-    while any(ident not in told and not one.dead for ident, one in asked.items()):
+    while not told.keys() >= asked.keys():  # what is due is delivered in order: a kill that comes now, after this
         hub.rest()
     told[_real.get_ident() if me is None else me.ident] = here
     return told

@@ -110,7 +110,7 @@ while not dhaga.dead:
     time.sleep(0.001)
 assert taken == [1] * 5000, len(taken)
 
-# one that was killed ends without having told what it handles
+# one that is being killed is not asked what it handles
 dhagas = [dhagapatch.spawn(time.sleep, 60) for _ in range(3)]
 time.sleep(0.001)
 dhagas[1].kill()

@@ -2,6 +2,7 @@
 """Loops that ask a lock, a queue or a thread again and again let those run for whom they wait."""
 
 import queue
+import signal
 import threading
 import time
 
@@ -56,4 +57,27 @@ for lock in (threading.Lock(), threading.RLock(), threading.Condition(), threadi
     while not flag:
         with lock:
             pass
+
+# a signal that comes in another dhaga's turn is handled in the loop, and may end it
+signal.signal(signal.SIGUSR1, lambda *_: flag.append(1))
+flag = []
+start(lambda: signal.raise_signal(signal.SIGUSR1))
+while not flag:
+    with lock:
+        pass
+
+
+def leave(*_):
+    raise InterruptedError
+
+
+signal.signal(signal.SIGUSR1, leave)
+lock = threading.Lock()
+start(lambda: signal.raise_signal(signal.SIGUSR1))
+try:
+    while True:
+        with lock:
+            pass
+except InterruptedError:
+    assert not lock.locked()
 watchdog.stop()

@@ -319,3 +319,30 @@ def case_wakeups_after_a_fork(t: Any) -> None:
         t.note(ping())
         thread.join()
         t.note(results)
+
+
+def case_fork_waits_for_an_import(t: Any) -> None:
+    """A thread is in the middle of an import: the child finds it done."""
+    import _imp
+
+    state = ["none"]
+    begun = threading.Event()
+
+    def importer() -> None:
+        _imp.acquire_lock()
+        state[0] = "half"
+        begun.set()
+        time.sleep(0.05)
+        state[0] = "whole"
+        _imp.release_lock()
+
+    thread = threading.Thread(target=importer)
+    thread.start()
+    begun.wait(10)
+    pid = os.fork()
+    if not pid:
+        _imp.acquire_lock()
+        _imp.release_lock()
+        os._exit(["none", "half", "whole"].index(state[0]))
+    t.note(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    thread.join()
