@@ -61,7 +61,7 @@ for lock in (threading.Lock(), threading.RLock(), threading.Condition(), threadi
 # a signal that comes in another dhaga's turn is handled in the loop, and may end it
 signal.signal(signal.SIGUSR1, lambda *_: flag.append(1))
 flag = []
-start(lambda: signal.raise_signal(signal.SIGUSR1))
+start(lambda: (time.sleep(0.01), signal.raise_signal(signal.SIGUSR1)))
 while not flag:
     with lock:
         pass
@@ -73,7 +73,7 @@ def leave(*_):
 
 signal.signal(signal.SIGUSR1, leave)
 lock = threading.Lock()
-start(lambda: signal.raise_signal(signal.SIGUSR1))
+start(lambda: (time.sleep(0.01), signal.raise_signal(signal.SIGUSR1)))
 try:
     while True:
         with lock:
