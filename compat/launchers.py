@@ -25,6 +25,7 @@ LAUNCHERS = {
         Launcher("native", (), {}, ""),
         Launcher("dhagapatch", ("-m", "dhagapatch"), {}, "dhagapatch"),
         Launcher("dhagapatch-children", ("-m", "dhagapatch", "--children"), {}, "dhagapatch"),
+        Launcher("dhagapatch-timeslice", ("-m", "dhagapatch", "--timeslice", "0.01"), {}, "dhagapatch"),
         Launcher("gevent", ("-m", "gevent.monkey"), {}, "gevent"),
         Launcher("eventlet", (str(HERE / "launch_eventlet.py"),), {}, "eventlet"),
     )

@@ -13,7 +13,7 @@ from compat.expectations import Expectation, Verdict
 __all__ = ["show", "stale", "verdicts", "write_page"]
 
 SHOWN = 20  # tests of a module that are named one by one
-COLUMNS = ("native", "dhagapatch", "dhagapatch-children", "gevent", "eventlet")
+COLUMNS = ("native", "dhagapatch", "dhagapatch-timeslice", "dhagapatch-children", "gevent", "eventlet")
 
 
 def verdicts(folder: Path, python: str, launcher: str, names: list[str], ledger: list[Expectation]) -> list[Verdict]:

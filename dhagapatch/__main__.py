@@ -32,12 +32,13 @@ Run a program written with threads and blocking sockets on micro-threads.
 options:
   --disable NAME   leave a group ("ssl") or a name ("time.sleep") as it is; may be given more than once
   --children       have every Python process that the program starts start patched too
+  --timeslice S    a thread that has run for S seconds of CPU time makes room for the others (0.01 is a good value)
   --audit          print what was patched, and what could not be, to standard error when the program ends
   --version        print the version
   --help           print this
 
 Environment: DHAGAPATCH_DISABLE (names, comma separated), DHAGAPATCH_POLLER (auto, epoll, kqueue, poll),
-DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE, DHAGAPATCH_CHILDREN (1: as --children).
+DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE, DHAGAPATCH_CHILDREN (1: as --children), DHAGAPATCH_TIMESLICE.
 """
 
 
@@ -46,6 +47,7 @@ class _Options:
         self.disable: list[str] = []
         self.audit = False
         self.children: bool | None = None
+        self.timeslice: float | None = None
         self.kind = ""  # "c", "m", "file" or "stdin"
         self.what = ""
         self.args: list[str] = []
@@ -77,6 +79,12 @@ def parse(argv: list[str]) -> _Options:
             if not value:
                 _fail("--disable needs a name")
             options.disable += value.split(",")
+        elif word == "--timeslice" or word.startswith("--timeslice="):
+            value = word.partition("=")[2] or (rest.pop(0) if rest else "")
+            try:
+                options.timeslice = float(value)
+            except ValueError:
+                _fail("--timeslice needs seconds, 0.01 say")
         elif word[:2] in ("-c", "-m"):
             value = word[2:] or (rest.pop(0) if rest else "")
             if not value:
@@ -208,7 +216,7 @@ def main(argv: list[str]) -> None:
     """Patch, then run the program that `argv` names."""
     options = parse(argv)
     try:
-        patch_all(disable=options.disable, children=options.children)
+        patch_all(disable=options.disable, children=options.children, timeslice=options.timeslice)
     except DhagapatchError as error:
         _fail(str(error))
     if options.audit:

@@ -21,6 +21,7 @@ class Settings(NamedTuple):
     offload_idle: float = 10.0  # DHAGAPATCH_OFFLOAD_IDLE: an idle pool thread ends after this
     frames: bool = False  # DHAGAPATCH_FRAMES: show the runtime's frames in what is printed of uncaught exceptions
     children: bool = False  # DHAGAPATCH_CHILDREN: Python processes that the program starts start patched
+    timeslice: float = 0.0  # DHAGAPATCH_TIMESLICE: seconds of CPU time after which a dhaga makes room for others; 0: never
     disable: tuple[str, ...] = ()  # DHAGAPATCH_DISABLE: "group" or "module.name", comma separated
 
 
@@ -39,6 +40,7 @@ def read_settings(environ: dict[str, str]) -> Settings:
         offload_idle=_number(environ, "DHAGAPATCH_OFFLOAD_IDLE", 10.0, least=0),
         frames=_number(environ, "DHAGAPATCH_FRAMES", 0, least=0) != 0,
         children=_number(environ, "DHAGAPATCH_CHILDREN", 0, least=0) != 0,
+        timeslice=_number(environ, "DHAGAPATCH_TIMESLICE", 0, least=0),
         disable=tuple(part.strip() for part in disable.split(",") if part.strip()),
     )
 

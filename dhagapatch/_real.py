@@ -15,7 +15,6 @@ import builtins
 import fcntl as _fcntl
 import os
 import select
-import signal
 import sys
 import time
 import types
@@ -80,8 +79,8 @@ os_set_blocking = os.set_blocking
 
 # io, signal
 io_open = builtins.open
-signal_signal = signal.signal
-signal_getsignal = signal.getsignal
+set_signal = _signal.signal
+siginterrupt: Any = getattr(_signal, "siginterrupt", None)
 
 current_frames = sys._current_frames
 current_exceptions = sys._current_exceptions

@@ -17,14 +17,14 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _errors _config _real _cpython",
+    "_version _errors _config _real _cpython _frames",
     "core.deadlines core.interrupts core.poller core.wakeup",
     "core.netpoll core.loop",
     "core.hub core.descriptors",
     "core.parker core.waitq core.dhaga core.offload core.sync core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.multiprocessing green._thread green.imp green.startup green.excepthook green.sys""",
+    green.signal green.timeslice green.multiprocessing green._thread green.imp green.startup green.excepthook green.sys""",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
     "testing.watchdog testing . __main__",
 )
@@ -35,6 +35,7 @@ MAY_IMPORT_INSIDE = {
 }
 MAY_TEST_VERSIONS = {
     "_cpython": "private knowledge of CPython lives there",
+    "_frames": "and what it takes ctypes to know, there",
     "monkey.engine": "chooses the rows of the table for this Python",
 }
 MAY_SWITCH = {"core.hub": "one place keeps the running loop, the hooks and the assertions right"}

@@ -188,6 +188,11 @@ class Netpoll(selectors.BaseSelector):
                 quiet = True
                 self.on_quiet()
 
+    def look(self) -> None:
+        """Wake the dhagas that are due by now.  What asyncio waits for is a level, and is reported again."""
+        self._expire(_real.monotonic())
+        self._poll(0.0)
+
     def _lend(self, now: float) -> None:
         """Let native threads have the interpreter for a moment, if there are any.
 

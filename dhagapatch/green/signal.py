@@ -30,8 +30,8 @@ from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "getsignal", "install", "mask_of_child", "pause", "pthread_kill", "pthread_sigmask", "raise_signal", "set_wakeup_fd",
-    "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
+    "OWN_SIGNALS", "getsignal", "install", "mask_of_child", "pause", "pthread_kill", "pthread_sigmask",
+    "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
 ]  # fmt: skip
 
 _c_signal, _c_getsignal = _signal.signal, _signal.getsignal
@@ -47,6 +47,7 @@ _c_sigpending: Any = getattr(_signal, "sigpending", None)
 _interrupt_main: Any = _thread.interrupt_main
 _RUNTIME = __name__.rpartition(".green.")[0]
 _TRIP_AGAIN = 0.0005  # seconds
+OWN_SIGNALS: set[int] = set()  # whose handlers are the runtime's
 _main_hub: Hub | None = None
 _relaying = False
 _deliveries = 0
@@ -122,7 +123,7 @@ def install(hub: Hub | None = None) -> None:
             handler = _c_getsignal(signum)
         except (OSError, ValueError):
             continue
-        if _known(handler) and not isinstance(handler, _Relay):
+        if _known(handler) and not isinstance(handler, _Relay) and signum not in OWN_SIGNALS:
             _c_signal(signum, _Relay(handler))
 
 

@@ -31,6 +31,7 @@ _c_fork_exec: Any = _posixsubprocess.fork_exec
 _c_posix_spawn: Any = getattr(posix, "posix_spawn", None)
 _c_posix_spawnp: Any = getattr(posix, "posix_spawnp", None)
 _disabled: list[str] = []
+_timeslice = 0.0
 
 
 class _Counts:
@@ -50,14 +51,15 @@ class _Pair(NamedTuple):
 
 def _pair(path: bytes | None) -> _Pair:
     """The two variables, for a child whose PYTHONPATH is to be `path`."""
-    said = {"path": None if path is None else os.fsdecode(path), "disable": _disabled}
+    said = {"path": None if path is None else os.fsdecode(path), "disable": _disabled, "timeslice": _timeslice}
     folder = os.fsencode(_FOLDER)
     return _Pair(folder if not path else folder + os.fsencode(os.pathsep) + path, json.dumps(said).encode())
 
 
-def install(disabled: Iterable[str]) -> None:
-    """From now on children that inherit the environment start patched, without the names in `disabled`."""
-    _disabled[:] = sorted(disabled)
+def install(disabled: Iterable[str], timeslice: float = 0.0) -> None:
+    """From now on children that inherit the environment start patched, without the names in `disabled`, with time slices."""
+    global _timeslice
+    _disabled[:], _timeslice = sorted(disabled), timeslice
     _set(os.environb.get(_PATH))
 
 

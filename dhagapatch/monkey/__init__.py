@@ -14,22 +14,30 @@ from dhagapatch.monkey.table import GROUPS, OPTIONAL
 __all__ = ["PatchReport", "is_patched", "original", "patch", "patch_all", "unpatch_all"]
 
 
-def patch_all(*, disable: Iterable[str] = (), children: bool | None = None) -> PatchReport:
+def patch_all(
+    *, disable: Iterable[str] = (), children: bool | None = None, timeslice: float | None = None
+) -> PatchReport:
     """Make the standard library cooperative; all groups, except those in `disable`.
 
     With `children`, every Python process that the program starts from then on starts patched too, before its own code
     (DHAGAPATCH_CHILDREN sets the default, which is not to).  Isolated ones (options -I, -E, -S) are left alone.
 
+    With a `timeslice`, in seconds of CPU time, a dhaga of the main OS thread that has run for so long without a wait makes room
+    for the others, as the interpreter does for threads (DHAGAPATCH_TIMESLICE sets the default: 0, never).
+
     `disable` names groups ("ssl") or single names ("time.sleep").  May be called at any time, also late and
     again: what was done before is left as it is.  The report says what was patched, and what could not be.
 
-    PatchConflictError if gevent or eventlet has patched already; PatchError for an unknown name.
+    PatchConflictError if gevent or eventlet has patched already; PatchError for an unknown name; DhagapatchError where there can
+    be no time slices.
 
     .. versionadded:: 0.1
     """
     off = frozenset([disable] if isinstance(disable, str) else disable)
     wanted = OPTIONAL if (SETTINGS.children if children is None else children) else ()
-    return patch(*(group for group in GROUPS if group not in off and (group not in OPTIONAL or group in wanted)), _off=off)
+    report = patch(*(group for group in GROUPS if group not in off and (group not in OPTIONAL or group in wanted)), _off=off)
+    engine.slice_time(SETTINGS.timeslice if timeslice is None else timeslice)
+    return report
 
 
 def patch(*groups: str, _off: frozenset[str] = frozenset()) -> PatchReport:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
-from dhagapatch._errors import PatchConflictError, PatchError
+from dhagapatch._errors import DhagapatchError, PatchConflictError, PatchError
 from dhagapatch.core import forget_native_threads
 from dhagapatch.core.hub import after_fork_in_child, all_hubs, on_new_hub
 from dhagapatch.green._thread import adopt_local
@@ -74,6 +74,7 @@ class Engine:
         self._undo: list[Callable[[], object]] = []
         self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
         self._hooked = False
+        self.timeslice = 0.0
 
     # planning
 
@@ -264,6 +265,17 @@ class Engine:
         self.report.merge(report)
         self.report.waiting = sorted(set(self.report.waiting) - {module})
 
+    def slice_time(self, seconds: float) -> None:
+        """Give dhagas time slices of so many seconds; 0: none."""
+        if not isinstance(seconds, (int, float)) or not (seconds == 0 or 0.001 <= seconds <= 60):
+            raise DhagapatchError(f"timeslice={seconds!r}: 0 (none), or 0.001 to 60 seconds; 0.01 is a good value")
+        if seconds or self.timeslice:
+            slices = importlib.import_module("dhagapatch.green.timeslice")
+            slices.start(seconds) if seconds else slices.stop()
+            self.timeslice = seconds
+            if "children" in self.groups:
+                importlib.import_module("dhagapatch.green.startup").install(self._disabled, seconds)
+
     def _install_hooks(self) -> None:
         """What can't be taken out again, and does nothing while nothing is patched; once in a process."""
         if self._hooked:
@@ -290,6 +302,7 @@ class Engine:
         """Take back every change, the last one first."""
         if not self.groups:
             return
+        self.slice_time(0)
         if "children" in self.groups:
             importlib.import_module("dhagapatch.green.startup").uninstall()
         self.groups.clear()

@@ -1,0 +1,199 @@
+"""Time slices: a dhaga that has run for its slice makes room for the others, between two instructions, as a thread would.
+
+The kernel counts the CPU time of the OS thread and sends a signal whenever half a slice of it has been used; the clock
+stands still while the hub waits, so an idle program pays nothing.  Whoever runs at two signals in a row, without a wait in
+between, has had its slice.  Where it must not be interrupted the next signal comes a little sooner.
+
+Not interrupted is: the runtime itself, an import, a call of C code, and Python code that was called by C code which may hold
+something that knows OS threads only (the lock of a buffer, the list of objects whose `repr` is being made), finalizers among it.
+
+The timer is a POSIX one, with a real-time signal: unlike an interval timer the program does not use it too, and neither a
+forked child nor the next program after an exec has it.  A child makes its own.
+"""
+
+from __future__ import annotations
+
+import _signal
+import atexit
+import ctypes
+import os
+import signal as _stdlib
+from types import CodeType, FrameType
+from typing import Any
+
+from greenlet import getcurrent
+
+from dhagapatch import _frames, _real
+from dhagapatch._errors import DhagapatchError
+from dhagapatch.core import Dhaga
+from dhagapatch.core.hub import Hub, in_main_thread, on_new_hub, parking_hub
+from dhagapatch.core.interrupts import deliver_handlers
+from dhagapatch.green.signal import OWN_SIGNALS
+
+__all__ = ["LEAST", "start", "stop"]
+
+LEAST = 0.0002  # seconds: the shortest slice, and when it is tried again where there was no place
+_SIGNAL: int = getattr(_stdlib, "SIGRTMAX", 0) - 5
+_CPU_TIME_OF_THREAD = 3  # CLOCK_THREAD_CPUTIME_ID
+_BY_SIGNAL = 0  # SIGEV_SIGNAL
+_RUNTIME = __name__.rpartition(".green.")[0] + "."
+_IMPORTS = ("importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib", "_frozen_importlib_external")
+_ROOTS: frozenset[CodeType] = frozenset((Dhaga.run.__code__,))  # what runs on top of them is the program's
+_add_pending_call: Any = ctypes.pythonapi.Py_AddPendingCall
+_add_pending_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+_set_interrupt = ctypes.cast(ctypes.pythonapi.PyErr_SetInterruptEx, ctypes.c_void_p)
+
+
+class _Event(ctypes.Structure):
+    """``struct sigevent``."""
+
+    _fields_ = (
+        ("value", ctypes.c_void_p), ("signo", ctypes.c_int), ("notify", ctypes.c_int), ("_rest", ctypes.c_char * 48),
+    )  # fmt: skip
+
+
+class _Spec(ctypes.Structure):
+    """``struct itimerspec``: the interval and the first time, in seconds and nanoseconds each."""
+
+    _fields_ = tuple((name, ctypes.c_long) for name in ("every_s", "every_ns", "first_s", "first_ns"))
+
+
+class _Timer:
+    """A timer over the CPU time of the OS thread that makes it."""
+
+    def __init__(self, interval: float) -> None:
+        library: Any = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(library, "timer_create"):
+            library = ctypes.CDLL("librt.so.1", use_errno=True)  # before glibc 2.34
+        self._set_time = library.timer_settime
+        self._delete = library.timer_delete
+        self._id = ctypes.c_void_p()
+        self._interval = round(interval * 1e9)
+        event = _Event(None, _SIGNAL, _BY_SIGNAL)
+        self._check(library.timer_create(_CPU_TIME_OF_THREAD, ctypes.byref(event), ctypes.byref(self._id)))
+        self.next_in(interval)
+
+    @staticmethod
+    def _check(code: int) -> None:
+        if code:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    def next_in(self, seconds: float) -> None:
+        """The next signal after `seconds` of CPU time, and then one each interval."""
+        every, first = divmod(self._interval, 10**9), divmod(round(seconds * 1e9), 10**9)
+        self._check(self._set_time(self._id, 0, ctypes.byref(_Spec(*every, *first)), None))
+
+    def close(self) -> None:
+        """No signal comes any more."""
+        self._delete(self._id)
+
+
+class _Slices:
+    """The slices of the main OS thread; only there signal handlers run."""
+
+    def __init__(self, seconds: float) -> None:
+        self.pid = os.getpid()
+        self._ran: tuple[int, int] = (0, 0)  # who, and since which resumption
+        self._timer = _Timer(seconds / 2)
+
+    def tick(self, frame: FrameType | None) -> None:
+        """Half a slice is over."""
+        hub = parking_hub()
+        if hub is None or frame is None:
+            return
+        me = getcurrent()
+        running = (id(me), me.parks)
+        if running != self._ran:
+            self._ran = running
+        elif not _holds_nothing(frame):
+            self._timer.next_in(LEAST)
+        elif not _frames.is_interruptible(frame):
+            _at_next_check()
+        else:
+            hub.preempt(me, deliver_handlers)
+
+    def close(self) -> None:
+        if self.pid == os.getpid():
+            self._timer.close()
+
+
+_slices: _Slices | None = None
+_prepared = False
+_wanted = 0.0  # seconds
+
+
+def _handle(signum: int, frame: FrameType | None) -> None:
+    if _slices is not None:
+        _slices.tick(frame)
+
+
+def _at_next_check() -> None:
+    """Have the handler called again as soon as the interpreter looks for signals in the frame that it interrupted.
+
+    Most of a loop's time may pass in the C functions that it calls: then every signal is seen when one of them returns.
+    HAZARD: this must be the last thing that the handler does.  The interpreter looks for signals in the handler's own
+    frames too; so what it calls there, after it has looked, is only what sends the signal.
+    """
+    _add_pending_call(_set_interrupt, _SIGNAL)
+
+
+def _holds_nothing(frame: FrameType) -> bool:
+    """Whether, as far as the callers of this innermost frame tell, its dhaga may be switched away from."""
+    at: FrameType | None = frame
+    while at is not None:
+        if at.f_code in _ROOTS:
+            return True
+        module = str(at.f_globals.get("__name__", ""))
+        if module.startswith(_RUNTIME) or module in _IMPORTS or not _frames.may_run_on_later(at):
+            return False
+        at = at.f_back
+    return True
+
+
+def start(seconds: float) -> None:
+    """Give each dhaga of the main OS thread slices of `seconds` of CPU time; again, to change them.
+
+    Called in another OS thread, which can't set the handler of a signal, it is done when the main one gets its hub.
+    DhagapatchError where they can't be had: another interpreter, another system.
+    """
+    global _slices, _prepared, _wanted
+    if not _frames.check():
+        raise DhagapatchError("time slices need CPython's own frames: leave out timeslice with this interpreter")
+    if not _prepared:
+        _prepared = True
+        # HAZARD: at its end the interpreter gives the signal back its default action, which ends the process
+        atexit.register(stop)
+        os.register_at_fork(after_in_child=_after_fork)
+        on_new_hub(_on_hub)
+    stop()
+    _wanted = seconds
+    if not in_main_thread():
+        return
+    OWN_SIGNALS.add(_SIGNAL)
+    _real.set_signal(_SIGNAL, _handle)  # before the first signal can come
+    _real.siginterrupt(_SIGNAL, False)  # a system call in C code goes on after it
+    try:
+        _slices = _Slices(seconds)
+    except (OSError, AttributeError) as error:
+        raise DhagapatchError(f"time slices need POSIX timers, which are not there ({error}): leave out timeslice") from None
+
+
+def stop() -> None:
+    """No more time slices.  From another thread than the main one the handler stays, and has nothing to do."""
+    global _slices, _wanted
+    _wanted = 0.0
+    if _slices is not None:
+        _slices.close()
+        _slices = None
+        if in_main_thread():
+            _real.set_signal(_SIGNAL, _signal.SIG_IGN)  # one may be under way
+
+
+def _after_fork() -> None:
+    if _wanted:
+        start(_wanted)
+
+
+def _on_hub(hub: Hub) -> None:
+    if _wanted and _slices is None:
+        start(_wanted)
