@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,9 @@ def stdlib(options: argparse.Namespace) -> int:
 
 def main(argv: list[str]) -> int:
     """Do what `argv` says."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # a shell that starts us in the background has it ignored, and the tests, which send it to themselves, inherit that
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     options = parse(argv)
     if options.command == "report":
         try:

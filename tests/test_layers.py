@@ -24,7 +24,8 @@ LAYERS: tuple[str, ...] = (
     "core.parker core.waitq core.dhaga core.offload core.sync core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.timeslice green.multiprocessing green._thread green.imp green.startup green.excepthook green.sys""",
+    green.signal green.timeslice green.multiprocessing green._thread
+    green.imp green.startup green.asyncexc green.excepthook green.sys""",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
     "testing.watchdog testing . __main__",
 )
@@ -44,6 +45,7 @@ MAY_SET_ATTRIBUTES = {
     "monkey.rebind": "the patcher",
     "monkey.adopt": "the patcher",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
+    "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
     "__main__": "sys.argv and its like, as `python` sets them for a program",
 }

@@ -201,10 +201,10 @@ class Hub:
         self.fuel = FUEL
         self.yield_(getcurrent(), deliver)
 
-    def preempt(self, me: greenlet, deliver: Callable[[greenlet], object]) -> None:
+    def preempt(self, me: greenlet) -> None:
         """`me`, the current greenlet, has run for long: whoever is due by now goes first, then it comes again."""
         self.netpoll.look()
-        self.yield_(me, deliver)
+        self.yield_(me)
 
     def _wake_here(self, sleeper: Any) -> None:
         if sleeper.parked:

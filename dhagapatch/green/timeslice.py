@@ -27,7 +27,6 @@ from dhagapatch import _frames, _real
 from dhagapatch._errors import DhagapatchError
 from dhagapatch.core import Dhaga
 from dhagapatch.core.hub import Hub, in_main_thread, on_new_hub, parking_hub
-from dhagapatch.core.interrupts import deliver_handlers
 from dhagapatch.green.signal import OWN_SIGNALS
 
 __all__ = ["LEAST", "start", "stop"]
@@ -110,7 +109,7 @@ class _Slices:
         elif not _frames.is_interruptible(frame):
             _at_next_check()
         else:
-            hub.preempt(me, deliver_handlers)
+            hub.preempt(me)
 
     def close(self) -> None:
         if self.pid == os.getpid():

@@ -188,7 +188,9 @@ class Engine:
             return
         todo = list(unique.values())
         names = {id(real): _name_of(real) for real, _ in todo}
-        holders = rebind(todo, private=[unique, self._pairs, self.originals, *self._pairs, *pairs, pairs, self._undo])
+        greens = [green for _, green in todo]  # what is wrapped is held by what wraps it
+        private = [unique, self._pairs, self.originals, *self._pairs, *pairs, pairs, self._undo, *greens, greens]
+        holders = rebind(todo, private=private)
         self._pairs += todo
         for holder in holders:
             what = names[holder.target]

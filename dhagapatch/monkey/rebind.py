@@ -102,6 +102,8 @@ class _Rebinder:
         self.private = {id(thing) for thing in private}
         # the references of this package's own bookkeeping
         self.private |= {id(self.pairs), id(self.new), *(id(pair) for pair in self.pairs)}
+        # a C function that ctypes made refers to itself
+        self.private |= {id(old) for old, _ in self.pairs if not isinstance(old, type)}
         self.modules = {id(vars(module)): module for module in list(sys.modules.values()) if isinstance(module, ModuleType)}
 
     def run(self) -> list[Holder]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
+import time
 from _thread import allocate_lock, start_new_thread
 from typing import Any
 
@@ -135,3 +137,45 @@ def case_deadlines(t: Any) -> None:
     t.outcome("too long", held.acquire, True, 1e12)
     t.outcome("release", threading.Lock().release)
     t.outcome("release", threading.RLock().release)
+
+
+def case_an_exception_set_in_another_thread(t: Any) -> None:
+    """By the recipe that programs use to end a thread."""
+
+    class Stop(Exception):
+        pass
+
+    def raise_in(ident: int, kind: Any) -> int:
+        return ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), kind)
+
+    def work() -> None:
+        try:
+            while True:
+                time.sleep(0.01)
+        except Stop:
+            t.note("stopped")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    t.note(raise_in(thread.ident or 0, ctypes.py_object(Stop)), raise_in(1, ctypes.py_object(Stop)))
+    thread.join()
+    thread = threading.Thread(target=work)
+    thread.start()
+    t.note(raise_in(thread.ident or 0, ctypes.py_object(Stop)), raise_in(thread.ident or 0, None))
+    thread.join(0.05)
+    t.note(thread.is_alive(), raise_in(thread.ident or 0, ctypes.py_object(Stop)))
+    thread.join()
+    main = threading.main_thread().ident or 0
+    try:
+        thread = threading.Thread(target=raise_in, args=(main, ctypes.py_object(Stop)))
+        thread.start()
+        for _ in range(500):
+            time.sleep(0.01)
+    except Stop:
+        t.note("the main thread stopped")
+    try:
+        raise_in(main, ctypes.py_object(Stop))
+        while True:
+            pass
+    except Stop:
+        t.note("by itself")

@@ -1,0 +1,86 @@
+"""`ctypes.pythonapi.PyThreadState_SetAsyncExc`: how programs raise an exception in another thread, usually to end it.
+
+The interpreter knows OS threads only.  As natively the exception comes when the thread next runs Python code: a wait is not
+cut short, the exception is raised where it ends.  A dhaga that computes gets it with its next time slice, if there are any.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from typing import Any
+
+from greenlet import getcurrent, greenlet
+
+from dhagapatch.core.hub import all_hubs
+
+__all__ = ["SetAsyncExc"]
+
+_pending: weakref.WeakKeyDictionary[greenlet, BaseException] = weakref.WeakKeyDictionary()
+
+
+class SetAsyncExc:
+    """Stands for the C function; what is set on it (``argtypes``, ``restype``) is set on that one."""
+
+    __slots__ = ("_real",)
+
+    def __init__(self, real: Any) -> None:
+        object.__setattr__(self, "_real", real)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._real, name, value)
+
+    def __repr__(self) -> str:
+        return repr(self._real)
+
+    def __call__(self, *args: Any) -> Any:
+        target = _find(_plain(args[0])) if len(args) == 2 else None
+        if target is None:
+            return self._real(*args)
+        if target is getcurrent():
+            return self._real(_like(args[0], target.hub.ident), args[1])
+        _forget(target)
+        kind = _plain(args[1])
+        if kind is not None:
+            error = kind() if isinstance(kind, type) else kind
+            if not isinstance(error, BaseException):
+                error = TypeError("exceptions must derive from BaseException")
+            _pending[target] = error
+            if target.interrupts is None:
+                target.interrupts = deque()
+            target.interrupts.append(error)
+        return 1
+
+
+def _plain(argument: Any) -> Any:
+    """The Python value of a ctypes instance; None for a null pointer."""
+    try:
+        return getattr(argument, "value", argument)
+    except ValueError:
+        return None
+
+
+def _like(argument: Any, value: int) -> Any:
+    return type(argument)(value) if hasattr(argument, "value") else value
+
+
+def _find(ident: Any) -> greenlet | None:
+    """The dhaga, or the main one, that has this identity."""
+    for hub in all_hubs():
+        if hub.ident == ident:
+            return hub.main
+        for dhaga in hub.dhagas:
+            if dhaga.ident == ident:
+                return dhaga
+    return None
+
+
+def _forget(target: greenlet) -> None:
+    """An exception that has not come yet is replaced by the next one, or taken back."""
+    error = _pending.pop(target, None)
+    interrupts = target.interrupts
+    if error is not None and interrupts and error in interrupts:
+        interrupts.remove(error)
