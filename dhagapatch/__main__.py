@@ -32,7 +32,7 @@ Run a program written with threads and blocking sockets on micro-threads.
 options:
   --disable NAME   leave a group ("ssl") or a name ("time.sleep") as it is; may be given more than once
   --children       have every Python process that the program starts start patched too
-  --timeslice S    a thread that has run for S seconds of CPU time makes room for the others (0.01 is a good value)
+  --timeslice S    a thread that has run for S seconds without a wait makes room for the others (0.01 is a good value)
   --audit          print what was patched, and what could not be, to standard error when the program ends
   --version        print the version
   --help           print this

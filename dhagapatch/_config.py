@@ -21,7 +21,7 @@ class Settings(NamedTuple):
     offload_idle: float = 10.0  # DHAGAPATCH_OFFLOAD_IDLE: an idle pool thread ends after this
     frames: bool = False  # DHAGAPATCH_FRAMES: show the runtime's frames in what is printed of uncaught exceptions
     children: bool = False  # DHAGAPATCH_CHILDREN: Python processes that the program starts start patched
-    timeslice: float = 0.0  # DHAGAPATCH_TIMESLICE: seconds of CPU time after which a dhaga makes room for others; 0: never
+    timeslice: float = 0.0  # DHAGAPATCH_TIMESLICE: seconds after which a running dhaga makes room for others; 0: never
     disable: tuple[str, ...] = ()  # DHAGAPATCH_DISABLE: "group" or "module.name", comma separated
 
 

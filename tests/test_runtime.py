@@ -100,9 +100,9 @@ def snapshot():
     found = {}
     for row in TABLE:
         owner = sys.modules.get(row.module)
-        for part in row.name.split(".")[:-1]:
-            owner = getattr(owner, part)
         if owner is not None:
+            for part in row.name.split(".")[:-1]:
+                owner = getattr(owner, part)
             found[row.module, row.name] = id(vars(owner).get(row.name.split(".")[-1]))
     found.update({("threading", name): id(value) for name, value in vars(threading).items() if callable(value)})
     return found

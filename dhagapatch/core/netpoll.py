@@ -87,6 +87,7 @@ class Netpoll(selectors.BaseSelector):
         self.on_leave: Callable[[], None] = _nothing
         self.on_quiet: Callable[[], None] = _nothing
         self.on_wakeup: Callable[[], None] = _nothing
+        self.on_busy: Callable[[], None] | None = None  # called once, when the next poll has ended
         self._turn = turn
         self._wake = wake
         self._keys: dict[int, selectors.SelectorKey] = _ByDescriptor()
@@ -181,6 +182,9 @@ class Netpoll(selectors.BaseSelector):
                 if not quiet and (timeout is None or timeout > _QUIET):
                     timeout = _QUIET
             ready = self._poll(timeout)
+            if self.on_busy is not None:
+                on_busy, self.on_busy = self.on_busy, None
+                on_busy()
             polled = clock() if runq else 0.0
             if ready or over:
                 return ready

@@ -1,13 +1,16 @@
 """Time slices: a dhaga that has run for its slice makes room for the others, between two instructions, as a thread would.
 
-The kernel counts the CPU time of the OS thread and sends a signal whenever half a slice of it has been used; the clock
-stands still while the hub waits, so an idle program pays nothing.  Whoever runs at two signals in a row, without a wait in
-between, has had its slice.  Where it must not be interrupted the next signal comes a little sooner.
+A timer sends a signal every half slice.  Whoever runs at two signals in a row, without a wait in between, has had its
+slice.  Where it must not be interrupted the next signal comes sooner.  A signal that finds the hub waiting stops the timer, and
+the end of that wait starts it again: an idle program pays for one signal.
+
+The timer is over the wall clock.  One over CPU time would stand still by itself while the hub waits, but kernels look at those
+only when their own clock ticks, and on a busy machine half a second of CPU time may pass without (measured on Linux 6.18).
 
 Not interrupted is: the runtime itself, an import, a call of C code, and Python code that was called by C code which may hold
 something that knows OS threads only (the lock of a buffer, the list of objects whose `repr` is being made), finalizers among it.
 
-The timer is a POSIX one, with a real-time signal: unlike an interval timer the program does not use it too, and neither a
+It is a POSIX timer, with a real-time signal: unlike an interval timer the program does not use it too, and neither a
 forked child nor the next program after an exec has it.  A child makes its own.
 """
 
@@ -26,17 +29,19 @@ from greenlet import getcurrent
 from dhagapatch import _frames, _real
 from dhagapatch._errors import DhagapatchError
 from dhagapatch.core import Dhaga
-from dhagapatch.core.hub import Hub, in_main_thread, on_new_hub, parking_hub
+from dhagapatch.core.hub import Hub, current_hub, in_main_thread, on_new_hub, parking_hub
+from dhagapatch.core.poller import EpollPoller, KqueuePoller, PollPoller
 from dhagapatch.green.signal import OWN_SIGNALS
 
 __all__ = ["LEAST", "start", "stop"]
 
 LEAST = 0.0002  # seconds: the shortest slice, and when it is tried again where there was no place
 _SIGNAL: int = getattr(_stdlib, "SIGRTMAX", 0) - 5
-_CPU_TIME_OF_THREAD = 3  # CLOCK_THREAD_CPUTIME_ID
+_MONOTONIC = 1  # CLOCK_MONOTONIC
 _BY_SIGNAL = 0  # SIGEV_SIGNAL
 _RUNTIME = __name__.rpartition(".green.")[0] + "."
 _IMPORTS = ("importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib", "_frozen_importlib_external")
+_POLLS = frozenset(kind.wait.__code__ for kind in (EpollPoller, KqueuePoller, PollPoller))  # where the hub waits
 _ROOTS: frozenset[CodeType] = frozenset((Dhaga.run.__code__,))  # what runs on top of them is the program's
 _add_pending_call: Any = ctypes.pythonapi.Py_AddPendingCall
 _add_pending_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
@@ -58,7 +63,7 @@ class _Spec(ctypes.Structure):
 
 
 class _Timer:
-    """A timer over the CPU time of the OS thread that makes it."""
+    """A timer that sends the signal every so many seconds, once it is started."""
 
     def __init__(self, interval: float) -> None:
         library: Any = ctypes.CDLL(None, use_errno=True)
@@ -69,16 +74,20 @@ class _Timer:
         self._id = ctypes.c_void_p()
         self._interval = round(interval * 1e9)
         event = _Event(None, _SIGNAL, _BY_SIGNAL)
-        self._check(library.timer_create(_CPU_TIME_OF_THREAD, ctypes.byref(event), ctypes.byref(self._id)))
-        self.next_in(interval)
+        self._check(library.timer_create(_MONOTONIC, ctypes.byref(event), ctypes.byref(self._id)))
+        self._first = interval
 
     @staticmethod
     def _check(code: int) -> None:
         if code:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
+    def start(self) -> None:
+        """Send a signal each interval."""
+        self.next_in(self._first)
+
     def next_in(self, seconds: float) -> None:
-        """The next signal after `seconds` of CPU time, and then one each interval."""
+        """The next signal after `seconds`, and then one each interval; with 0 none at all."""
         every, first = divmod(self._interval, 10**9), divmod(round(seconds * 1e9), 10**9)
         self._check(self._set_time(self._id, 0, ctypes.byref(_Spec(*every, *first)), None))
 
@@ -93,19 +102,34 @@ class _Slices:
     def __init__(self, seconds: float) -> None:
         self.pid = os.getpid()
         self._ran: tuple[int, int] = (0, 0)  # who, and since which resumption
+        self._most = seconds / 2
+        self._retry = LEAST
         self._timer = _Timer(seconds / 2)
+        self.go_on = self._timer.start
+        self.go_on()
 
     def tick(self, frame: FrameType | None) -> None:
         """Half a slice is over."""
+        if frame is None:
+            return
         hub = parking_hub()
-        if hub is None or frame is None:
+        if hub is None:
+            hub = current_hub()
+            if hub is None:
+                self._timer.next_in(0)  # until there is one
+            elif frame.f_code in _POLLS:
+                # HAZARD: only there; the hub looks at `on_busy` after each poll, and not between that and a switch
+                self._timer.next_in(0)
+                hub.netpoll.on_busy = self.go_on
             return
         me = getcurrent()
         running = (id(me), me.parks)
         if running != self._ran:
             self._ran = running
+            self._retry = LEAST
         elif not _holds_nothing(frame):
-            self._timer.next_in(LEAST)
+            self._timer.next_in(self._retry)
+            self._retry = min(self._retry * 2, self._most)
         elif not _frames.is_interruptible(frame):
             _at_next_check()
         else:
@@ -150,7 +174,7 @@ def _holds_nothing(frame: FrameType) -> bool:
 
 
 def start(seconds: float) -> None:
-    """Give each dhaga of the main OS thread slices of `seconds` of CPU time; again, to change them.
+    """Give each dhaga of the main OS thread slices of `seconds`; again, to change them.
 
     Called in another OS thread, which can't set the handler of a signal, it is done when the main one gets its hub.
     DhagapatchError where they can't be had: another interpreter, another system.
@@ -196,3 +220,5 @@ def _after_fork() -> None:
 def _on_hub(hub: Hub) -> None:
     if _wanted and _slices is None:
         start(_wanted)
+    elif _slices is not None and in_main_thread():
+        _slices.go_on()

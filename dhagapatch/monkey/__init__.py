@@ -22,7 +22,7 @@ def patch_all(
     With `children`, every Python process that the program starts from then on starts patched too, before its own code
     (DHAGAPATCH_CHILDREN sets the default, which is not to).  Isolated ones (options -I, -E, -S) are left alone.
 
-    With a `timeslice`, in seconds of CPU time, a dhaga of the main OS thread that has run for so long without a wait makes room
+    With a `timeslice`, in seconds, a dhaga of the main OS thread that has run for so long without a wait makes room
     for the others, as the interpreter does for threads (DHAGAPATCH_TIMESLICE sets the default: 0, never).
 
     `disable` names groups ("ssl") or single names ("time.sleep").  May be called at any time, also late and

@@ -143,6 +143,7 @@ class Engine:
             owner = getattr(owner, part)
         if self._applied.get(key) is owner:
             return  # and if it is another one, the module was imported afresh
+        before = vars(owner).get(name, _MISSING)  # a look may put it there
         real = getattr(owner, name, _MISSING)
         if real is _MISSING:
             return  # not on this platform
@@ -158,7 +159,7 @@ class Engine:
                 _dress(green, real)
             elif isinstance(real, BuiltinFunctionType):
                 green = self._green_for(real, green)
-        self._set(owner, name, green)
+        self._set(owner, name, green, before)
         self._applied[key] = owner
         self.originals.setdefault(key, real)
         public = row.name if row.action == SET else f"{row.module}.{row.name}"
@@ -174,8 +175,7 @@ class Engine:
                 return green
         return green_builtin(function, real)
 
-    def _set(self, owner: Any, name: str, value: Any) -> None:
-        before = vars(owner).get(name, _MISSING)
+    def _set(self, owner: Any, name: str, value: Any, before: Any) -> None:
         setattr(owner, name, value)
         if before is _MISSING:
             self._undo.append(Undo(delattr, owner, name))

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+from dhagapatch.green import timeslice
 from dhagapatch.testing import Watchdog
 
 watchdog = Watchdog(18)
@@ -48,6 +49,15 @@ for thread in threads:
     thread.join()
 assert len(late) >= 8, late
 assert sorted(late)[len(late) // 2] < 0.1, late
+
+# an idle program is left alone
+ticks = []
+slices = timeslice._slices
+tick = slices.tick
+slices.tick = lambda frame: (ticks.append(1), tick(frame))
+time.sleep(0.3)
+assert len(ticks) <= 3, len(ticks)  # 120 in that time, if it ran
+del slices.tick
 
 # every kind of loop ends, whatever the function is called through
 flag = []
@@ -212,8 +222,8 @@ done = subprocess.run([sys.executable, "-c", "for i in range(1000000): pass"])
 assert done.returncode == 0
 
 # handlers of the program, and its own timers of CPU time, are its own
-ticks = []
-signal.signal(signal.SIGVTALRM, lambda *_: ticks.append(1))
+came = []
+signal.signal(signal.SIGVTALRM, lambda *_: came.append(1))
 signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)
-while not ticks:
+while not came:
     pass
