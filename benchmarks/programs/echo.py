@@ -2,7 +2,9 @@
 
 Server and clients share one process, so CPU time covers both sides. Each client sends a message, reads the echo,
 compares it and sends the next; every connection has a message under way all the time. An operation is one round
-trip: two sends and two receives. Connecting, starting the threads and a first round trip are not measured.
+trip: two sends and two receives. Connecting, starting the threads and the first round trips are not measured.
+
+With `--timeout` every socket has a timeout, as careful programs set one; none of them ever runs out.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # no launcher puts the checkout's folder there
@@ -19,23 +22,25 @@ from benchmarks.programs.stopwatch import Countdown, Stopwatch, allow_descriptor
 
 BUFFER_BYTES = 65536
 MESSAGES = 16  # different ones for each connection, in turn: an echo that is late or not one's own is seen
-FIRST = 1  # round trips before the measured section
+FIRST = 3  # round trips before the measured section
+
+Wrap = Callable[[socket.socket], socket.socket]  # what is done to a new connection, on either side
 
 
-def serve(connection: socket.socket) -> None:
+def serve(connection: socket.socket, prepare: Wrap) -> None:
     """Echo until the client closes."""
-    with connection:
+    with prepare(connection) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while data := connection.recv(BUFFER_BYTES):
             connection.sendall(data)
 
 
-def accept_all(listener: socket.socket, connections: int) -> None:
+def accept_all(listener: socket.socket, connections: int, prepare: Wrap) -> None:
     """Start a thread for each connection; wait until all have ended."""
     threads = []
     for _ in range(connections):
         connection, _ = listener.accept()
-        thread = threading.Thread(target=serve, args=(connection,))
+        thread = threading.Thread(target=serve, args=(connection, prepare))
         thread.start()
         threads.append(thread)
     for thread in threads:
@@ -65,8 +70,9 @@ def exchange(sock: socket.socket, messages: list[bytes], trips: int) -> None:
 class Clients:
     """The client threads, and the points at which all of them meet."""
 
-    def __init__(self, address: tuple[str, int], connections: int, trips: int, size: int) -> None:
+    def __init__(self, address: tuple[str, int], connections: int, trips: int, size: int, prepare: Wrap) -> None:
         self.address = address
+        self.prepare = prepare
         self.trips = trips
         self.size = size
         self.errors: list[str] = []
@@ -81,7 +87,7 @@ class Clients:
         sock = None
         try:
             try:
-                sock = socket.create_connection(self.address)
+                sock = self.prepare(socket.create_connection(self.address))
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 exchange(sock, messages, FIRST)
             finally:
@@ -96,19 +102,24 @@ class Clients:
                 sock.close()
 
 
-def main() -> int:
-    """Run the benchmark; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(text: str | None) -> argparse.ArgumentParser:
+    """The options that every echo program has."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--connections", type=int, default=100, help="connections at once (default 100)")
     parser.add_argument("--trips", type=int, default=300, help="round trips on each connection (default 300)")
     parser.add_argument("--size", type=int, default=100, help="bytes of a message (default 100)")
-    options = parser.parse_args()
+    return parser
+
+
+def run(options: argparse.Namespace, on_server: Wrap, on_client: Wrap) -> int:
+    """Serve and exchange, with connections prepared by the two functions; the exit code."""
     allow_descriptors(2 * options.connections + 100)
     watch = Stopwatch()
     with socket.create_server(("127.0.0.1", 0), backlog=options.connections + 16) as listener:
-        server = threading.Thread(target=accept_all, args=(listener, options.connections), daemon=True)
+        accepting = (listener, options.connections, on_server)
+        server = threading.Thread(target=accept_all, args=accepting, daemon=True)
         server.start()
-        clients = Clients(listener.getsockname(), options.connections, options.trips, options.size)
+        clients = Clients(listener.getsockname(), options.connections, options.trips, options.size, on_client)
         for thread in clients.threads:
             thread.start()
         clients.ready.wait()
@@ -121,6 +132,19 @@ def main() -> int:
         if not clients.errors:  # a server that lacks a connection would wait for it for ever
             server.join()
     return report(options.connections * options.trips, watch, clients.errors)
+
+
+def main() -> int:
+    """Run the benchmark; the exit code."""
+    parser = arguments(__doc__)
+    parser.add_argument("--timeout", type=float, help="seconds, for every socket (default: none)")
+    options = parser.parse_args()
+
+    def prepare(sock: socket.socket) -> socket.socket:
+        sock.settimeout(options.timeout)
+        return sock
+
+    return run(options, prepare, prepare)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,15 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def rss_bytes() -> int:
+    """The memory that this process has resident now, in bytes; where the kernel does not tell, the most it had."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return peak_rss_bytes()
+
+
 def allow_descriptors(count: int) -> None:
     """Raise the limit of open descriptors to `count`; SystemExit if the hard limit is lower."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -79,8 +88,11 @@ def allow_descriptors(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
-def report(operations: int, watch: Stopwatch, errors: Sequence[str]) -> int:
-    """Print the result as one line of JSON, errors to standard error; return the exit code, 1 for bad data."""
+def report(operations: int, watch: Stopwatch, errors: Sequence[str], memory_bytes: int | None = None) -> int:
+    """Print the result as one line of JSON, errors to standard error; return the exit code, 1 for bad data.
+
+    `memory_bytes` is by how much all operations together made the process grow, where that is measured.
+    """
     for error in errors[:SHOWN_ERRORS]:
         print(error, file=sys.stderr)
     if len(errors) > SHOWN_ERRORS:
@@ -90,6 +102,7 @@ def report(operations: int, watch: Stopwatch, errors: Sequence[str]) -> int:
         "cpu_seconds": watch.cpu_seconds,
         "wall_seconds": watch.wall_seconds,
         "peak_rss_bytes": peak_rss_bytes(),
+        "memory_bytes": memory_bytes,
         "correct": not errors,
     }
     print(json.dumps(result), flush=True)
