@@ -14,15 +14,16 @@ from typing import Any
 __all__ = ["ROOT", "Environment", "look_round"]
 
 ROOT = Path(__file__).parent.parent  # of the checkout; children run here, so that its dhagapatch is the one measured
-_PACKAGES = ("dhagapatch", "gevent", "greenlet", "tornado")
+_PACKAGES = ("dhagapatch", "gevent", "eventlet", "greenlet", "tornado", "uvloop", "requests")
 _PROBE = """
-import importlib.metadata, json, platform, sys
+import importlib.metadata, json, platform, sys, warnings
+warnings.simplefilter("ignore")
 versions = {"python": f"{platform.python_implementation()} {platform.python_version()}"}
 for name in sys.argv[1:]:
     try:
         __import__(name)
         versions[name] = importlib.metadata.version(name)
-    except ImportError:
+    except Exception:  # whatever a package raises that does not fit this Python
         versions[name] = None
 print(json.dumps(versions))
 """

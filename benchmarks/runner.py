@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.cases import PROGRAMS, Case
+from benchmarks.cases import KEYS, PROGRAMS, Case
 from benchmarks.environment import ROOT
 from benchmarks.launchers import Launcher
 
@@ -31,6 +32,7 @@ class Sample:
     cpu_seconds: float
     wall_seconds: float
     peak_rss_bytes: int
+    memory_bytes: int | None = None  # by which all operations together made the process grow
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,29 @@ class Plan:
     rounds: int
     quick: bool
     timeout: float  # seconds, for each run
+    keys: str = ""  # the folder with certificates
+    absent: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by case and launcher: why it cannot run
+    seconds: float | None = None  # no round is begun that would not end within this time; None is no limit
+
+    def runs(self, case: Case) -> list[Launcher]:
+        """The launchers under which a case makes sense, whether they can run it or not."""
+        return [
+            launcher
+            for launcher in self.launchers
+            if (launcher.name in case.references if launcher.rewrite else not case.patches or launcher.patch)
+        ]
+
+    def command(self, case: Case, launcher: Launcher) -> list[str]:
+        """What is executed."""
+        program = str(PROGRAMS / f"{case.program}{launcher.rewrite}.py")
+        arguments = [*(case.quick if self.quick else case.arguments), *launcher.extra]
+        arguments = [self.keys if argument == KEYS else argument for argument in arguments]
+        if not case.driver:
+            return [self.python, *launcher.prefix, program, *arguments]
+        if case.patches:
+            arguments += ["--patch", launcher.patch]
+        driver = f"benchmarks.drivers.{case.driver}"
+        return [self.python, "-m", driver, *arguments, "--program", program, "--", *launcher.prefix]
 
 
 @dataclass
@@ -51,17 +76,17 @@ class Results:
 
     samples: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
+    rounds: int = 0  # that were made
 
 
 def run_once(plan: Plan, case: Case, launcher: Launcher) -> Sample:
     """Run a program once; RunFailed for an exit code, for bad data, for unreadable output, and after the time limit."""
-    program = str(PROGRAMS / f"{case.program}.py")
-    command = [plan.python, *launcher.prefix, program, *(case.quick if plan.quick else case.arguments)]
     # on SIGABRT the program shows where it was stuck
     environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
     child = subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, errors="replace",
+        plan.command(case, launcher), cwd=ROOT, env=environment, text=True, errors="replace",
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,  # a driver and what it started are signalled together
     )  # fmt: skip
     try:
         output, errors = child.communicate(timeout=plan.timeout)
@@ -69,21 +94,28 @@ def run_once(plan: Plan, case: Case, launcher: Launcher) -> Sample:
         errors = _abort(child)
         raise RunFailed(f"not done within {plan.timeout:g} s\n{_tail(errors)}") from None
     finally:
-        if child.poll() is None:  # Ctrl-C: it must not outlive us
-            child.kill()
-            child.wait()
+        _signal(child, signal.SIGKILL)  # nothing may outlive its run: not after Ctrl-C, not a server whose driver failed
+        child.wait()
     if child.returncode:
         raise RunFailed(f"exit code {child.returncode}\n{_tail(errors)}")
     return _parse(output, errors)
 
 
+def _signal(child: subprocess.Popen[str], number: int) -> None:
+    """Signal a child and whatever it has started, if some of it still runs."""
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        pass
+
+
 def _abort(child: subprocess.Popen[str]) -> str:
     """End a child that is out of time; what it wrote to standard error."""
-    child.send_signal(signal.SIGABRT)
+    _signal(child, signal.SIGABRT)
     try:
         return child.communicate(timeout=_ABORT_SECONDS)[1]
     except subprocess.TimeoutExpired:
-        child.kill()
+        _signal(child, signal.SIGKILL)
         return child.communicate()[1]
 
 
@@ -105,6 +137,7 @@ def _parse(output: str, errors: str) -> Sample:
             cpu_seconds=float(result["cpu_seconds"]),
             wall_seconds=float(result["wall_seconds"]),
             peak_rss_bytes=int(result["peak_rss_bytes"]),
+            memory_bytes=None if result["memory_bytes"] is None else int(result["memory_bytes"]),
         )
         correct = result["correct"] is True and sample.operations > 0 and sample.cpu_seconds > 0
     except (ValueError, KeyError, TypeError):
@@ -114,23 +147,36 @@ def _parse(output: str, errors: str) -> Sample:
     return sample
 
 
-def run_all(plan: Plan, on_run: Callable[[str], None]) -> Results:
+def run_all(plan: Plan, on_run: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> Results:
     """A B C A B C: each round runs each case under each launcher; who failed once is left out from then on.
 
-    `on_run` is told what runs next.
+    `on_run` is told what runs next. The first round is made in any case.
     """
     results = Results()
+    start = clock()
+    longest = 0.0
     for number in range(1, plan.rounds + 1):
+        begin = clock()
+        if number > 1 and plan.seconds is not None and begin - start + longest > plan.seconds:
+            break
         for case in plan.cases:
-            for launcher in plan.launchers:
-                key = (case.name, launcher.name)
+            for launcher in plan.runs(case):
                 on_run(f"round {number} of {plan.rounds}: {case.name} under {launcher.name}")
-                if key in results.failures:
-                    continue
-                try:
-                    sample = run_once(plan, case, launcher)
-                except RunFailed as error:
-                    results.failures[key] = f"{case.name} under {launcher.name}, round {number}: {error}"
-                else:
-                    results.samples.setdefault(key, []).append(sample)
+                if number <= case.most_rounds:
+                    _run_into(results, plan, case, launcher, number)
+        longest = max(longest, clock() - begin)
+        results.rounds = number
     return results
+
+
+def _run_into(results: Results, plan: Plan, case: Case, launcher: Launcher, number: int) -> None:
+    """Run once, and keep the sample, or the failure."""
+    key = (case.name, launcher.name)
+    if key in results.failures or key in plan.absent:
+        return
+    try:
+        sample = run_once(plan, case, launcher)
+    except RunFailed as error:
+        results.failures[key] = f"{case.name} under {launcher.name}, round {number}: {error}"
+    else:
+        results.samples.setdefault(key, []).append(sample)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple
 
 from benchmarks.cases import Case
-from benchmarks.launchers import BASELINES, Launcher
-from benchmarks.runner import Results, Sample
+from benchmarks.launchers import Launcher
+from benchmarks.runner import Plan, Results, Sample
 
-__all__ = ["Row", "Spread", "summarize"]
+__all__ = ["COSTS", "Row", "Spread", "ratio", "summarize"]
 
 
 class Spread(NamedTuple):
@@ -28,24 +28,6 @@ class Spread(NamedTuple):
         return cls(median(every), min(every), max(every))
 
 
-@dataclass(frozen=True)
-class Row:
-    """One case under one launcher; times in microseconds for an operation, memory in MiB.
-
-    A ratio is taken within each round, of runs that followed each other, and then the median: what the machine did
-    beside us in a round is in both runs.
-    """
-
-    case: Case
-    launcher: Launcher
-    samples: Sequence[Sample]
-    cpu: Spread | None = None  # None, as the rest: it failed
-    wall: Spread | None = None
-    peak: Spread | None = None
-    cpu_ratios: dict[str, Spread] | None = None  # to each baseline
-    wall_ratios: dict[str, Spread] | None = None
-
-
 def _cpu(sample: Sample) -> float:
     return sample.cpu_seconds / sample.operations * 1e6
 
@@ -54,38 +36,74 @@ def _wall(sample: Sample) -> float:
     return sample.wall_seconds / sample.operations * 1e6
 
 
-def _ratios(
-    samples: Sequence[Sample], baselines: Mapping[str, Sequence[Sample]], cost: Callable[[Sample], float]
-) -> dict[str, Spread]:
-    return {
-        name: Spread.of(cost(ours) / cost(theirs) for ours, theirs in zip(samples, others, strict=True))
-        for name, others in baselines.items()
-    }
+def _memory(sample: Sample) -> float:
+    return (sample.memory_bytes or 0) / sample.operations
 
 
-def summarize(results: Results, cases: Sequence[Case], launchers: Sequence[Launcher]) -> list[Row]:
-    """A row for each case and launcher; one that failed in some round has no numbers, and is no baseline."""
+COSTS: Mapping[str, Callable[[Sample], float]] = {"cpu": _cpu, "wall": _wall, "memory": _memory}  # of an operation
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case under one launcher; times in microseconds for an operation, memory in bytes for one, the peak in MiB.
+
+    A ratio is taken within each round, of runs that followed each other, and then the median: what the machine did
+    beside us in a round is in both runs. Ratios are of what the case compares, CPU time or memory.
+    """
+
+    case: Case
+    launcher: Launcher
+    samples: Sequence[Sample]
+    problem: str = ""  # why there are no numbers
+    cpu: Spread | None = None
+    wall: Spread | None = None
+    memory: Spread | None = None  # None, too, where it is not measured
+    peak: Spread | None = None
+    ratios: dict[str, Spread] = field(default_factory=dict)  # to each other launcher that ran the case
+
+
+def ratio(samples: Sequence[Sample], others: Sequence[Sample], cost: Callable[[Sample], float]) -> Spread | None:
+    """The first's cost as a ratio to the second's, round by round; None if there is nothing to divide by."""
+    pairs = list(zip(samples, others, strict=False))  # a case with fewer rounds is compared in those that it has
+    if not pairs or any(cost(theirs) <= 0 for _, theirs in pairs):
+        return None
+    return Spread.of(cost(ours) / cost(theirs) for ours, theirs in pairs)
+
+
+def summarize(results: Results, plan: Plan) -> list[Row]:
+    """A row for each case and launcher; one that failed in some round has no numbers, and nothing is compared to it."""
     rows = []
-    for case in cases:
+    for case in plan.cases:
+        launchers = plan.runs(case)
         good = {
             launcher.name: results.samples[key]
             for launcher in launchers
             if (key := (case.name, launcher.name)) in results.samples and key not in results.failures
         }
         for launcher in launchers:
-            samples = good.get(launcher.name)
-            if samples is None:
-                rows.append(Row(case, launcher, results.samples.get((case.name, launcher.name), [])))
-                continue
-            baselines = {name: good[name] for name in BASELINES if name in good and name != launcher.name}
-            rows.append(
-                Row(
-                    case, launcher, samples,
-                    cpu=Spread.of(map(_cpu, samples)),
-                    wall=Spread.of(map(_wall, samples)),
-                    peak=Spread.of(sample.peak_rss_bytes / (1 << 20) for sample in samples),
-                    cpu_ratios=_ratios(samples, baselines, _cpu),
-                    wall_ratios=_ratios(samples, baselines, _wall),
-                )
-            )  # fmt: skip
+            key = (case.name, launcher.name)
+            if launcher.name in good:
+                rows.append(_row(case, launcher, good))
+            else:
+                problem = plan.absent.get(key) or results.failures.get(key) or "not run"
+                rows.append(Row(case, launcher, results.samples.get(key, []), problem))
     return rows
+
+
+def _row(case: Case, launcher: Launcher, good: Mapping[str, Sequence[Sample]]) -> Row:
+    """The row of a case that went well."""
+    samples = good[launcher.name]
+    ratios = {
+        name: spread
+        for name, others in good.items()
+        if name != launcher.name and (spread := ratio(samples, others, COSTS[case.compared])) is not None
+    }
+    measured = all(sample.memory_bytes is not None for sample in samples)
+    return Row(
+        case, launcher, samples,
+        cpu=Spread.of(map(_cpu, samples)),
+        wall=Spread.of(map(_wall, samples)),
+        memory=Spread.of(map(_memory, samples)) if measured else None,
+        peak=Spread.of(sample.peak_rss_bytes / (1 << 20) for sample in samples),
+        ratios=ratios,
+    )  # fmt: skip
