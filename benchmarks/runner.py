@@ -17,6 +17,7 @@ from benchmarks.launchers import Launcher
 __all__ = ["Plan", "Results", "RunFailed", "Sample", "run_all", "run_once"]
 
 _ABORT_SECONDS = 3.0  # for a program that is out of time to show where it hangs
+_ABORT_ALONE_SECONDS = 1.0  # of these, before what it has started is aborted, too
 _SHOWN_LINES = 30
 
 
@@ -110,7 +111,12 @@ def _signal(child: subprocess.Popen[str], number: int) -> None:
 
 
 def _abort(child: subprocess.Popen[str]) -> str:
-    """End a child that is out of time; what it wrote to standard error."""
+    """End a child that is out of time, then what it has started, as all write to one pipe; what stood there."""
+    child.send_signal(signal.SIGABRT)
+    try:
+        child.wait(_ABORT_ALONE_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
     _signal(child, signal.SIGABRT)
     try:
         return child.communicate(timeout=_ABORT_SECONDS)[1]
