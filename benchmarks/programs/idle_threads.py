@@ -35,7 +35,8 @@ class Idlers:
             self.release.wait()
 
         for _ in range(count):
-            thread = threading.Thread(target=idle)
+            # those that are no daemons are looked through, all of them, at each start, by some versions of Python
+            thread = threading.Thread(target=idle, daemon=True)
             self.threads.append(thread)
             thread.start()
         ready.wait()
