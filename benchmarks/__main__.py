@@ -130,7 +130,7 @@ def measure(plan: Plan) -> Results:
     """Run everything, with a progress bar on standard error."""
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=plan.rounds * sum(len(plan.runs(case)) for case in plan.cases))
+        task = progress.add_task("", total=sum(min(plan.rounds, case.most_rounds) * len(plan.runs(case)) for case in plan.cases))
         done = -1
 
         def on_run(text: str) -> None:

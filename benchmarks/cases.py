@@ -104,9 +104,11 @@ _GROWTH = (
     _case("growth-1000", "echo_server", "message", "--connections 1000 --messages 20000",
           "--connections 200 --messages 500", driver="growth", references=("epoll",)),
     _case("growth-5000", "echo_server", "message", "--connections 5000 --messages 20000",
-          "--connections 300 --messages 500", driver="growth", references=("epoll",), without=("threads",)),
+          "--connections 300 --messages 500", driver="growth", references=("epoll",), without=("threads",),
+          most_rounds=2),
     _case("growth-10000", "echo_server", "message", "--connections 10000 --messages 20000",
-          "--connections 400 --messages 500", driver="growth", references=("epoll",), without=("threads",)),
+          "--connections 400 --messages 500", driver="growth", references=("epoll",), without=("threads",),
+          most_rounds=2),
 )  # fmt: skip
 
 CASES = (*_BASIC, *_FREE, *_PING_PONG, *_STARTS, *_GROWTH)

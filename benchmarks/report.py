@@ -144,7 +144,7 @@ def as_percent(rows: Sequence[Row]) -> str:
 def notes(plan: Plan, environment: Environment, rounds: int) -> list[str]:
     """What a reader must know of the numbers."""
     sizes = "small sizes (--quick)" if plan.quick else "default sizes"
-    times = "1 round" if rounds == 1 else f"{rounds} interleaved rounds, median (lowest-highest)"
+    times = "1 round" if rounds == 1 else f"{rounds} interleaved rounds, of what takes long fewer, median (lowest-highest)"
     return [
         *environment.lines(),
         f"{times}, {sizes}; CPU time of the whole process, client and server in one unless the case says otherwise",

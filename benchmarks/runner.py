@@ -160,17 +160,18 @@ def run_all(plan: Plan, on_run: Callable[[str], None], clock: Callable[[], float
     """
     results = Results()
     start = clock()
-    last = 0.0
+    took: dict[str, float] = {}  # seconds, by case, in the round before
     for number in range(1, plan.rounds + 1):
-        begin = clock()
-        if number > 1 and plan.seconds is not None and begin - start + last > plan.seconds:
+        cases = [case for case in plan.cases if number <= case.most_rounds]
+        needed = sum(took.get(case.name, 0.0) for case in cases)
+        if not cases or (number > 1 and plan.seconds is not None and clock() - start + needed > plan.seconds):
             break
-        for case in plan.cases:
+        for case in cases:
+            begin = clock()
             for launcher in plan.runs(case):
                 on_run(f"round {number} of {plan.rounds}: {case.name} under {launcher.name}")
-                if number <= case.most_rounds:
-                    _run_into(results, plan, case, launcher, number)
-        last = clock() - begin  # a later one may be shorter, as some cases have few rounds, but is not longer
+                _run_into(results, plan, case, launcher, number)
+            took[case.name] = clock() - begin
         results.rounds = number
     return results
 

@@ -102,6 +102,21 @@ def test_no_round_is_begun_that_would_not_end_in_time(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(runner, "run_once", run)
     plan = make_plan(BY_NAME["dns"], launchers=LAUNCHERS[:1], rounds=9, seconds=35.0)
+    results = run_all(plan, lambda text: None, lambda: now)
+    assert (results.rounds, len(results.samples["dns", "threads"])) == (3, 3)
+
+
+def test_rounds_with_fewer_cases_are_known_to_be_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def run(plan: Plan, case: Case, launcher: Launcher) -> Sample:
+        nonlocal now
+        now += 100 if case.name == "bulk" else 10
+        return cost(1)
+
+    monkeypatch.setattr(runner, "run_once", run)
+    cases = BY_NAME["dns"], BY_NAME["bulk"]._replace(most_rounds=1)
+    plan = make_plan(*cases, launchers=LAUNCHERS[:1], rounds=9, seconds=135.0)
     assert run_all(plan, lambda text: None, lambda: now).rounds == 3
 
 
