@@ -44,8 +44,10 @@ class Lines(list[list[str]]):
 
 
 def _short(row: Row) -> str:
-    """A problem in one line: without its beginning, which names the row, and without standard error."""
-    return row.problem.partition("\n")[0].rpartition(": ")[2]
+    """A problem in one line: without its beginning, which names the row; an exit code with the program's last words."""
+    lines = row.problem.splitlines()
+    text = lines[0].rpartition(": ")[2]
+    return f"{text}, {lines[-1].removeprefix('  | ')}" if text.startswith("exit code") else text
 
 
 def _number(value: float) -> str:

@@ -144,6 +144,12 @@ def test_who_fails_is_left_out_from_then_on(monkeypatch: pytest.MonkeyPatch) -> 
     assert "| dns | gevent | - [1] |" in table and "\n- [1] dns under gevent: not done within 20 s\n" in table
 
 
+def test_a_footnote_has_the_last_words() -> None:
+    plan = make_plan(BY_NAME["dns"])
+    results = Results(failures={("dns", OURS): "dns under dhagapatch, round 1: exit code 1\n  | Traceback\n  | OSError: no"})
+    assert standing(summarize(results, plan)).footnotes[0] == "dns under dhagapatch: exit code 1, OSError: no"
+
+
 def test_what_is_absent() -> None:
     versions = {"gevent": "1", "eventlet": None, "dhagapatch": "1", "uvloop": "1", "requests": None}
     cases = [BY_NAME[name] for name in ("dns", "requests", "growth-10000")]
