@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint stress bench compat docs clean
+.PHONY: demo test lint stress bench compat compat-third-party docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ bench: $(VENV)/.installed-bench
 
 compat: $(VENV)/.installed
 	$(BIN)/python -m compat stdlib $(COMPAT_ARGS)
+
+compat-third-party: $(VENV)/.installed
+	$(BIN)/python -m compat third-party $(COMPAT_ARGS)
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m pip install -q -e '.[docs]'

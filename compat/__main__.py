@@ -1,4 +1,4 @@
-"""``python -m compat stdlib``: the interpreter's own tests, natively and on dhagas.
+"""``python -m compat``: the interpreter's own tests, and those of other projects, natively and on dhagas.
 
 The exit code is 0, 1 if an outcome was not as expected, 2 if something is missing or the command line is wrong.
 """
@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 LEDGER = HERE / "expectations" / "stdlib.toml"
 PAGE = HERE.parent / "docs" / "reference" / "compat.md"
+PAGE_THIRD_PARTY = PAGE.with_name("compat-third-party.md")
+CHOICES = [name for name in LAUNCHERS if name != "dhagapatch-late"]
 
 
 def _fail(text: str) -> NoReturn:
@@ -32,7 +34,7 @@ try:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from compat import report
+    from compat import report, report_third_party, third_party
 except ModuleNotFoundError as error:
     _fail(f"{error.name} is missing; run: pip install -e '.[test]'")
 
@@ -47,11 +49,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     stdlib.add_argument("--python", default=sys.executable, metavar="PY", help="the interpreter (default: this one)")
     stdlib.add_argument("--modules", nargs="+", metavar="NAME", help="test modules, or packages of them (default: all)")
     stdlib.add_argument("--fast", action="store_true", help="the modules nearest to us only")
-    stdlib.add_argument("--launcher", nargs="+", choices=LAUNCHERS, default=["dhagapatch"], help="default: dhagapatch")
+    stdlib.add_argument("--launcher", nargs="+", choices=CHOICES, default=["dhagapatch"], help="default: dhagapatch")
     stdlib.add_argument("--jobs", type=int, default=2, metavar="N", help="modules at once (default: 2)")
     stdlib.add_argument("--fresh", action="store_true", help="run natively again, though an earlier run's results are there")
     stdlib.add_argument("--texts", action="store_true", help="print what each unexpected failure said")
-    commands.add_parser("report", help="write the page of the results that are there")
+    third_party.add_options(commands.add_parser("third-party", help="run the suites of other projects"), sys.executable)
+    commands.add_parser("report", help="write the pages of the results that are there")
     return parser.parse_args(argv)
 
 
@@ -108,11 +111,21 @@ def stdlib(options: argparse.Namespace) -> int:
             run(options.python, found, launcher, found.modules, options.jobs, ledger)
             verdicts = report.verdicts(RESULTS, found.version, launcher.name, found.modules, ledger)
             report.show(console, found.version, launcher.name, verdicts, texts=options.texts)
+            console.print(report.totals(verdicts))
             stale = report.stale(ledger, found.version, launcher.name, verdicts, RESULTS)
             for entry in stale:
                 console.print(f"the ledger names {entry.id}, which is not a test that passes natively")
             red = red or (launcher.name.startswith("dhagapatch") and (bool(stale) or any(verdict.red for verdict in verdicts)))
     return int(red)
+
+
+def write_pages() -> int:
+    """Write the pages of what there are results of; ValueError if there are none."""
+    if (RESULTS / "third-party").is_dir():
+        report_third_party.write_page(PAGE_THIRD_PARTY)
+    if any(RESULTS.glob("*/native")) or not (RESULTS / "third-party").is_dir():
+        report.write_page(RESULTS, PAGE, expectations.read(LEDGER))
+    return 0
 
 
 def main(argv: list[str]) -> int:
@@ -121,12 +134,14 @@ def main(argv: list[str]) -> int:
         # a shell that starts us in the background has it ignored, and the tests, which send it to themselves, inherit that
         signal.signal(signal.SIGINT, signal.default_int_handler)
     options = parse(argv)
-    if options.command == "report":
-        try:
-            report.write_page(RESULTS, PAGE, expectations.read(LEDGER))
-        except (ValueError, OSError) as error:
-            _fail(str(error))
-        return 0
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what was started is stopped on the way out
+    try:
+        if options.command == "report":
+            return write_pages()
+        if options.command == "third-party":
+            return third_party.run(options, console)
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        _fail(str(error))
     return stdlib(options)
 
 

@@ -11,12 +11,13 @@ HERE = Path(__file__).parent
 
 
 class Launcher(NamedTuple):
-    """``python *prefix program``, with `environ` added."""
+    """``python *prefix program``, or ``python *prefix *module name``, with `environ` added."""
 
     name: str
     prefix: tuple[str, ...]
     environ: dict[str, str]
     package: str  # what must be installed
+    module: tuple[str, ...] = ("-m",)
 
 
 LAUNCHERS = {
@@ -26,7 +27,8 @@ LAUNCHERS = {
         Launcher("dhagapatch", ("-m", "dhagapatch"), {}, "dhagapatch"),
         Launcher("dhagapatch-children", ("-m", "dhagapatch", "--children"), {}, "dhagapatch"),
         Launcher("dhagapatch-timeslice", ("-m", "dhagapatch", "--timeslice", "0.01"), {}, "dhagapatch"),
-        Launcher("gevent", ("-m", "gevent.monkey"), {}, "gevent"),
+        Launcher("dhagapatch-late", (), {}, "dhagapatch"),  # what runs the tests patches, when all is imported
+        Launcher("gevent", ("-m", "gevent.monkey"), {}, "gevent", ("--module",)),
         Launcher("eventlet", (str(HERE / "launch_eventlet.py"),), {}, "eventlet"),
     )
 }

@@ -10,7 +10,7 @@ from rich.table import Table
 from compat import expectations, modules, results
 from compat.expectations import Expectation, Verdict
 
-__all__ = ["show", "stale", "verdicts", "write_page"]
+__all__ = ["cell", "known", "number", "share", "show", "stale", "totals", "verdicts", "write_page"]
 
 SHOWN = 20  # tests of a module that are named one by one
 COLUMNS = ("native", "dhagapatch", "dhagapatch-timeslice", "dhagapatch-children", "gevent", "eventlet")
@@ -28,20 +28,23 @@ def verdicts(folder: Path, python: str, launcher: str, names: list[str], ledger:
     return found
 
 
-def stale(ledger: list[Expectation], python: str, launcher: str, found: list[Verdict], folder: Path) -> list[Expectation]:
-    """Entries of the modules that were run which match no test that passes natively."""
+def stale(
+    ledger: list[Expectation], python: str, launcher: str, found: list[Verdict], folder: Path, prefix: str = "test.{}."
+) -> list[Expectation]:
+    """Entries of the modules that were run which match no test that passes natively; `prefix`: what a module's ids begin with."""
     ran = [verdict.module for verdict in found]
     keys = [key for name in ran for key in (results.load(folder, python, "native", name) or results.Result("", "", "")).passed]
     return [
         entry
         for entry in ledger
         if entry.holds(python, launcher)
-        and any(entry.id.startswith(f"test.{name}.") for name in ran)
+        and any(entry.id.startswith(prefix.format(name)) for name in ran)
         and not any(entry.matches(key) for key in keys)
     ]
 
 
-def _share(found: list[Verdict]) -> str:
+def share(found: list[Verdict]) -> str:
+    """How many of the tests that pass natively passed."""
     baseline, passed = sum(verdict.baseline for verdict in found), sum(verdict.passed for verdict in found)
     return f"{passed} of {baseline} ({100 * passed / baseline:.2f} %)" if baseline else "none"
 
@@ -51,7 +54,7 @@ def _near(found: list[Verdict]) -> list[Verdict]:
 
 
 def show(console: Console, python: str, launcher: str, found: list[Verdict], *, texts: bool) -> None:
-    """A table of the modules where something was lost, the tests, and the totals."""
+    """A table of the modules where something was lost, and the tests."""
     table = Table(title=f"{launcher}, CPython {python}: what passes natively, and not here")
     for column in ("module", "native", "passed", "expected", "unexpected", "hangs"):
         table.add_column(column, justify="left" if column == "module" else "right")
@@ -72,22 +75,27 @@ def show(console: Console, python: str, launcher: str, found: list[Verdict], *, 
             console.print(f"passes, against the ledger: {key}", markup=False)
         if verdict.problem:
             console.print(f"{verdict.module}: {verdict.problem if texts else verdict.problem.splitlines()[0]}", markup=False)
-    console.print(f"passed {_share(found)}; without the modules that hardly touch a patch {_share(_near(found))}")
+
+
+def totals(found: list[Verdict]) -> str:
+    """The line under the table of the interpreter's own tests."""
+    return f"passed {share(found)}; without the modules that hardly touch a patch {share(_near(found))}"
 
 
 def write_page(folder: Path, page: Path, ledger: list[Expectation]) -> None:
     """Write the page of all results that are there; ValueError if there are none."""
-    pythons = sorted((path.name for path in folder.glob("*") if (path / "native").is_dir()), key=_number)
+    pythons = sorted((path.name for path in folder.glob("*") if (path / "native").is_dir()), key=number)
     if not pythons:
         raise ValueError("there are no results; run: python -m compat stdlib")
     parts = [_HEAD]
     for python in pythons:
         parts += _of_python(folder, python, ledger)
-    parts += ["## Known failures", "", *_known(ledger)]
+    parts += ["## Known failures", "", *known(ledger)]
     page.write_text("\n".join(parts).rstrip() + "\n")
 
 
-def _number(python: str) -> tuple[int, ...]:
+def number(python: str) -> tuple[int, ...]:
+    """A version, to sort by."""
     return tuple(int(part) for part in python.split("."))
 
 
@@ -97,12 +105,12 @@ def _of_python(folder: Path, python: str, ledger: list[Expectation]) -> list[str
     found = {name: {v.module: v for v in verdicts(folder, python, name, list(native), ledger)} for name in columns}
     lines = [f"## CPython {python}", "", f"| module | native | {' | '.join(columns)} |", "|---|" + "--:|" * (len(columns) + 1)]
     for module, result in native.items():
-        cells = [_cell(found[name].get(module)) for name in columns]
+        cells = [cell(found[name].get(module)) for name in columns]
         lines.append(f"| {module} | {len(result.passed)} | {' | '.join(cells)} |")
     total = sum(len(result.passed) for result in native.values())
-    lines.append(f"| **in all** | {total} | {' | '.join(_share(list(found[name].values())) for name in columns)} |")
+    lines.append(f"| **in all** | {total} | {' | '.join(share(list(found[name].values())) for name in columns)} |")
     near = sum(len(result.passed) for module, result in native.items() if module not in modules.DISTANT)
-    shares = [_share(_near(list(found[name].values()))) for name in columns]
+    shares = [share(_near(list(found[name].values()))) for name in columns]
     lines.append(f"| **without what hardly touches a patch** | {near} | {' | '.join(shares)} |")
     hangs = [str(sum(verdict.hangs for verdict in found[name].values())) for name in columns]
     lines.append(f"| hangs | | {' | '.join(hangs)} |")
@@ -116,7 +124,8 @@ def _of_python(folder: Path, python: str, ledger: list[Expectation]) -> list[str
     return [*lines, ""]
 
 
-def _cell(verdict: Verdict | None) -> str:
+def cell(verdict: Verdict | None) -> str:
+    """For a page: how many passed, in bold if some were lost."""
     if verdict is None:
         return "not run"
     hangs = f", {verdict.hangs} hung" if verdict.hangs else ""
@@ -132,17 +141,22 @@ def _seconds(folder: Path, python: str, launcher: str, names: set[str]) -> str:
     return f"{sum(here[name].seconds for name in names) / base:.2f}" if base else ""
 
 
-def _known(ledger: list[Expectation]) -> list[str]:
+def known(ledger: list[Expectation]) -> list[str]:
+    """For a page: the ledger as a list."""
     if not ledger:
         return ["None."]
     lines = []
     for entry in ledger:
         where = f" (CPython {', '.join(entry.python)})" if entry.python else ""
-        strict = " (only where children are patched too)" if entry.launchers == ("dhagapatch-children",) else ""
+        strict = _ONLY.get(entry.launchers, "")
         lines.append(f"- `{entry.id}`{where}{strict}: {entry.why}")
     return lines
 
 
+_ONLY: dict[tuple[str, ...], str] = {
+    ("dhagapatch-children",): " (only where children are patched too)",
+    ("dhagapatch-late",): " (only with a late patch)",
+}
 _HEAD = """\
 # The standard library's own tests
 

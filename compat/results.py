@@ -29,6 +29,7 @@ class Result:
     seconds: float = 0.0  # wall time, interpreter start included
     starts: int = 0  # processes: more than one after a hang or a crash
     children: list[int] = field(default_factory=lambda: [0, 0])  # Python processes: started patched, left alone
+    left: list[str] = field(default_factory=list)  # what a late patch could not reach
     problem: str = ""  # why the module could not be run to its end
 
     @property

@@ -1,4 +1,4 @@
-"""Runs one test module in processes of its own, to its end: a hang or a crash costs one test, and the rest still runs."""
+"""Runs one test module, or suite, in processes of its own, to its end: a hang or a crash costs one test; the rest still runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from compat.launchers import Launcher
 from compat.results import Outcome, Result
 
-__all__ = ["Limits", "run_module"]
+__all__ = ["Limits", "run_module", "run_to_end"]
 
 AGENT = Path(__file__).parent / "agent.py"
-DUMP_SIGNALS = (signal.SIGRTMAX - 3, signal.SIGRTMAX - 2)  # as in agent.py
+DUMP_SIGNALS = (signal.SIGRTMAX - 3, signal.SIGRTMAX - 2)  # as in inside/compat_tell.py
 DUMP_SECONDS = 1.0  # to write what each asks for
 STARTS = 40  # a module that hangs or crashes more often is given up
 LOG_CHARACTERS = 12000
@@ -42,12 +42,13 @@ class Limits:
 class _Attempt:
     """One process: from its start to its end, or to the first test that takes too long."""
 
-    def __init__(self, command: list[str], environ: dict[str, str], folder: Path, limits: Limits) -> None:
+    def __init__(self, command: list[str], environ: dict[str, str], folder: Path, cwd: Path, limits: Limits) -> None:
         self.begun: str | None = None
         self.hung = False
         self.over = False
         self.loaded = False
         self.children = [0, 0]
+        self.left: list[str] = []
         self.ended: dict[str, Outcome] = {}
         self._events = folder / "events"
         self._read = 0
@@ -57,8 +58,7 @@ class _Attempt:
         self._log = folder / "log"
         self._command = command
         self._environ = environ
-        self._cwd = folder / "cwd"
-        self._cwd.mkdir(exist_ok=True)
+        self._cwd = cwd
 
     def run(self) -> int:
         """The exit code."""
@@ -116,6 +116,7 @@ class _Attempt:
                 self.ended[facts["end"]] = Outcome(facts["outcome"], facts["seconds"], facts["text"])
                 self.begun = None
             self.loaded = self.loaded or "loaded" in facts
+            self.left = facts.get("left", self.left)
             if "over" in facts:
                 self.over = True
                 self.children = facts["children"]
@@ -138,36 +139,54 @@ def run_module(
     told: Callable[[str, Outcome], None],
 ) -> Result:
     """Run one module, but not what hung natively or is `skipped`; `told` hears of each hang and crash as it happens."""
-    result = Result(module, version, launcher.name)
-    limits = Limits(native)
-    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="compat-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        done = folder / "done"
-        command = [python, *launcher.prefix, str(AGENT), module, str(folder / "events"), str(done)]
+        cwd = folder / "cwd"
+        cwd.mkdir()
+        command = [python, *launcher.prefix, str(AGENT), module, str(folder / "events"), str(folder / "done")]
         environ = {**os.environ, **launcher.environ}
-        known = native.outcomes if native is not None else {}
-        left_out = [key for key, outcome in known.items() if outcome.outcome == "hang" or skipped(key)]
-        while not result.problem:
-            done.write_text(json.dumps([*left_out, *result.outcomes]))
-            attempt = _Attempt(command, environ, folder, limits)
-            code = attempt.run()
-            result.starts += 1
-            result.outcomes.update(attempt.ended)
-            result.children = [mine + more for mine, more in zip(result.children, attempt.children, strict=True)]
-            if attempt.over:
-                if attempt.hung or code < 0:
-                    result.problem = f"at exit: {'a hang' if attempt.hung else f'exit code {code}'}\n{attempt.log()}"
-                break
-            outcome = Outcome("hang" if attempt.hung else "crash", 0.0, f"exit code {code}\n{attempt.log()}")
-            if attempt.begun is not None:
-                result.outcomes[attempt.begun] = outcome
-                told(attempt.begun, outcome)
-            elif attempt.ended:
-                result.outcomes[f"{module}: after {list(attempt.ended)[-1]}"] = outcome
-            else:
-                result.problem = f"no test began: {outcome.text}"
-            if result.starts >= STARTS:
-                result.problem = f"given up after {STARTS} starts"
+        return run_to_end(Result(module, version, launcher.name), command, environ, folder, cwd, native, skipped, told)
+
+
+def run_to_end(
+    result: Result,
+    command: list[str],
+    environ: dict[str, str],
+    folder: Path,
+    cwd: Path,
+    native: Result | None,
+    skipped: Callable[[str], bool],
+    told: Callable[[str, Outcome], None],
+) -> Result:
+    """Start `command` until every test had its turn; it appends to `folder`/events and leaves out what `folder`/done names.
+
+    Returns `result`, filled.
+    """
+    limits = Limits(native)
+    started = time.monotonic()
+    known = native.outcomes if native is not None else {}
+    left_out = [key for key, outcome in known.items() if outcome.outcome == "hang" or skipped(key)]
+    while not result.problem:
+        (folder / "done").write_text(json.dumps([*left_out, *result.outcomes]))
+        attempt = _Attempt(command, environ, folder, cwd, limits)
+        code = attempt.run()
+        result.starts += 1
+        result.outcomes.update(attempt.ended)
+        result.children = [mine + more for mine, more in zip(result.children, attempt.children, strict=True)]
+        result.left = attempt.left
+        if attempt.over:
+            if attempt.hung or code < 0:
+                result.problem = f"at exit: {'a hang' if attempt.hung else f'exit code {code}'}\n{attempt.log()}"
+            break
+        outcome = Outcome("hang" if attempt.hung else "crash", 0.0, f"exit code {code}\n{attempt.log()}")
+        if attempt.begun is not None:
+            result.outcomes[attempt.begun] = outcome
+            told(attempt.begun, outcome)
+        elif attempt.ended:
+            result.outcomes[f"{result.module}: after {list(attempt.ended)[-1]}"] = outcome
+        else:
+            result.problem = f"no test began: {outcome.text}"
+        if result.starts >= STARTS:
+            result.problem = f"given up after {STARTS} starts"
     result.seconds = round(time.monotonic() - started, 2)
     return result

@@ -1,0 +1,128 @@
+"""The runner of other projects' suites: a small fake suite to its end, and the table."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from compat import suites, third_party
+from compat.environments import Environment
+from compat.expectations import read
+from compat.launchers import LAUNCHERS
+from compat.results import Outcome, Result
+from compat.suites import LeftOut, Suite
+from compat.supervise import Limits
+
+SAMPLE = """
+import os, sys, threading, time, pytest
+
+def test_a_passes(): assert "COMPAT_RUN" not in os.environ and "PYTHONPATH" not in os.environ
+def test_b_fails(): assert 0, "so"
+def test_c_skips(): pytest.skip("why")
+@pytest.mark.xfail
+def test_d_is_known(): assert 0
+@pytest.fixture
+def broken(): raise ValueError("fixture")
+def test_e_errs(broken): pass
+def test_f_crashes(): os._exit(7)
+def test_g_hangs(): time.sleep(60)
+def test_h_left_out(): assert 0
+@pytest.mark.parametrize("n", [1, 2])
+def test_i_passes(n): pass
+def test_j_forks():
+    if not os.fork():
+        os._exit(0)
+    os.wait()
+"""
+OUTCOMES = {
+    "test_a_passes": "pass", "test_b_fails": "fail", "test_c_skips": "skip", "test_d_is_known": "expected failure",
+    "test_e_errs": "error", "test_f_crashes": "crash", "test_g_hangs": "hang", "test_i_passes[1]": "pass",
+    "test_i_passes[2]": "pass", "test_j_forks": "pass",
+}  # fmt: skip
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """A source distribution with a suite, to be run by this interpreter."""
+    monkeypatch.setattr(Limits, "of", lambda self, key: 1.5)
+    top = tmp_path / "fake-1.0"
+    (top / "tests").mkdir(parents=True)
+    (top / "tests" / "test_sample.py").write_text(SAMPLE)
+    (top / "tests" / "test_broken.py").write_text("import nothing_of_this_name")
+    (top / "tests" / "test_skipped.py").write_text("import pytest; pytest.skip('all', allow_module_level=True)")
+    (top / "pytest.ini").touch()
+    with tarfile.open(tmp_path / "fake-1.0.tar.gz", "w:gz") as archive:
+        archive.add(top, "fake-1.0")
+    return Environment(sys.executable, tmp_path / "fake-1.0.tar.gz", tmp_path / "source")
+
+
+def _run(environment: Environment, launcher: str) -> tuple[Result, list[str]]:
+    suite = Suite("fake", "1.0", "", (), ("tests",), left_out=(LeftOut("*::test_h*", "why"),))
+    told: list[str] = []
+
+    def hears(key: str, outcome: Outcome) -> None:
+        told.append(f"{outcome.outcome} {key}")
+
+    return third_party.run_suite(suite, LAUNCHERS[launcher], "3", environment, None, [], hears), told
+
+
+@pytest.mark.parametrize("launcher", ["native", "dhagapatch", "dhagapatch-late"])
+def test_a_suite_runs_to_its_end(launcher: str, environment: Environment) -> None:
+    result, told = _run(environment, launcher)
+    assert {key.removeprefix("fake/tests/"): outcome.outcome for key, outcome in result.outcomes.items()} == {
+        "test_broken.py": "error", "test_skipped.py": "skip",
+        **{f"test_sample.py::{name}": outcome for name, outcome in OUTCOMES.items()},
+    }  # fmt: skip
+    prefix = "fake/tests/test_sample.py::test_"
+    assert told == [f"crash {prefix}f_crashes", f"hang {prefix}g_hangs"]
+    assert result.starts == 3 and not result.problem
+    hang = result.outcomes[f"{prefix}g_hangs"].text
+    assert "in test_g_hangs" in hang, "it does not say where it stands"
+    assert ("dhaga" in hang) == (launcher != "native")
+
+
+def test_the_fence_leaves_the_loopback_only() -> None:
+    program = (
+        "import socket; from compat.fence import fence\n"
+        "if not fence(): raise SystemExit(77)\n"
+        "with socket.create_server(('127.0.0.1', 0)) as server: socket.create_connection(server.getsockname()).close()\n"
+        "try: socket.create_connection(('192.0.2.1', 9), 5)\n"
+        "except OSError as error: print(error.strerror)"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, env=dict(os.environ))
+    if done.returncode == 77:
+        pytest.skip("no network namespace can be made here")
+    assert done.stdout.strip() == "Network is unreachable", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ('extra = 1', "unknown key 'extra'"),
+        ('left_out = [{ id = "t" }]', "takes an 'id' and a 'why'"),
+        ('[[suite]]\nname = "b"', "'args' is missing"),
+        ('[[suite]]\nname = "b"\nversion = "1"\nsha256 = "0"\nargs = []\nrequires = ["c"]', "'c' is not pinned"),
+        ('[[suite]]\nname = "a"\nversion = "1"\nsha256 = "0"\nargs = []\nrequires = []', "'a' is there twice"),
+    ],
+)
+def test_an_incomplete_table_is_refused(change: str, complaint: str, tmp_path: Path) -> None:
+    path = tmp_path / "suites.toml"
+    path.write_text(f'[[suite]]\nname = "a"\nversion = "1"\nsha256 = "0"\nargs = []\nrequires = ["c==1"]\n{change}\n')
+    with pytest.raises(ValueError, match=complaint):
+        suites.read(path)
+
+
+def test_the_table_and_its_ledger_can_be_read() -> None:
+    table, runtimes = suites.read(third_party.SUITES)
+    assert table and set(runtimes) == {"gevent", "eventlet"}
+    assert [suite.name for suite in suites.choose(table, ["Requests"])] == ["requests"]
+    with pytest.raises(ValueError, match="no suite 'nothing'"):
+        suites.choose(table, ["nothing"])
+    prefixes = tuple(suite.prefix for suite in table)
+    assert all(entry.id.startswith(prefixes) for entry in read(third_party.LEDGER))
