@@ -47,6 +47,7 @@ MAY_SET_ATTRIBUTES = {
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
+    "core.loop:HubLoop.__init__": "asyncio's logger, for the length of one call",
     "__main__": "sys.argv and its like, as `python` sets them for a program",
 }
 LINES_OF_A_FILE = 500

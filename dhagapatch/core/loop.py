@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,11 @@ class HubLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, netpoll: Netpoll) -> None:
         self._netpoll = netpoll
-        super().__init__(netpoll)
+        before, logger.disabled = logger.disabled, True  # it tells of each loop at level DEBUG; this one is nobody's business
+        try:
+            super().__init__(netpoll)
+        finally:
+            logger.disabled = before
 
     def _make_self_pipe(self) -> None:
         super()._make_self_pipe()  # type: ignore[misc]
