@@ -49,7 +49,7 @@ OUTCOMES = {
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     """A source distribution with a suite, to be run by this interpreter."""
-    monkeypatch.setattr(Limits, "of", lambda self, key: 1.5)
+    monkeypatch.setattr(Limits, "of", lambda self, key: 1.5 if key is not None and "hangs" in key else 30.0)
     top = tmp_path / "fake-1.0"
     (top / "tests").mkdir(parents=True)
     (top / "tests" / "test_sample.py").write_text(SAMPLE)
