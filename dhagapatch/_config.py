@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dhagapatch._errors import DhagapatchError
 
-__all__ = ["SETTINGS", "Settings", "read_settings"]
+__all__ = ["SETTINGS", "Settings", "check_timeslice", "read_settings"]
 
 
 class Settings(NamedTuple):
@@ -40,9 +40,16 @@ def read_settings(environ: dict[str, str]) -> Settings:
         offload_idle=_number(environ, "DHAGAPATCH_OFFLOAD_IDLE", 10.0, least=0),
         frames=_number(environ, "DHAGAPATCH_FRAMES", 0, least=0) != 0,
         children=_number(environ, "DHAGAPATCH_CHILDREN", 0, least=0) != 0,
-        timeslice=_number(environ, "DHAGAPATCH_TIMESLICE", 0, least=0),
+        timeslice=check_timeslice(_number(environ, "DHAGAPATCH_TIMESLICE", 0, least=0), "DHAGAPATCH_TIMESLICE"),
         disable=tuple(part.strip() for part in disable.split(",") if part.strip()),
     )
+
+
+def check_timeslice(seconds: float, name: str = "timeslice") -> float:
+    """`seconds`; a DhagapatchError that names the setting if no time slice can be that long."""
+    if not isinstance(seconds, (int, float)) or not (seconds == 0 or 0.001 <= seconds <= 60):
+        raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.001 to 60 seconds; 0.01 is a good value")
+    return seconds
 
 
 def _number(environ: dict[str, str], name: str, default: float, least: float) -> float:

@@ -24,7 +24,7 @@ _MARKED = sys.version_info < (3, 12)
 _GENERATOR = 0x20 | 0x80 | 0x200  # flags of code: generator, coroutine, asynchronous generator
 _CALLS = frozenset(("CALL", "PRECALL", "CALL_KW", "CALL_FUNCTION_EX"))
 _CALLS_WITH = frozenset(("BEFORE_WITH", "BEFORE_ASYNC_WITH", "WITH_EXCEPT_START"))
-_ITERATES = frozenset(("FOR_ITER", "SEND", "CALL", "PRECALL", "CALL_KW", "CALL_FUNCTION_EX"))
+_ITERATES = _CALLS | {"FOR_ITER", "SEND"}
 _MAKES = frozenset(("__init__", "__new__", "__call__", "<module>"))
 
 
@@ -50,7 +50,8 @@ def check() -> bool:
     def asked_of_caller() -> bool:
         return called_from_c(sys._getframe(1))
 
-    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
+    # HAZARD: where an object's head is another one (32 bits, free threads, a debug build) nothing must be read at these places
+    if sys.implementation.name != "cpython" or object.__basicsize__ != 16:
         return False
     # often: the interpreter has other instructions for a call that it has seen before
     return all(

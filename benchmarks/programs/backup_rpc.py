@@ -28,7 +28,7 @@ from server import Server  # type: ignore[import-not-found]
 from service import Service  # type: ignore[import-not-found]
 from session import Environment  # type: ignore[import-not-found]
 
-from benchmarks.programs.stopwatch import Countdown, Stopwatch, allow_descriptors, report
+from benchmarks.programs.stopwatch import Crowd, Stopwatch, allow_descriptors, report
 
 CHUNK_BYTES = 4096
 HELD = 64  # chunks that the server holds before the measured section
@@ -42,17 +42,14 @@ def chunk(text: str) -> tuple[bytes, bytes]:
     return hashlib.sha256(data).digest(), data
 
 
-class Clients:
-    """The client threads, and the points at which all of them meet."""
+class Clients(Crowd):
+    """The client threads."""
 
     def __init__(self, target: Target, clients: int, requests: int) -> None:
+        super().__init__(clients)
         self.target = target
         self.requests = requests
         self.held = [chunk(f"held {number}") for number in range(HELD)]
-        self.errors: list[str] = []
-        self.ready = Countdown(clients)
-        self.go = threading.Event()
-        self.done = Countdown(clients)
 
     def store(self) -> None:
         """Give the server what it holds from the start."""
@@ -94,20 +91,6 @@ class Clients:
             self.done.count_down()
 
 
-def measure(clients: Clients, count: int, watch: Stopwatch) -> None:
-    """Let all clients run."""
-    threads = [threading.Thread(target=clients.run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    clients.ready.wait()
-    watch.start()
-    clients.go.set()
-    clients.done.wait()
-    watch.stop()
-    for thread in threads:
-        thread.join()
-
-
 def main() -> int:
     """Run the benchmark; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -125,7 +108,8 @@ def main() -> int:
         target = Target("127.0.0.1", server.start(), tls.client_context(options.keys / "ca.pem"), token)
         clients = Clients(target, options.clients, options.requests)
         clients.store()
-        measure(clients, options.clients, watch)
+        threads = [threading.Thread(target=clients.run, args=(number,)) for number in range(options.clients)]
+        clients.measure(threads, watch)
         if not server.stop(10):
             clients.errors.append("sessions of the server did not end")
         catalog.release()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # no launcher puts the checkout's folder there
 
-from benchmarks.programs.stopwatch import Countdown, Stopwatch, allow_descriptors, report
+from benchmarks.programs.stopwatch import Crowd, Stopwatch, allow_descriptors, report
 
 BUFFER_BYTES = 65536
 MESSAGES = 16  # different ones for each connection, in turn: an echo that is late or not one's own is seen
@@ -67,18 +67,15 @@ def exchange(sock: socket.socket, messages: list[bytes], trips: int) -> None:
             raise ValueError(f"bad echo at round trip {trip}: {echo[:40]!r} for {message[:40]!r}")
 
 
-class Clients:
-    """The client threads, and the points at which all of them meet."""
+class Clients(Crowd):
+    """The client threads."""
 
     def __init__(self, address: tuple[str, int], connections: int, trips: int, size: int, prepare: Wrap) -> None:
+        super().__init__(connections)
         self.address = address
         self.prepare = prepare
         self.trips = trips
         self.size = size
-        self.errors: list[str] = []
-        self.ready = Countdown(connections)
-        self.go = threading.Event()
-        self.done = Countdown(connections)
         self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(connections)]
 
     def run(self, number: int) -> None:
@@ -120,15 +117,7 @@ def run(options: argparse.Namespace, on_server: Wrap, on_client: Wrap) -> int:
         server = threading.Thread(target=accept_all, args=accepting, daemon=True)
         server.start()
         clients = Clients(listener.getsockname(), options.connections, options.trips, options.size, on_client)
-        for thread in clients.threads:
-            thread.start()
-        clients.ready.wait()
-        watch.start()
-        clients.go.set()
-        clients.done.wait()
-        watch.stop()
-        for thread in clients.threads:
-            thread.join()
+        clients.measure(clients.threads, watch)
         if not clients.errors:  # a server that lacks a connection would wait for it for ever
             server.join()
     return report(options.connections * options.trips, watch, clients.errors)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import socket
 import sys
-import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `python prog.py` does not put the checkout's folder there
 
 from benchmarks.programs.echo_epoll import Echo, Loop
-from benchmarks.programs.status import Status
-from benchmarks.programs.stopwatch import allow_descriptors
+from benchmarks.programs.status import serve_until_told
 
 
 class Closing(Echo):
@@ -51,19 +48,5 @@ def serve(listener: socket.socket) -> None:
             handlers[descriptor]()
 
 
-def main() -> int:
-    """Serve; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--connections", type=int, default=100, help="most connections at once (default 100)")
-    options = parser.parse_args()
-    allow_descriptors(options.connections + 100)
-    status = Status()
-    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        status.announce(listener.getsockname()[1])
-        status.wait()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve_until_told(serve, __doc__))

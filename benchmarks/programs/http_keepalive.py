@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # no launcher puts the checkout's folder there
 
 from benchmarks.programs.http_server import PAGE, start_server
-from benchmarks.programs.stopwatch import Countdown, Stopwatch, report
+from benchmarks.programs.stopwatch import Crowd, Stopwatch, report
 
 FIRST = 2  # requests before the measured section
 
@@ -48,17 +48,14 @@ def by_session(port: int) -> Fetch:
     return fetch
 
 
-class Clients:
-    """The client threads, and the points at which all of them meet."""
+class Clients(Crowd):
+    """The client threads."""
 
     def __init__(self, port: int, clients: int, gets: int, client: Callable[[int], Fetch]) -> None:
+        super().__init__(clients)
         self.port = port
         self.gets = gets
         self.client = client
-        self.errors: list[str] = []
-        self.ready = Countdown(clients)
-        self.go = threading.Event()
-        self.done = Countdown(clients)
 
     def run(self) -> None:
         """One client: connect, wait for the others, fetch."""
@@ -90,15 +87,7 @@ def main() -> int:
     clients = Clients(server.server_port, options.clients, options.gets, by_session if options.session else by_http_client)
     threads = [threading.Thread(target=clients.run) for _ in range(options.clients)]
     watch = Stopwatch()
-    for thread in threads:
-        thread.start()
-    clients.ready.wait()
-    watch.start()
-    clients.go.set()
-    clients.done.wait()
-    watch.stop()
-    for thread in threads:
-        thread.join()
+    clients.measure(threads, watch)
     return report(options.clients * options.gets, watch, clients.errors)
 
 

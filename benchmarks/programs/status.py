@@ -6,12 +6,14 @@ connection ends, so should the server.
 
 from __future__ import annotations
 
+import argparse
 import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 
-from benchmarks.programs.stopwatch import peak_rss_bytes, rss_bytes
+from benchmarks.programs.stopwatch import allow_descriptors, peak_rss_bytes, rss_bytes
 
 
 class Status:
@@ -44,3 +46,17 @@ class Status:
                     stream.flush()
         finally:
             self._over.set()
+
+
+def serve_until_told(serve: Callable[[socket.socket], None], text: str | None) -> int:
+    """`main` of a server program: `serve` in a thread, with a listener, until the driver has gone; the exit code."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--connections", type=int, default=100, help="most connections at once (default 100)")
+    options = parser.parse_args()
+    allow_descriptors(options.connections + 100)
+    status = Status()
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        status.announce(listener.getsockname()[1])
+        status.wait()
+    return 0

@@ -54,6 +54,28 @@ class Countdown:
         self._over.wait()
 
 
+class Crowd:
+    """Threads that get ready, wait for each other, and then work; what they do from `go` to `done` is what is measured."""
+
+    def __init__(self, count: int) -> None:
+        self.errors: list[str] = []
+        self.ready = Countdown(count)
+        self.go = threading.Event()
+        self.done = Countdown(count)
+
+    def measure(self, threads: Sequence[threading.Thread], watch: Stopwatch) -> None:
+        """Run the threads, each of which counts down `ready`, waits for `go`, and counts down `done`, to their end."""
+        for thread in threads:
+            thread.start()
+        self.ready.wait()
+        watch.start()
+        self.go.set()
+        self.done.wait()
+        watch.stop()
+        for thread in threads:
+            thread.join()
+
+
 def peak_rss_bytes() -> int:
     """The most memory that this process had resident so far, in bytes.
 

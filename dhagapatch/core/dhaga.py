@@ -14,9 +14,9 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from dhagapatch import _real
 from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
-from dhagapatch.core.hub import Hub, HubGreenlet, get_hub, hub_for_wait
+from dhagapatch.core.hub import Hub, HubGreenlet, all_hubs, get_hub, hub_for_wait
 
-__all__ = ["Dhaga", "current_dhaga", "owner_token", "spawn"]
+__all__ = ["Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn"]
 
 
 _LOOK = 0.01  # seconds
@@ -173,6 +173,15 @@ def current_dhaga() -> Dhaga | None:
         if type(me) is HubGreenlet:
             return None
         me = me.parent
+    return None
+
+
+def find_dhaga(ident: int) -> Dhaga | None:
+    """The dhaga, of any hub, whose `threading.get_ident()` this is; None for a native thread's, and the main dhaga's."""
+    for hub in all_hubs():
+        for dhaga in list(hub.dhagas):  # at once: other OS threads start and end theirs meanwhile
+            if dhaga.ident == ident:
+                return dhaga
     return None
 
 

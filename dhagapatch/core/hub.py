@@ -37,7 +37,7 @@ from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
 from dhagapatch._errors import DeadlockError
-from dhagapatch.core.interrupts import deliver_all
+from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.loop import HubLoop
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import make_poller
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Hub", "HubGreenlet", "adopt_greenlet", "after_fork_in_child", "all_hubs", "current_hub", "get_hub", "hub_for_wait",
-    "in_main_thread", "on_new_hub", "parking_hub", "quiet_exceptions", "set_main_thread",
+    "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "quiet_exceptions", "set_main_thread",
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
@@ -202,9 +202,12 @@ class Hub:
         self.yield_(getcurrent(), deliver)
 
     def preempt(self, me: greenlet) -> None:
-        """`me`, the current greenlet, has run for long: whoever is due by now goes first, then it comes again."""
+        """`me`, the current greenlet, has run for long: whoever is due by now goes first, then it comes again.
+
+        It is no wait: a kill is left for the next one.
+        """
         self.netpoll.look()
-        self.yield_(me)
+        self.yield_(me, deliver_handlers)
 
     def _wake_here(self, sleeper: Any) -> None:
         if sleeper.parked:
@@ -371,6 +374,11 @@ def all_hubs() -> list[Hub]:
 def current_hub() -> Hub | None:
     """The hub of this OS thread, if it has one, also in the hub's own greenlet."""
     return _thread.hub
+
+
+def main_hub() -> Hub | None:
+    """The hub of the interpreter's main OS thread, if it has one; from any OS thread."""
+    return next((hub for hub in list(_hubs) if hub.ident == _MAIN_IDENT), None)
 
 
 def adopt_greenlet() -> Hub | None:

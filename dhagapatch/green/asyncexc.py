@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
 
 from greenlet import getcurrent, greenlet
 
+from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.hub import all_hubs
 
 __all__ = ["SetAsyncExc"]
 
-_pending: weakref.WeakKeyDictionary[greenlet, BaseException] = weakref.WeakKeyDictionary()
+_pending: weakref.WeakKeyDictionary[greenlet, Callable[[], NoReturn]] = weakref.WeakKeyDictionary()
 
 
 class SetAsyncExc:
@@ -48,10 +51,11 @@ class SetAsyncExc:
             error = kind() if isinstance(kind, type) else kind
             if not isinstance(error, BaseException):
                 error = TypeError("exceptions must derive from BaseException")
-            _pending[target] = error
+            # HAZARD: called like a signal handler, also where a kill would be left for the next wait
+            due = _pending[target] = partial(_raise, error)
             if target.interrupts is None:
                 target.interrupts = deque()
-            target.interrupts.append(error)
+            target.interrupts.append(due)
         return 1
 
 
@@ -69,18 +73,16 @@ def _like(argument: Any, value: int) -> Any:
 
 def _find(ident: Any) -> greenlet | None:
     """The dhaga, or the main one, that has this identity."""
-    for hub in all_hubs():
-        if hub.ident == ident:
-            return hub.main
-        for dhaga in hub.dhagas:
-            if dhaga.ident == ident:
-                return dhaga
-    return None
+    return find_dhaga(ident) or next((hub.main for hub in all_hubs() if hub.ident == ident), None)
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _forget(target: greenlet) -> None:
     """An exception that has not come yet is replaced by the next one, or taken back."""
-    error = _pending.pop(target, None)
+    due = _pending.pop(target, None)
     interrupts = target.interrupts
-    if error is not None and interrupts and error in interrupts:
-        interrupts.remove(error)
+    if due is not None and interrupts and due in interrupts:
+        interrupts.remove(due)

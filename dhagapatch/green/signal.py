@@ -24,6 +24,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import Hub, current_dhaga, hub_for_wait, start_helper
+from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread, quiet_exceptions
 from dhagapatch.core.sync import count_look, deadline_of
 from dhagapatch.green.waiting import sleep_until
@@ -276,13 +277,12 @@ def sigtimedwait(sigset: Any, timeout: Any, /) -> Any:
 
 
 def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
-    for hub in all_hubs():
-        for dhaga in hub.dhagas:
-            if dhaga.ident == thread_id:
-                if signalnum in _masks.get(dhaga, ()):
-                    _pending.setdefault(dhaga, set()).add(signalnum)
-                    return
-                thread_id = hub.ident
+    dhaga = find_dhaga(thread_id)
+    if dhaga is not None and dhaga.hub is not None:
+        if signalnum in _masks.get(dhaga, ()):
+            _pending.setdefault(dhaga, set()).add(signalnum)
+            return
+        thread_id = dhaga.hub.ident
     _c_pthread_kill(thread_id, signalnum)
 
 

@@ -29,7 +29,7 @@ from greenlet import getcurrent
 from dhagapatch import _frames, _real
 from dhagapatch._errors import DhagapatchError
 from dhagapatch.core import Dhaga
-from dhagapatch.core.hub import Hub, current_hub, in_main_thread, on_new_hub, parking_hub
+from dhagapatch.core.hub import Hub, current_hub, in_main_thread, main_hub, on_new_hub, parking_hub
 from dhagapatch.core.poller import EpollPoller, KqueuePoller, PollPoller
 from dhagapatch.green.signal import OWN_SIGNALS
 
@@ -72,10 +72,10 @@ class _Timer:
         self._set_time = library.timer_settime
         self._delete = library.timer_delete
         self._id = ctypes.c_void_p()
-        self._interval = round(interval * 1e9)
+        self._interval = interval
+        self._closed = False
         event = _Event(None, _SIGNAL, _BY_SIGNAL)
         self._check(library.timer_create(_MONOTONIC, ctypes.byref(event), ctypes.byref(self._id)))
-        self._first = interval
 
     @staticmethod
     def _check(code: int) -> None:
@@ -84,15 +84,18 @@ class _Timer:
 
     def start(self) -> None:
         """Send a signal each interval."""
-        self.next_in(self._first)
+        self.next_in(self._interval)
 
     def next_in(self, seconds: float) -> None:
         """The next signal after `seconds`, and then one each interval; with 0 none at all."""
-        every, first = divmod(self._interval, 10**9), divmod(round(seconds * 1e9), 10**9)
+        if self._closed:
+            return  # from another OS thread, while the hub waited, which starts it when the wait is over
+        every, first = divmod(round(self._interval * 1e9), 10**9), divmod(round(seconds * 1e9), 10**9)
         self._check(self._set_time(self._id, 0, ctypes.byref(_Spec(*every, *first)), None))
 
     def close(self) -> None:
         """No signal comes any more."""
+        self._closed = True
         self._delete(self._id)
 
 
@@ -143,6 +146,7 @@ class _Slices:
 _slices: _Slices | None = None
 _prepared = False
 _wanted = 0.0  # seconds
+_before: Any = None  # the handler that the signal had
 
 
 def _handle(signum: int, frame: FrameType | None) -> None:
@@ -176,28 +180,35 @@ def _holds_nothing(frame: FrameType) -> bool:
 def start(seconds: float) -> None:
     """Give each dhaga of the main OS thread slices of `seconds`; again, to change them.
 
-    Called in another OS thread, which can't set the handler of a signal, it is done when the main one gets its hub.
+    Called in another OS thread, which can't set the handler of a signal, it is done by the main one: at its next wait, or when it
+    gets its hub.
     DhagapatchError where they can't be had: another interpreter, another system.
     """
-    global _slices, _prepared, _wanted
+    global _slices, _prepared, _wanted, _before
     if not _frames.check():
         raise DhagapatchError("time slices need CPython's own frames: leave out timeslice with this interpreter")
     if not _prepared:
         _prepared = True
         # HAZARD: at its end the interpreter gives the signal back its default action, which ends the process
         atexit.register(stop)
-        os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(after_in_child=_start_wanted)
         on_new_hub(_on_hub)
     stop()
     _wanted = seconds
     if not in_main_thread():
+        hub = main_hub()
+        if hub is not None:
+            hub.interrupt(hub.main, _start_wanted)
         return
     OWN_SIGNALS.add(_SIGNAL)
-    _real.set_signal(_SIGNAL, _handle)  # before the first signal can come
+    before = _real.set_signal(_SIGNAL, _handle)  # before the first signal can come
+    if before is not _handle:
+        _before = before
     _real.siginterrupt(_SIGNAL, False)  # a system call in C code goes on after it
     try:
         _slices = _Slices(seconds)
     except (OSError, AttributeError) as error:
+        stop()
         raise DhagapatchError(f"time slices need POSIX timers, which are not there ({error}): leave out timeslice") from None
 
 
@@ -208,17 +219,22 @@ def stop() -> None:
     if _slices is not None:
         _slices.close()
         _slices = None
-        if in_main_thread():
-            _real.set_signal(_SIGNAL, _signal.SIG_IGN)  # one may be under way
+    if in_main_thread() and _SIGNAL in OWN_SIGNALS:
+        OWN_SIGNALS.discard(_SIGNAL)
+        _real.set_signal(_SIGNAL, _signal.SIG_IGN)  # one that is under way is dropped
+        if _before is not None:
+            _real.set_signal(_SIGNAL, _before)
 
 
-def _after_fork() -> None:
+def _start_wanted() -> None:
     if _wanted:
         start(_wanted)
 
 
 def _on_hub(hub: Hub) -> None:
-    if _wanted and _slices is None:
-        start(_wanted)
-    elif _slices is not None and in_main_thread():
+    if not in_main_thread():
+        return
+    if _slices is None:
+        _start_wanted()
+    else:
         _slices.go_on()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dhagapatch._config import SETTINGS
+from dhagapatch._config import SETTINGS, check_timeslice
 from dhagapatch.monkey import hooks
 from dhagapatch.monkey.engine import engine
 from dhagapatch.monkey.report import PatchReport
@@ -23,7 +23,8 @@ def patch_all(
     (DHAGAPATCH_CHILDREN sets the default, which is not to).  Isolated ones (options -I, -E, -S) are left alone.
 
     With a `timeslice`, in seconds, a dhaga of the main OS thread that has run for so long without a wait makes room
-    for the others, as the interpreter does for threads (DHAGAPATCH_TIMESLICE sets the default: 0, never).
+    for the others, as the interpreter does for threads (0: never).  Without it, what an earlier call asked for stays; at the
+    first call DHAGAPATCH_TIMESLICE sets the default, which is 0.
 
     `disable` names groups ("ssl") or single names ("time.sleep").  May be called at any time, also late and
     again: what was done before is left as it is.  The report says what was patched, and what could not be.
@@ -35,8 +36,9 @@ def patch_all(
     """
     off = frozenset([disable] if isinstance(disable, str) else disable)
     wanted = OPTIONAL if (SETTINGS.children if children is None else children) else ()
+    slices = engine.timeslice or SETTINGS.timeslice if timeslice is None else check_timeslice(timeslice)
     report = patch(*(group for group in GROUPS if group not in off and (group not in OPTIONAL or group in wanted)), _off=off)
-    engine.slice_time(SETTINGS.timeslice if timeslice is None else timeslice)
+    engine.slice_time(slices)
     return report
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
-from dhagapatch._errors import DhagapatchError, PatchConflictError, PatchError
+from dhagapatch._errors import PatchConflictError, PatchError
 from dhagapatch.core import forget_native_threads
 from dhagapatch.core.hub import after_fork_in_child, all_hubs, on_new_hub
 from dhagapatch.green._thread import adopt_local
@@ -128,7 +128,7 @@ class Engine:
         if "signal" in new:
             importlib.import_module("dhagapatch.green.signal").install()
         if "children" in new:
-            importlib.import_module("dhagapatch.green.startup").install(disabled)
+            importlib.import_module("dhagapatch.green.startup").install(disabled, self.timeslice)
         self._adopt_sockets(new, report)
         report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
         self._disabled = disabled
@@ -269,9 +269,7 @@ class Engine:
 
     def slice_time(self, seconds: float) -> None:
         """Give dhagas time slices of so many seconds; 0: none."""
-        if not isinstance(seconds, (int, float)) or not (seconds == 0 or 0.001 <= seconds <= 60):
-            raise DhagapatchError(f"timeslice={seconds!r}: 0 (none), or 0.001 to 60 seconds; 0.01 is a good value")
-        if seconds or self.timeslice:
+        if seconds != self.timeslice:
             slices = importlib.import_module("dhagapatch.green.timeslice")
             slices.start(seconds) if seconds else slices.stop()
             self.timeslice = seconds

@@ -165,6 +165,25 @@ def case_an_exception_set_in_another_thread(t: Any) -> None:
     thread.join(0.05)
     t.note(thread.is_alive(), raise_in(thread.ident or 0, ctypes.py_object(Stop)))
     thread.join()
+    lock = threading.Lock()
+    lock.acquire()
+
+    def wait() -> None:
+        try:
+            lock.acquire()
+            lock.release()
+            t.note("released")
+        except Stop:
+            t.note("stopped after the wait")
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.02)
+    raise_in(thread.ident or 0, ctypes.py_object(Stop))
+    thread.join(0.05)
+    t.note("no wait is cut short", thread.is_alive())
+    lock.release()
+    thread.join()
     main = threading.main_thread().ident or 0
     try:
         thread = threading.Thread(target=raise_in, args=(main, ctypes.py_object(Stop)))
