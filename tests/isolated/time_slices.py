@@ -1,14 +1,18 @@
 # run: -m dhagapatch --timeslice 0.005
 """Threads that never wait make room for others, where they may be interrupted; elsewhere they are not."""
 
+import builtins
 import functools
+import importlib
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -111,13 +115,20 @@ def call(function, *args, **kwargs):
     return function(*args, **kwargs)
 
 
-for function in (Made, through_kwargs, iterate, comprehension, with_deadline, context, lambda: call(call, Made)):
+def in_c():
+    numbers = list(range(100_000))
+    while not flag:  # hardly a signal is seen anywhere but when `sum` returns
+        sum(numbers)
+
+
+for function in (in_c, Made, through_kwargs, iterate, comprehension, with_deadline, context, lambda: call(call, Made)):
     flag.clear()
     thread = start(function)
     time.sleep(0.01)
     start(flag.append, 1).join()
+    began = time.monotonic()
     thread.join(5)
-    assert not thread.is_alive(), function
+    assert not thread.is_alive() and time.monotonic() - began < 0.5, function
 
 # the main dhaga is interrupted too
 flag.clear()
@@ -193,6 +204,23 @@ def finalizer():
     del one
 
 
+def in_an_import():
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/a_module_that_computes.py", "w") as file:
+            file.write("import builtins; builtins.busy()")
+        sys.path.insert(0, folder)
+        builtins.busy = busy
+        importlib.import_module("a_module_that_computes")
+        del sys.path[0]
+
+
+def in_a_pattern():
+    """The C code looks for signals while it searches."""
+    before = len(turns)
+    re.match("(a+)+b", "a" * 22)
+    seen.append(len(turns) != before)
+
+
 start(others)
 assert seen_in(busy)
 for function in (
@@ -204,6 +232,8 @@ for function in (
     buffered,
     in_sqlite,
     finalizer,
+    in_an_import,
+    in_a_pattern,
 ):
     assert not seen_in(function), function
 over = True

@@ -47,9 +47,9 @@ assert not spin()
 done = []
 for wanted in (True, False, True):
     done.clear()
-    _real.start_new_thread(lambda on: (dhagapatch.patch_all(timeslice=0.005 * on), done.append(1)), (wanted,))
+    _real.start_new_thread(lambda on: (_real.sleep(0.03), dhagapatch.patch_all(timeslice=0.005 * on), done.append(1)), (wanted,))
     while not done:
-        time.sleep(0.02)
+        time.sleep(0.1)
     assert spin() == wanted, wanted
 
 dhagapatch.patch_all(timeslice=0.01, children=True)
