@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from greenlet import greenlet
 
-__all__ = ["deliver_all", "deliver_handlers"]
+__all__ = ["deferred", "deliver_all", "deliver_handlers"]
+
+deferred: list[Callable[[], object]] = []  # handlers whose signals came while the main dhaga was between two steps of the runtime
 
 
 def deliver_all(me: greenlet) -> None:

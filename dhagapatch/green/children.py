@@ -16,8 +16,9 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core import READ, hub_for_wait, offload_wait
 from dhagapatch.core.hub import parking_hub
+from dhagapatch.core.interrupts import deferred
 from dhagapatch.green.os import close
-from dhagapatch.green.waiting import wait_descriptor
+from dhagapatch.green.waiting import handle_deferred, wait_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["system", "wait", "wait3", "wait4", "waitid", "waitpid"]
@@ -64,13 +65,19 @@ def _asked(result: Any) -> Any:
     return result
 
 
+def _ended(result: Any) -> Any:
+    if deferred:
+        handle_deferred()
+    return result
+
+
 def _wait_for(pid: int, options: int, call: Callable[[int], Any]) -> Any:
     if type(options) is not int or type(pid) is not int or options & os.WNOHANG or hub_for_wait() is None:
         return _asked(call(options))
     while True:
         result = call(options | os.WNOHANG)
         if result[0]:
-            return result
+            return _ended(result)
         _await_child(pid, options)
 
 
@@ -101,7 +108,7 @@ def waitid(idtype: int, id: int, options: int, /) -> Any:
     while True:
         result = _waitid(idtype, id, options | os.WNOHANG)  # type: ignore[misc]
         if result is not None:
-            return result
+            return _ended(result)
         if idtype == os.P_PID and not options & (os.WSTOPPED | os.WCONTINUED):
             _await_child(id, 0)
         else:

@@ -12,8 +12,9 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wait_entry, wake_all
+from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import sleep_until, spend
+from dhagapatch.green.waiting import handle_deferred, sleep_until, spend
 from dhagapatch.green.wording import signed_as
 
 __all__ = ["epoll", "make_poll", "poll", "select"]
@@ -30,8 +31,15 @@ def _wait_any(hub: Hub, interests: Collection[tuple[int, int]], deadline: float 
 
     `interests` are descriptors with the events of poll(2) that are asked for.
     """
-    if hub.netpoll.poller.one_shot or len(interests) == 0:
-        return _wait_each(hub, interests, deadline, ask)
+    wait = _wait_each if hub.netpoll.poller.one_shot or len(interests) == 0 else _wait_gathered
+    answer = wait(hub, interests, deadline, ask)
+    if deferred:
+        handle_deferred()
+    return answer
+
+
+def _wait_gathered(hub: Hub, interests: Collection[tuple[int, int]], deadline: float | None, ask: Callable[[], T]) -> T:
+    """With an epoll instance of the call's own, which is one descriptor to wait for."""
     gathered = _real.epoll()
     fd = gathered.fileno()
     try:

@@ -26,6 +26,7 @@ from dhagapatch import _real
 from dhagapatch.core import Hub, current_dhaga, hub_for_wait, start_helper
 from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread, quiet_exceptions
+from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.sync import count_look, deadline_of
 from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
@@ -68,28 +69,45 @@ class _Relay:
         self.handler = handler
 
     def __call__(self, signum: int, frame: FrameType | None) -> Any:
-        global _deliveries
         hub = _main_hub if _main_hub in all_hubs() else None
         me = getcurrent()
         if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code not in _SENDERS:  # type: ignore[union-attr]
             # HAZARD: an exception must not come between two steps of a primitive, so the signal is tripped again a
             # moment later.  Not from here: the interpreter would look for signals at once, in this very frame.
-            start_helper(partial(_trip_later, signum))
+            call = partial(_late, self.handler, signum)
+            deferred.append(call)
+            start_helper(partial(_trip_later, signum, call))
             return None
         if hub is None:
             return self.handler(signum, frame)
-        _deliveries += 1
-        for sleeper in _paused:
-            hub.wake(sleeper)
+        _count_delivery(hub)
         if me is hub.main:
             return self.handler(signum, _of_user(frame))
         hub.interrupt(hub.main, partial(_handle, self.handler, signum))
         return None
 
 
-def _trip_later(signum: int) -> None:
+def _trip_later(signum: int, call: Any) -> None:
     _real.sleep(_TRIP_AGAIN)
+    try:
+        deferred.remove(call)
+    except ValueError:
+        return  # the call that it came into has ended, and has handled it
     _interrupt_main(signum)
+
+
+def _late(handler: Any, signum: int) -> None:
+    """At the end of the patched call that the signal came into."""
+    if _main_hub is not None:
+        _count_delivery(_main_hub)
+    _handle(handler, signum)
+
+
+def _count_delivery(hub: Hub) -> None:
+    global _deliveries
+    _deliveries += 1
+    for sleeper in _paused:
+        hub.wake(sleeper)
 
 
 def _handle(handler: Any, signum: int) -> None:

@@ -9,7 +9,8 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import hub_for_wait
-from dhagapatch.green.waiting import sleep_until
+from dhagapatch.core.interrupts import deferred
+from dhagapatch.green.waiting import handle_deferred, sleep_until
 from dhagapatch.green.wording import signed_as
 
 __all__ = ["sleep"]
@@ -30,5 +31,7 @@ def sleep(*args: Any, **kwargs: Any) -> None:
                     sleep_until(_real.monotonic() + seconds)
                 else:
                     hub.yield_(getcurrent())
+                if deferred:
+                    handle_deferred()
                 return None
     return _real.sleep(*args, **kwargs)

@@ -16,9 +16,10 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core import READ, Entry, hub_for_wait
 from dhagapatch.core.descriptors import wait_entry
-from dhagapatch.core.hub import parking_hub
+from dhagapatch.core.hub import in_main_thread, parking_hub
+from dhagapatch.core.interrupts import deferred
 
-__all__ = ["is_ready", "is_shut", "native_wait", "sleep_until", "spend", "wait_descriptor", "wait_socket"]
+__all__ = ["handle_deferred", "is_ready", "is_shut", "native_wait", "sleep_until", "spend", "wait_descriptor", "wait_socket"]
 
 _SHUT = getattr(select, "POLLRDHUP", 0)
 
@@ -114,3 +115,17 @@ def sleep_until(deadline: float) -> None:
     me = getcurrent()
     while hub.park(me, deadline, "a deadline", me.parks):
         pass
+
+
+def handle_deferred() -> None:
+    """At the end of a patched call that has waited, when `deferred` is not empty.
+
+    HAZARD: a signal that arrived during the call must have been handled when it returns: who has waited for a child counts on
+    its SIGCHLD.  The caller has nothing left to do but to return; what a handler raises takes the place of the result, as
+    natively.
+    """
+    hub = parking_hub()
+    if hub is None or hub.main is not getcurrent() or not in_main_thread():
+        return
+    while deferred:
+        deferred.pop(0)()

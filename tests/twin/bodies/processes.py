@@ -248,6 +248,25 @@ def case_sigchld_is_the_programs(t: Any) -> None:
         signal.signal(signal.SIGCHLD, old)
 
 
+def case_sigchld_has_come_when_the_wait_ends(t: Any) -> None:
+    seen: list[int] = []
+    old = signal.signal(signal.SIGCHLD, lambda signum, frame: seen.append(signum))
+    missed = 0
+    try:
+        for number in range(200):
+            seen.clear()
+            pid = os.fork()
+            if not pid:
+                if number % 2:
+                    time.sleep(0.001)
+                os._exit(0)
+            os.waitpid(pid, 0)
+            missed += not seen
+    finally:
+        signal.signal(signal.SIGCHLD, old)
+    t.note(missed)
+
+
 def case_system(t: Any) -> None:
     t.note(os.system("exit 3"), os.system("kill -9 $$"), os.system("true"))
     t.note(os.system(command="exit 1"), os.system(b"exit 2"))
