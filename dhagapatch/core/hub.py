@@ -22,33 +22,34 @@ State that the interpreter keeps for an OS thread and greenlet does not carry:
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
-from asyncio import events
-from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent, greenlet
-from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
-from dhagapatch._errors import DeadlockError
+from dhagapatch.core.deadlock import is_dead, report
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
-from dhagapatch.core.loop import HubLoop
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import make_poller
+from dhagapatch.core.running import MODULES, SOURCE, running_loop, set_all_running_loops, set_running_loop
 from dhagapatch.core.wakeup import Wakeup
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from tornado.ioloop import IOLoop
+
     from dhagapatch.core.dhaga import Dhaga
+    from dhagapatch.core.loop import HubLoop
 
 __all__ = [
     "Hub", "HubGreenlet", "adopt_greenlet", "after_fork_in_child", "all_hubs", "current_hub", "get_hub", "hub_for_wait",
-    "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "quiet_exceptions", "set_main_thread",
+    "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread",
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
@@ -119,10 +120,33 @@ class Hub:
         self.runq = self.netpoll.runq
         self._wakeup = Wakeup()
         self.netpoll.set_wakeup(self._wakeup.reader)
-        self.asyncio_loop = HubLoop(self.netpoll)
-        self.ioloop = IOLoop(asyncio_loop=self.asyncio_loop, make_current=False)
+        self._loops: tuple[HubLoop, IOLoop] | None = None
+        self._loops_lock = _real.allocate_lock()
         self.greenlet = HubGreenlet(self._run, _thread_root())
         self._switch = self.greenlet.switch
+
+    # the loop
+
+    @property
+    def asyncio_loop(self) -> HubLoop:
+        """The asyncio loop of this hub; from any OS thread."""
+        return (self._loops or self._make_loops())[0]
+
+    @property
+    def ioloop(self) -> IOLoop:
+        """The Tornado loop of this hub; from any OS thread."""
+        return (self._loops or self._make_loops())[1]
+
+    def _make_loops(self) -> tuple[HubLoop, IOLoop]:
+        """Made when they are asked for: a program that never does never pays for asyncio and Tornado."""
+        from dhagapatch.core.loop import make_loops
+
+        with self._loops_lock:
+            if self._loops is None:
+                self._loops = make_loops(self.netpoll)
+                self.netpoll.loop_work = True  # ends `_run_alone`
+                self.notify()
+        return self._loops
 
     # parking
 
@@ -151,7 +175,7 @@ class Hub:
         very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions:
         if one came since the outer wait began, it does not wait, and whoever waits looks again.
         """
-        loop = _get_running_loop()
+        loop = running_loop() if SOURCE in MODULES else None
         if loop is not None or _gettrace() is not None or self.profiling:
             self._carry(loop, me, seen)
         elif me.parks == seen:
@@ -175,13 +199,13 @@ class Hub:
             _real.settrace(None)
         if self.profiling:
             _real.setprofile(None)
-        _set_running_loop(None)
+        set_running_loop(None)
         sys.set_asyncgen_hooks(None, None)
         try:
             if me.parks == seen:
                 self._switch()
         finally:
-            _set_running_loop(loop)
+            set_running_loop(loop)
             sys.set_asyncgen_hooks(*hooks)
             if self.profiling:
                 _real.setprofile(profile)
@@ -271,7 +295,7 @@ class Hub:
 
         For the hub's own greenlet, which can't park: a lock that a dhaga holds would never come free.
         """
-        loop = _get_running_loop()
+        loop = running_loop()
         hooks = sys.get_asyncgen_hooks()
         self._enter()
         try:
@@ -280,7 +304,7 @@ class Hub:
                 self.netpoll.loop_work = False
         finally:
             self._leave()
-            _set_running_loop(loop)
+            set_running_loop(loop)
             sys.set_asyncgen_hooks(*hooks)
 
     def _enter(self) -> None:
@@ -289,71 +313,51 @@ class Hub:
         if self._level == 1:
             self._hooks = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(None, None)
-            _set_loop(None)
+            set_all_running_loops(None)
 
     def _leave(self) -> None:
         """From dhagas to asyncio."""
         self._level -= 1
-        if self._level == 0:
-            _set_loop(self.asyncio_loop)
+        if self._level == 0 and self._loops is not None:
+            set_all_running_loops(self._loops[0])
             sys.set_asyncgen_hooks(*self._hooks)
 
     def _run(self) -> None:
         while True:
             try:
-                self.ioloop.start()
+                if self._loops is None:
+                    self._run_alone()
+                else:
+                    self._loops[1].start()
             except BaseException as error:
-                if self.asyncio_loop.is_closed():
+                if self._loops is not None and self._loops[0].is_closed():
                     raise
                 # a callback of the loop raised SystemExit or KeyboardInterrupt: the program's main flow gets it
                 self._level = 0
                 self.interrupt(self.main, error.with_traceback(None))
+
+    def _run_alone(self) -> None:
+        """Turns and polls until somebody asks for the loop.  No loop runs here: to asyncio it is as if dhagas ran."""
+        self._level = 1
+        while self._loops is None:
+            self.netpoll.loop_work = False
+            self.netpoll.run(None)
+        self._level = 0
 
     def close(self) -> None:
         """Give the descriptors back; nothing waits in it any more."""
         _abandoned.extend(self.dhagas)  # parked for ever: not unwound, as a native daemon thread is not
         self.netpoll.poller.close()
         self._wakeup.close()
-        for sock in (self.asyncio_loop._ssock, self.asyncio_loop._csock):  # type: ignore[attr-defined]
-            _real.os_close(sock.detach())
+        if self._loops is not None:
+            loop: Any = self._loops[0]
+            for sock in (loop._ssock, loop._csock):
+                _real.os_close(sock.detach())
 
     def _quiet(self) -> None:
         """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""
-        main = self.main
-        if (
-            self.runq
-            or self.inbox
-            or self.offloaded
-            or self.waits_for_signal
-            or not getattr(main, "parked", False)
-            or self.netpoll.awaits_events()
-            or self.deadlines.any_live()
-            or any(source() for source in quiet_exceptions)
-        ):
-            return
-        lines = [_describe(self.main, "main")]
-        lines += [_describe(dhaga, dhaga.name) for dhaga in self.dhagas]
-        self.interrupt(
-            main,
-            DeadlockError(
-                "no dhaga can ever run again: none is ready, and no deadline, descriptor or native call is "
-                "waited for\n  " + "\n  ".join(sorted(lines))
-            ),
-        )
-
-
-quiet_exceptions: list[Callable[[], bool]] = []  # further reasons why something may still happen
-
-
-def _describe(sleeper: greenlet, name: str) -> str:
-    what = getattr(sleeper, "waiting", None)
-    return f"{name} waits for {what if isinstance(what, str) else repr(what)}"
-
-
-def _set_loop(loop: asyncio.AbstractEventLoop | None) -> None:
-    _set_running_loop(loop)
-    if events._set_running_loop is not _set_running_loop:  # asyncio's version in Python has been put in its place
-        events._set_running_loop(loop)
+        if is_dead(self):
+            self.interrupt(self.main, report(self))
 
 
 def _thread_root() -> greenlet:

@@ -8,10 +8,12 @@ from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
 
+from tornado.ioloop import IOLoop
+
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import set_apart
 
-__all__ = ["HubLoop"]
+__all__ = ["HubLoop", "make_loops"]
 
 
 class HubLoop(asyncio.SelectorEventLoop):
@@ -46,6 +48,12 @@ class HubLoop(asyncio.SelectorEventLoop):
 
     def __del__(self) -> None:
         """Nothing: the hub lives as long as its thread, an unclosed loop is no mistake of the user's."""
+
+
+def make_loops(netpoll: Netpoll) -> tuple[HubLoop, IOLoop]:
+    """A hub's asyncio loop, and Tornado's over it."""
+    loop = HubLoop(netpoll)
+    return loop, IOLoop(asyncio_loop=loop, make_current=False)
 
 
 def _apart(end: socket.socket) -> socket.socket:

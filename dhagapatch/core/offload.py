@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
-from dhagapatch.core.hub import hub_for_wait, quiet_exceptions
+from dhagapatch.core.deadlock import quiet_exceptions
+from dhagapatch.core.hub import hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
 __all__ = ["Pool", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool", "start_helper"]

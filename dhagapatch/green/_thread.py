@@ -17,7 +17,6 @@ from dhagapatch import _real
 from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, sync
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waitq import WaitQueue
-from dhagapatch.green.wording import signed_as
 
 __all__ = [
     "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "get_ident", "local", "lock",
@@ -82,7 +81,6 @@ def count() -> int:
     return int(_real.thread_count()) - own_native_threads() + sum(len(hub.dhagas) for hub in all_hubs())
 
 
-@signed_as(_real.start_new_thread)
 def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any = None, /) -> int:
     valid = callable(function) and isinstance(args, tuple) and (kwargs is None or isinstance(kwargs, dict))
     if not valid or hub_for_wait() is None:

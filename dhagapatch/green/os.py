@@ -24,7 +24,7 @@ from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.green.waiting import is_ready, sleep_until, spend, wait_descriptor
-from dhagapatch.green.wording import signed_as, worded_by
+from dhagapatch.green.wording import worded_by
 
 __all__ = [
     "await_ready",
@@ -80,7 +80,6 @@ def await_ready(fd: int, direction: int) -> None:
     wait_descriptor(fd, direction)
 
 
-@signed_as(_real.os_read)
 def read(*args: Any, **kwargs: Any) -> bytes:
     if len(args) == 2 and not kwargs:
         fd, length = args
@@ -108,21 +107,18 @@ def _total(buffers: Any, writable: bool) -> int:
     return size
 
 
-@signed_as(_readv)
 def readv(*args: Any, **kwargs: Any) -> int:
     if len(args) == 2 and not kwargs and type(args[0]) is int and args[0] >= 0 and _total(args[1], True):
         await_ready(args[0], READ)
     return _readv(*args, **kwargs)  # type: ignore[misc]
 
 
-@signed_as(_preadv)
 def preadv(*args: Any, **kwargs: Any) -> int:
     if not kwargs and len(args) == 3 and args[2] == -1 and type(args[0]) is int and args[0] >= 0 and _total(args[1], True):
         await_ready(args[0], READ)
     return _preadv(*args, **kwargs)
 
 
-@signed_as(_pwritev)
 def pwritev(*args: Any, **kwargs: Any) -> int:
     if not kwargs and len(args) == 3 and args[2] == -1:
         return writev(*args[:2])
@@ -168,7 +164,6 @@ def _takes_any_size(fd: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode) or not _real.os_get_blocking(fd)
 
 
-@signed_as(_real.os_write)
 def write(*args: Any, **kwargs: Any) -> int:
     if len(args) == 2 and not kwargs:
         fd, data = args
@@ -216,7 +211,6 @@ def write_pieces(fd: int, rest: memoryview) -> int:
         pause = _LEAST
 
 
-@signed_as(_writev)
 def writev(*args: Any, **kwargs: Any) -> int:
     if len(args) == 2 and not kwargs and type(args[0]) is int and args[0] >= 0:
         fd, buffers = args

@@ -15,7 +15,6 @@ from dhagapatch.core.descriptors import forget_descriptor, wait_entry, wake_all
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import handle_deferred, sleep_until, spend
-from dhagapatch.green.wording import signed_as
 
 __all__ = ["epoll", "make_poll", "poll", "select"]
 
@@ -103,7 +102,6 @@ def _fileno(item: Any) -> int:
     return item if isinstance(item, int) else int(item.fileno())
 
 
-@signed_as(_real.select_select)
 def select(*args: Any, **kwargs: Any) -> Any:
     timeout = args[3] if len(args) == 4 else None
     if kwargs or not 3 <= len(args) <= 4 or (timeout is not None and (not isinstance(timeout, (int, float)) or not timeout >= 0)):
@@ -211,7 +209,6 @@ class poll:
             pause = min(pause * 2, _MOST)
 
 
-@signed_as(_real.poll)
 def make_poll() -> poll:
     return poll._over(_real.poll(), {})
 

@@ -24,8 +24,9 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import Hub, current_dhaga, hub_for_wait, start_helper
+from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.dhaga import find_dhaga
-from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread, quiet_exceptions
+from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.sync import count_look, deadline_of
 from dhagapatch.green.waiting import sleep_until

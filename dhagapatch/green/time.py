@@ -11,14 +11,12 @@ from dhagapatch import _real
 from dhagapatch.core import hub_for_wait
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.green.waiting import handle_deferred, sleep_until
-from dhagapatch.green.wording import signed_as
 
 __all__ = ["sleep"]
 
 _LONGEST = 9e9  # seconds; the native call refuses what does not fit into its clock
 
 
-@signed_as(_real.sleep)
 def sleep(*args: Any, **kwargs: Any) -> None:
     if len(args) == 1 and not kwargs:
         seconds = args[0]

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["signed_as", "worded_by"]
+__all__ = ["worded_by"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def signed_as(native: Any) -> Callable[[F], F]:
-    """Give a green function the signature and the documentation of `native`, for `inspect` and `help`."""
-
-    def decorate(green: F) -> F:
-        if native is not None:
-            green.__doc__ = native.__doc__
-            try:
-                green.__signature__ = inspect.signature(native)  # type: ignore[attr-defined]
-            except (ValueError, TypeError):
-                pass  # a C function that does not tell
-        return green
-
-    return decorate
 
 
 def worded_by(native: Any) -> Callable[[F], F]:
@@ -42,6 +26,7 @@ def worded_by(native: Any) -> Callable[[F], F]:
 
         call.__name__ = green.__name__
         call.__qualname__ = green.__qualname__
-        return signed_as(native)(call)  # type: ignore[return-value]
+        call.__wrapped__ = green  # type: ignore[attr-defined]
+        return call  # type: ignore[return-value]
 
     return decorate

@@ -240,9 +240,10 @@ def _is_private(thing: Any) -> bool:
 def _candidates(makers: dict[type, Any]) -> list[Any]:
     """The collector's objects; and, as it does not know epoll and poll objects, those that its objects refer to."""
     found = gc.get_objects()
-    untracked = {kind for kind in makers if kind in (_real.epoll, _POLL)}
+    referents = gc.get_referents(*found)
+    untracked = {_real.epoll, _POLL} & makers.keys() & set(map(type, referents))
     if untracked:
-        others = {id(thing): thing for thing in gc.get_referents(*found) if type(thing) in untracked}
+        others = {id(thing): thing for thing in referents if type(thing) in untracked}
         found += others.values()
     return found
 

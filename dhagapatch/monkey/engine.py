@@ -53,6 +53,16 @@ class _Builtin:
     def __repr__(self) -> str:
         return f"<built-in function {self.__name__}>"
 
+    @property
+    def __signature__(self) -> Any:
+        """That of the function it stands for; ValueError, as natively, if that does not tell."""
+        from inspect import signature
+
+        real = engine.real_of(self)
+        if real is None:
+            raise AttributeError("__signature__")
+        return signature(real)
+
     def __reduce__(self) -> str:
         return self.__name__
 
@@ -116,8 +126,13 @@ class Engine:
             return report
         self._install_hooks()
         pairs: list[tuple[Any, Any]] = []
-        for row in self.rows(new, disabled):
-            if row.module in sys.modules or row.module in sys.builtin_module_names:
+        if "children" in new:
+            importlib.import_module("dhagapatch.green.startup")
+        left_over = self.rows(new, disabled)
+        # HAZARD: the green modules import modules of the table too
+        while here := [row for row in left_over if row.module in sys.modules or row.module in sys.builtin_module_names]:
+            left_over = [row for row in left_over if row not in here]
+            for row in here:
                 self._apply(row, report, pairs)
         self._rebind(pairs, report)
         holders, adopted, left, _ = adopt_objects(new)
@@ -241,18 +256,17 @@ class Engine:
         if "socket" in groups:
             green = importlib.import_module("dhagapatch.green.timeouts")
             stdlib = sys.modules["socket"]
-            for thing in gc.get_objects():
-                if isinstance(thing, stdlib.socket) and _real.sock_fileno(thing) >= 0 and _real.sock_gettimeout(thing):
+            for thing in _instances(stdlib.socket):
+                if _real.sock_fileno(thing) >= 0 and _real.sock_gettimeout(thing):
                     report.adopted.append(Adopted("socket with a timeout", f"{_real.sock_gettimeout(thing)} s", 1))
                     green.adopt_timeout(thing)
         if "ssl" in groups and "ssl" in sys.modules:
             green_ssl = importlib.import_module("dhagapatch.green.ssl")
-            for thing in gc.get_objects():
-                if isinstance(thing, sys.modules["ssl"].SSLSocket):
-                    native = thing._sslobj
-                    if native is not None and not isinstance(native, green_ssl.Connection):
-                        thing._sslobj = green_ssl.adopt(native, thing)
-                        report.adopted.append(Adopted("TLS socket", repr(thing.version()), 1))
+            for thing in _instances(sys.modules["ssl"].SSLSocket):
+                native = thing._sslobj
+                if native is not None and not isinstance(native, green_ssl.Connection):
+                    thing._sslobj = green_ssl.adopt(native, thing)
+                    report.adopted.append(Adopted("TLS socket", repr(thing.version()), 1))
 
     def patch_module(self, module: str) -> None:
         """A module has been imported: apply the rows that waited for it."""
@@ -316,9 +330,8 @@ class Engine:
         if "socket" in sys.modules:
             green = importlib.import_module("dhagapatch.green.timeouts")
             stdlib = sys.modules["socket"]
-            for thing in gc.get_objects():
-                if isinstance(thing, stdlib.socket):
-                    green.restore_timeout(thing)
+            for thing in _instances(stdlib.socket):
+                green.restore_timeout(thing)
         self._applied.clear()
         self._pairs.clear()
         self.originals.clear()
@@ -346,10 +359,19 @@ class Engine:
         thing: Any = importlib.import_module(module)
         for part in name.split("."):
             thing = getattr(thing, part)
-        for real, green in self._pairs:
-            if green is thing:
-                return real
-        return thing
+        real = self.real_of(thing)
+        return thing if real is None else real
+
+    def real_of(self, green: Any) -> Any:
+        """What `green` was put in the place of; None for another thing."""
+        return next((real for real, one in self._pairs if one is green), None)
+
+
+def _instances(kind: type) -> list[Any]:
+    """All objects of this class that there are."""
+    things = gc.get_objects()
+    kinds = {one for one in set(map(type, things)) if issubclass(one, kind)}
+    return [thing for thing in things if type(thing) in kinds] if kinds else []
 
 
 def _dress(green: FunctionType, real: Any) -> None:

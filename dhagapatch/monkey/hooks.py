@@ -1,47 +1,74 @@
-"""wrapt's post-import hooks: modules imported after the patch are patched as they come, and each time that they come.
+"""Modules imported after the patch are patched as they come, and each time that they come.
 
-A module can be imported afresh (taken out of ``sys.modules`` and imported again: a second module object with second
-classes).  wrapt's hooks fire once, so a finder in front of wrapt's registers them again when such an import begins.
+A finder in front of all others hears which import begins.  For a module of the table it has the others find it, and puts a
+loader between that patches the module when its code has run.  A module may be imported afresh (taken out of ``sys.modules``
+and imported again: a second module object with second classes); it is patched like the first.  wrapt's post-import hooks
+could do the first half; but to import wrapt takes longer than all the rest of a start, so it is left to those who
+name functions of their own (see `offload`).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from types import ModuleType
-
-import wrapt
+from typing import Any
 
 from dhagapatch.monkey.engine import engine
 from dhagapatch.monkey.table import TABLE
 
 __all__ = ["register"]
 
-_registered = False
-_fired: set[str] = set()
+_WATCHED = frozenset(row.module for row in TABLE)
 
 
-def _imported(module: ModuleType) -> None:
-    _fired.add(module.__name__)
-    engine.patch_module(module.__name__)
-
-
-class _Again:
-    """Finds nothing: it hears which import begins."""
+class _Finder:
+    """Finds what the finders after it find, and has it patched when it is loaded."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
-        if name in _fired and name not in sys.modules:  # a reload has it there, and keeps the module object
-            _fired.discard(name)
-            wrapt.register_post_import_hook(_imported, name)
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name not in _WATCHED or name in sys.modules or not engine.groups:  # a reload keeps the module object
+            return None
+        for finder in sys.meta_path:
+            if finder is _Finder:
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    loader: Any = _Loader(spec.loader)
+                    spec.loader = loader
+                return spec
+        return None
+
+
+class _Loader:
+    """Stands for a module's own loader until the module has been loaded."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # for who looks with `find_spec`, and asks what kind of loader it is
+        return type(self._loader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        spec = module.__spec__
+        module.__loader__ = self._loader
+        if spec is not None:
+            spec.loader = self._loader
+        self._loader.exec_module(module)
+        engine.patch_module(module.__name__)
 
 
 def register() -> None:
-    """Register the hooks, once in a process; they do nothing while nothing is patched."""
-    global _registered
-    if _registered:
-        return
-    _registered = True
-    for module in dict.fromkeys(row.module for row in TABLE):
-        wrapt.register_post_import_hook(_imported, module)
-    sys.meta_path.insert(0, _Again)
+    """Put the finder in its place; it finds nothing while nothing is patched."""
+    if _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Finder)

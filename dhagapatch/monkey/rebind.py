@@ -10,7 +10,6 @@ module, class or function of this package is left alone.
 
 from __future__ import annotations
 
-import ast
 import gc
 import sys
 from collections import deque
@@ -74,6 +73,8 @@ def line_of(file: str | None, name: str) -> int | None:
     """The line of `file` that first binds `name`, at any depth; None if it can't be found."""
     if not file or not file.endswith(".py"):
         return None
+    import ast
+
     try:
         with open(file, "rb") as source:
             tree = ast.parse(source.read())
@@ -99,6 +100,7 @@ class _Rebinder:
         self.pairs = list(pairs)
         self.new = {id(old): new for old, new in self.pairs}
         self.found: list[Holder] = []
+        self.functions: dict[int, list[Any]] = {}  # by the tuple that has their cells
         self.private = {id(thing) for thing in private}
         # the references of this package's own bookkeeping
         self.private |= {id(self.pairs), id(self.new), *(id(pair) for pair in self.pairs)}
@@ -114,6 +116,9 @@ class _Rebinder:
         inner = [one for one in referrers if type(one) in (dict, tuple, list, staticmethod, classmethod, CellType)]
         self.private.add(id(inner))
         owners = self._owners(inner)
+        closures = [owner for one in inner if type(one) is CellType for owner in owners.get(id(one), ()) if type(owner) is tuple]
+        self.private.add(id(closures))
+        self.functions = self._owners(closures)
         for one in referrers:
             if isinstance(one, FrameType):
                 continue
@@ -265,7 +270,7 @@ class _Rebinder:
     def _cell(self, cell: Any, owners: list[Any]) -> None:
         for owner in owners:
             if isinstance(owner, tuple):
-                functions = [one for one in gc.get_referrers(owner) if isinstance(one, FunctionType)]
+                functions = (one for one in self.functions.get(id(owner), ()) if isinstance(one, FunctionType))
                 if any(_ours(function.__module__) for function in functions):
                     return
         old = cell.cell_contents

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from dhagapatch.monkey.rebind import line_of
 
 __all__ = ["Adopted", "Left", "PatchReport", "Rebound"]
 
 
-@dataclass(frozen=True)
-class Rebound:
+class Rebound(NamedTuple):
     """A holder of a real object that holds the green one now."""
 
     what: str  # "time.sleep"
@@ -21,8 +19,7 @@ class Rebound:
     line: int | None = None
 
 
-@dataclass(frozen=True)
-class Adopted:
+class Adopted(NamedTuple):
     """An object made before the patch that is cooperative now."""
 
     what: str  # "lock", "RLock", "socket with a timeout"
@@ -30,8 +27,7 @@ class Adopted:
     holders: int
 
 
-@dataclass(frozen=True)
-class Left:
+class Left(NamedTuple):
     """Something that stays as it was, and may block the OS thread."""
 
     what: str
@@ -42,24 +38,26 @@ class Left:
     why: str
 
 
-@dataclass
 class PatchReport:
     """The outcome of a patch; `str()` of it is for reading, `as_dict()` for programs.
 
     .. versionadded:: 0.1
     """
 
-    in_place: list[str] = field(default_factory=list)  # "socket.socket.recv"
-    replaced: list[str] = field(default_factory=list)  # "time.sleep"
-    rebound: list[Rebound] = field(default_factory=list)
-    adopted: list[Adopted] = field(default_factory=list)
-    left: list[Left] = field(default_factory=list)
-    off: list[str] = field(default_factory=list)  # switched off by the caller or a setting
-    waiting: list[str] = field(default_factory=list)  # modules not imported yet: patched when they are
+    def __init__(self, off: list[str] | None = None) -> None:
+        self.in_place: list[str] = []  # "socket.socket.recv"
+        self.replaced: list[str] = []  # "time.sleep"
+        self.rebound: list[Rebound] = []
+        self.adopted: list[Adopted] = []
+        self.left: list[Left] = []
+        self.off = off or []  # switched off by the caller or a setting
+        self.waiting: list[str] = []  # modules not imported yet: patched when they are
 
     def as_dict(self) -> dict[str, Any]:
         """Lists and dictionaries of strings and numbers only; lines are looked up in the sources now."""
-        result = asdict(self)
+        result: dict[str, Any] = {
+            name: [item if isinstance(item, str) else item._asdict() for item in items] for name, items in vars(self).items()
+        }
         for item in result["rebound"] + result["left"]:
             if item["line"] is None:
                 item["line"] = line_of(item["file"], item["name"])

@@ -233,6 +233,15 @@ def case_forkpty(t: Any) -> None:
 
 def case_exit_codes(t: Any) -> None:
     """How a forked child ends that does not call `os._exit`."""
+    exit_codes(t, thread=False)
+
+
+def case_exit_codes_of_threads(t: Any) -> None:
+    """The same, forked by another thread."""
+    exit_codes(t, thread=True)
+
+
+def exit_codes(t: Any, thread: bool) -> None:
     source = """
         import os, sys, threading, time
         def end():
@@ -250,10 +259,9 @@ def case_exit_codes(t: Any) -> None:
         else:
             work()
         """
-    for thread in (False, True):
-        for end in ("pass", "sys.exit(3)", "sys.exit('text')", "raise ValueError('bad')", "time.sleep(0.01)", "os._exit(4)",
-                    "time.sleep(0.01); sys.exit(5)", "threading.Thread(target=time.sleep, args=(0.02,)).start()"):  # fmt: skip
-            said(t, f"{thread} {end}", source.format(end=end, thread=thread), options=("-Wignore",))
+    for end in ("pass", "sys.exit(3)", "sys.exit('text')", "raise ValueError('bad')", "time.sleep(0.01)", "os._exit(4)",
+                "time.sleep(0.01); sys.exit(5)", "threading.Thread(target=time.sleep, args=(0.02,)).start()"):  # fmt: skip
+        said(t, end, source.format(end=end, thread=thread), options=("-Wignore",))
 
 
 def case_output_of_a_forked_thread(t: Any) -> None:
