@@ -20,7 +20,7 @@ LAYERS: tuple[str, ...] = (
     "_version _errors _config _real _cpython _frames",
     "core.deadlines core.deadlock core.interrupts core.poller core.running core.wakeup",
     "core.netpoll core.loop",
-    "core.hub core.descriptors",
+    "core.hub core.descriptors core.fork",
     "core.parker core.waitq core.dhaga core.offload core.sync core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl

@@ -49,11 +49,12 @@ def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, a
     """
     me = getcurrent()
     seen = me.parks
-    hub.netpoll.watch(entry, direction, afresh)
+    if afresh or not entry.registered or hub.netpoll.poller.one_shot:
+        hub.netpoll.watch(entry, direction, afresh)
     queue = entry.readers if direction == READ else entry.writers
     queue.append(me)
     try:
         return hub.park(me, deadline, entry, seen)
     finally:
-        if me in queue:  # timed out, interrupted, or woken by a stale hint
+        if queue and me in queue:  # timed out, interrupted, or woken by a stale hint
             queue.remove(me)

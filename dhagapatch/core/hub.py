@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from dhagapatch.core.loop import HubLoop
 
 __all__ = [
-    "Hub", "HubGreenlet", "adopt_greenlet", "after_fork_in_child", "all_hubs", "current_hub", "get_hub", "hub_for_wait",
-    "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread",
+    "ABANDONED", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub", "hub_for_wait",
+    "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread", "thread_root",
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
@@ -61,9 +61,9 @@ class _ThreadState(_real.local):
     hub: Hub | None = None
 
 
-_thread = _ThreadState()
+THREAD = _ThreadState()
 _hubs: list[Hub] = []  # all live hubs, for what must reach each of them
-_abandoned: list[object] = []  # HAZARD: a parent's dhagas in a forked child: never unwound, so never dropped
+ABANDONED: list[object] = []  # HAZARD: a parent's dhagas in a forked child: never unwound, so never dropped
 _new_hub_callbacks: list[Callable[[Hub], None]] = []
 
 
@@ -123,7 +123,7 @@ class Hub:
         self.netpoll.set_wakeup(self._wakeup.reader)
         self._loops: tuple[HubLoop, IOLoop] | None = None
         self._loops_lock = _real.allocate_lock()
-        self.greenlet = HubGreenlet(self._run, _thread_root())
+        self.greenlet = HubGreenlet(self._run, thread_root())
         self._switch = self.greenlet.switch
 
     # the loop
@@ -354,7 +354,7 @@ class Hub:
 
     def close(self) -> None:
         """Give the descriptors back; nothing waits in it any more."""
-        _abandoned.extend(self.dhagas)  # parked for ever: not unwound, as a native daemon thread is not
+        ABANDONED.extend(self.dhagas)  # parked for ever: not unwound, as a native daemon thread is not
         self.netpoll.poller.close()
         self._wakeup.close()
         if self._loops is not None:
@@ -368,7 +368,7 @@ class Hub:
             self.interrupt(self.main, report(self))
 
 
-def _thread_root() -> greenlet:
+def thread_root() -> greenlet:
     current = getcurrent()
     while current.parent is not None:
         current = current.parent
@@ -385,7 +385,7 @@ def all_hubs() -> list[Hub]:
 
 def current_hub() -> Hub | None:
     """The hub of this OS thread, if it has one, also in the hub's own greenlet."""
-    return _thread.hub
+    return THREAD.hub
 
 
 def main_hub() -> Hub | None:
@@ -396,7 +396,7 @@ def main_hub() -> Hub | None:
 def adopt_greenlet() -> Hub | None:
     """Give the current greenlet the attributes of a waiter; its hub, or None where it may not park."""
     me = getcurrent()
-    hub = _thread.hub
+    hub = THREAD.hub
     above: greenlet | None = me
     while above is not None:
         if type(above) is HubGreenlet and above is not me:
@@ -418,7 +418,7 @@ def hub_for_wait() -> Hub | None:
     None: the caller must wait natively (an OS thread without a hub, or the hub's own greenlet).
     """
     hub = parking_hub()
-    if hub is None and _thread.hub is None and _real.get_ident() == _MAIN_IDENT and not sys.is_finalizing():
+    if hub is None and THREAD.hub is None and _real.get_ident() == _MAIN_IDENT and not sys.is_finalizing():
         return get_hub()
     return hub
 
@@ -444,13 +444,13 @@ def get_hub() -> Hub:
 
     .. versionadded:: 0.1
     """
-    hub = _thread.hub
+    hub = THREAD.hub
     if hub is None:
-        hub = _thread.hub = Hub()
+        hub = THREAD.hub = Hub()
         _hubs.append(hub)
         if not in_main_thread():
-            _thread.end = _ThreadEnd(hub)
-        for one in {_thread_root(), hub.main, getcurrent()}:
+            THREAD.end = _ThreadEnd(hub)
+        for one in {thread_root(), hub.main, getcurrent()}:
             one.hub = hub
             if not hasattr(one, "parked"):
                 one.parked = one.timed_out = False
@@ -477,32 +477,3 @@ def set_main_thread(ident: int) -> None:
     """The native identity of the thread that gets a hub by itself."""
     global _MAIN_IDENT
     _MAIN_IDENT = ident
-
-
-# fork
-
-
-def after_fork_in_child() -> None:
-    """The child has one dhaga, the one that forked; it gets a new hub when it waits.
-
-    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed.  The
-    parent's other dhagas are kept for ever: to drop them would run their `finally` blocks here.
-    """
-    old = _thread.hub
-    hubs = _hubs.copy()
-    _abandoned.extend(hubs)
-    _hubs.clear()
-    for hub in hubs:
-        hub.abandoned = True
-        hub.close()
-    _thread.hub = None
-    set_main_thread(_real.get_ident())
-    me = getcurrent()
-    if hasattr(me, "leads"):
-        me.leads = True
-    _abandoned.append(_thread_root())
-    if old is not None:
-        for one in (me, _thread_root()):
-            if type(one) is not HubGreenlet:
-                one.hub = None
-        me.timer_at = me.deadline = None

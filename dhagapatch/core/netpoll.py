@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from dhagapatch import _real
 from dhagapatch.core.deadlines import Deadlines
-from dhagapatch.core.poller import ERROR, PRIORITY, READ, WRITE, Poller
+from dhagapatch.core.poller import ERROR, MASKS, PRIORITY, READ, WRITE, Poller
 
 if TYPE_CHECKING:
     from greenlet import greenlet
@@ -34,6 +34,7 @@ __all__ = ["Entry", "Netpoll"]
 
 _POLL_EVERY = 0.0005  # seconds: how long ready dhagas may keep the poller waiting
 _LEND_EVERY, _LENT = 0.01, 0.00002  # seconds
+_STAYS = ERROR | PRIORITY
 _QUIET = 0.05  # seconds without an event before it is asked whether one can still come
 
 
@@ -214,29 +215,39 @@ class Netpoll(selectors.BaseSelector):
                 self._wake(sleeper)
 
     def _poll(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        edges, levels = self.poller.wait(timeout)
-        entries = self.entries
-        wake = self._wake
-        for fd, mask in edges:
-            entry = entries.get(fd)
+        poller = self.poller
+        level = False
+        get = self.entries.get
+        masks = MASKS
+        ready = self.runq.append
+        for fd, event in poller.edges(timeout):
+            entry = get(fd)
             if entry is None:
-                continue  # closed meanwhile
-            if mask & (ERROR | PRIORITY):
+                if fd == poller.level_fd:
+                    level = True
+                continue  # or it was closed meanwhile
+            mask = masks[event]
+            if mask & _STAYS:
                 entry.sticky = True
             if mask & READ:
                 entry.readable = True
                 if entry.readers:
                     for waiter in entry.readers:
-                        wake(waiter)
+                        if waiter.parked:
+                            waiter.parked = False
+                            ready(waiter)
                     entry.readers.clear()
             if mask & WRITE:
                 entry.writable = True
                 if entry.writers:
                     for waiter in entry.writers:
-                        wake(waiter)
+                        if waiter.parked:
+                            waiter.parked = False
+                            ready(waiter)
                     entry.writers.clear()
-        if not levels:
+        if not level:
             return []
+        levels = poller.levels()
         keys = self._keys
         if any(fd == self._wakeup_fd for fd, _ in levels):
             self.on_wakeup()

@@ -22,7 +22,8 @@ from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagapatchError
 
 __all__ = [
-    "ERROR", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller", "set_apart",
+    "ERROR", "MASKS", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller",
+    "set_apart",
 ]  # fmt: skip
 
 READ = 1  # the same bits as selectors.EVENT_READ and EVENT_WRITE
@@ -37,7 +38,28 @@ _kq: Any = select  # type checkers know its kqueue part on some platforms only
 _FINE = 0.002  # seconds; waits shorter than this want better than milliseconds
 _FD_SETSIZE = 1024
 _HIGH = 960  # below FD_SETSIZE, for the sake of short waits, and of the usual limit of open files
-_MASKS: dict[int, int] = {}  # what an event of epoll or poll means, by its bits
+
+
+class _Masks(dict[int, int]):
+    """What an event of epoll or poll means, READ, WRITE, ERROR and PRIORITY bits, by its own bits."""
+
+    def __missing__(self, event: int) -> int:
+        mask = 0
+        if event & (select.POLLIN | select.POLLHUP | select.POLLERR | 0x2000):
+            mask |= READ
+        if event & (select.POLLOUT | select.POLLHUP | select.POLLERR):
+            mask |= WRITE
+        if event & (select.POLLHUP | select.POLLERR | 0x2000):  # 0x2000: POLLRDHUP
+            mask |= ERROR
+        if event & select.POLLPRI:
+            mask |= PRIORITY | READ
+        if event & select.POLLNVAL:
+            mask |= READ | WRITE | ERROR
+        self[event] = mask
+        return mask
+
+
+MASKS = _Masks()
 
 
 class Poller(Protocol):
@@ -60,8 +82,13 @@ class Poller(Protocol):
     def level(self, fd: int, mask: int) -> None:
         """Report `fd` as long as it is ready for `mask`; 0 takes it out."""
 
-    def wait(self, timeout: float | None) -> tuple[Events, Events]:
-        """Edges and levels, after at most `timeout` seconds (None: for ever)."""
+    level_fd: int  # stands among the edges when `levels` has something to tell
+
+    def edges(self, timeout: float | None) -> Events:
+        """Edges, after at most `timeout` seconds (None: for ever): descriptors, each with a key of MASKS."""
+
+    def levels(self) -> Events:
+        """The levels that are reached now: descriptors, each with its mask."""
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -96,8 +123,8 @@ class EpollPoller:
         self._epoll = _make_epoll()
         self._level = _make_epoll()
         self._fd = self._epoll.fileno()
-        self._level_fd = self._level.fileno()
-        self._epoll.register(self._level_fd, select.EPOLLIN)
+        self.level_fd = self._level.fileno()
+        self._epoll.register(self.level_fd, select.EPOLLIN)
         self._edges = (
             select.EPOLLIN | select.EPOLLOUT | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
         )
@@ -136,48 +163,21 @@ class EpollPoller:
             self._level.register(fd, events)
         self._levels[fd] = mask
 
-    def wait(self, timeout: float | None) -> tuple[Events, Events]:
+    def edges(self, timeout: float | None) -> Events:
         if timeout is None:
             timeout = -1
         elif 0 < timeout < _FINE and self._fd < _FD_SETSIZE:
             # epoll counts milliseconds; a short sleep would take up to one too long
             _real.select_select((self._fd,), (), (), timeout)
             timeout = 0
-        edges: Events = []
-        levels: Events = []
-        masks = _MASKS
-        for fd, event in self._epoll.poll(timeout):
-            if fd == self._level_fd:
-                levels = [
-                    (ready, _mask(mask) & self._levels.get(ready, 0))
-                    for ready, mask in self._level.poll(0)
-                ]
-            else:
-                edges.append((fd, masks.get(event) or _mask(event)))
-        return edges, levels
+        return self._epoll.poll(timeout)
+
+    def levels(self) -> Events:
+        return [(fd, MASKS[event] & self._levels.get(fd, 0)) for fd, event in self._level.poll(0)]
 
     def close(self) -> None:
         self._epoll.close()
         self._level.close()
-
-
-def _mask(event: int) -> int:
-    """READ, WRITE, ERROR, PRIORITY bits of an epoll or poll event."""
-    mask = _MASKS.get(event)
-    if mask is None:
-        mask = 0
-        if event & (select.POLLIN | select.POLLHUP | select.POLLERR | 0x2000):
-            mask |= READ
-        if event & (select.POLLOUT | select.POLLHUP | select.POLLERR):
-            mask |= WRITE
-        if event & (select.POLLHUP | select.POLLERR | 0x2000):  # 0x2000: POLLRDHUP
-            mask |= ERROR
-        if event & select.POLLPRI:
-            mask |= PRIORITY | READ
-        if event & select.POLLNVAL:
-            mask |= READ | WRITE | ERROR
-        _MASKS[event] = mask
-    return mask
 
 
 class KqueuePoller:
@@ -190,8 +190,8 @@ class KqueuePoller:
         assert make is not None
         self._queue = make()
         self._level = make()
-        self._level_fd = self._level.fileno()
-        self._control(self._queue, self._level_fd, _kq.KQ_FILTER_READ, _kq.KQ_EV_ADD)
+        self.level_fd = self._level.fileno()
+        self._control(self._queue, self.level_fd, _kq.KQ_FILTER_READ, _kq.KQ_EV_ADD)
         self._levels: dict[int, int] = {}
 
     @staticmethod
@@ -231,22 +231,20 @@ class KqueuePoller:
             self._levels[fd] = mask
 
     @staticmethod
-    def _events(raised: list[Any], but: int = -1) -> Events:
+    def _events(raised: list[Any], read: int, write: int, error: int) -> Events:
         events = []
         for event in raised:
-            if event.ident != but:
-                mask = READ if event.filter == _kq.KQ_FILTER_READ else WRITE
-                if event.flags & (_kq.KQ_EV_EOF | _kq.KQ_EV_ERROR):
-                    mask |= ERROR
-                events.append((event.ident, mask))
+            bits = read if event.filter == _kq.KQ_FILTER_READ else write
+            if event.flags & (_kq.KQ_EV_EOF | _kq.KQ_EV_ERROR):
+                bits |= error
+            events.append((event.ident, bits))
         return events
 
-    def wait(self, timeout: float | None) -> tuple[Events, Events]:
-        raised = self._queue.control(None, 256, timeout)
-        levels: Events = []
-        if any(event.ident == self._level_fd for event in raised):
-            levels = self._events(self._level.control(None, 256, 0))
-        return self._events(raised, but=self._level_fd), levels
+    def edges(self, timeout: float | None) -> Events:
+        return self._events(self._queue.control(None, 256, timeout), select.POLLIN, select.POLLOUT, select.POLLHUP)
+
+    def levels(self) -> Events:
+        return self._events(self._level.control(None, 256, 0), READ, WRITE, ERROR)
 
     def close(self) -> None:
         self._queue.close()
@@ -257,11 +255,13 @@ class PollPoller:
     """Anywhere else: poll(2), with edges made from levels by asking for each only once."""
 
     one_shot = True
+    level_fd = -1
 
     def __init__(self) -> None:
         make = _real.poll
         assert make is not None
         self._poll = make()
+        self._reached: Events = []  # levels, since the last question
         self._edges: dict[int, int] = {}
         self._levels: dict[int, int] = {}
 
@@ -295,20 +295,25 @@ class PollPoller:
             self._levels[fd] = mask
         self._update(fd)
 
-    def wait(self, timeout: float | None) -> tuple[Events, Events]:
+    def edges(self, timeout: float | None) -> Events:
         edges: Events = []
-        levels: Events = []
+        self._reached = []
         for fd, event in self._poll.poll(None if timeout is None else math.ceil(timeout * 1e3)):
-            mask = _mask(event)
+            mask = MASKS[event]
             asked = self._levels.get(fd, 0) & mask
             if asked:
-                levels.append((fd, asked))
+                self._reached.append((fd, asked))
             asked = self._edges.get(fd, 0) & mask
             if asked:
                 self._edges[fd] &= ~mask
                 self._update(fd)
-                edges.append((fd, mask))
-        return edges, levels
+                edges.append((fd, event))
+        if self._reached:
+            edges.append((self.level_fd, 0))
+        return edges
+
+    def levels(self) -> Events:
+        return self._reached
 
     def close(self) -> None:
         self._edges.clear()

@@ -14,7 +14,8 @@ from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import PatchConflictError, PatchError
 from dhagapatch.core import forget_native_threads
-from dhagapatch.core.hub import after_fork_in_child, all_hubs, on_new_hub
+from dhagapatch.core.fork import after_fork_in_child
+from dhagapatch.core.hub import all_hubs, on_new_hub
 from dhagapatch.green._thread import adopt_local
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.rebind import Undo, rebind

@@ -1,0 +1,36 @@
+"""What a forked child does with the hubs that it finds."""
+
+from __future__ import annotations
+
+from greenlet import getcurrent
+
+from dhagapatch import _real
+from dhagapatch.core.hub import ABANDONED, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
+
+__all__ = ["after_fork_in_child"]
+
+
+def after_fork_in_child() -> None:
+    """The child has one dhaga, the one that forked; it gets a new hub when it waits.
+
+    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed.  The
+    parent's other dhagas are kept for ever: to drop them would run their `finally` blocks here.
+    """
+    old = THREAD.hub
+    hubs = all_hubs().copy()
+    ABANDONED.extend(hubs)
+    all_hubs().clear()
+    for hub in hubs:
+        hub.abandoned = True
+        hub.close()
+    THREAD.hub = None
+    set_main_thread(_real.get_ident())
+    me = getcurrent()
+    if hasattr(me, "leads"):
+        me.leads = True
+    ABANDONED.append(thread_root())
+    if old is not None:
+        for one in (me, thread_root()):
+            if type(one) is not HubGreenlet:
+                one.hub = None
+        me.timer_at = me.deadline = None
