@@ -24,14 +24,16 @@ from collections import deque
 from types import GenericAlias
 from typing import Any, ClassVar, Self
 
+from greenlet import getcurrent
+
 from dhagapatch import _real
-from dhagapatch.core.dhaga import owner_token
+from dhagapatch.core.dhaga import Dhaga, owner_token
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.interrupts import deliver_handlers
 from dhagapatch.core.parker import make_parker
-from dhagapatch.core.waitq import WaitQueue
+from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["Lock", "Queue", "RLock", "count_look", "deadline_of"]
+__all__ = ["Lock", "Queue", "RLock", "count_look", "deadline_of", "rest_soon"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
@@ -47,6 +49,12 @@ def _rest() -> None:
     hub = parking_hub()
     if hub is not None:
         hub.rest(deliver_handlers)
+
+
+def rest_soon() -> None:
+    """Have the next operation on a lock let the others have their turn: a signal handler may be due."""
+    global _fuel
+    _fuel = 0
 
 
 def count_look() -> None:
@@ -73,7 +81,7 @@ class Lock:
 
     def __init__(self) -> None:
         self._native = _real.allocate_lock()
-        self._waiters = WaitQueue()
+        self._waiters: WaitQueue | tuple[()] = NOBODY
         self._shared = False
 
     @classmethod
@@ -110,15 +118,14 @@ class Lock:
         return self._native.acquire(False) or self._wait(None)
 
     def release(self) -> None:
-        waiters = self._waiters
-        if not waiters:
+        if not self._waiters:
             self._native.release()
-            if not waiters:
+            if not self._waiters:
                 return
         else:
             if not self._native.locked():
                 self._native.release()  # raises
-            parker = waiters.choose()
+            parker = queue_of(self).choose()
             if parker is not None and parker.urgent:
                 parker.granted = True  # handed over: it stays locked
             else:
@@ -126,12 +133,15 @@ class Lock:
             if parker is not None:
                 parker.wake()
                 return
-        parker = waiters.choose()
-        if parker is not None:
-            parker.wake()
+        wake_one(self)
 
     def __exit__(self, *exc_info: object) -> None:
-        self.release()
+        if self._waiters:
+            self.release()
+            return
+        self._native.release()
+        if self._waiters:
+            wake_one(self)
 
     def locked(self) -> bool:
         """Whether it is held."""
@@ -140,7 +150,7 @@ class Lock:
 
     def _wait(self, deadline: float | None) -> bool:
         parker = make_parker()
-        waiters = self._waiters
+        waiters = queue_of(self)
         poll = _POLL_LEAST
         waiters.append(parker)
         try:
@@ -170,14 +180,12 @@ class Lock:
                 if parker.granted:
                     self.release()
                 elif not self._native.locked():
-                    next_one = waiters.choose()
-                    if next_one is not None:
-                        next_one.wake()
+                    wake_one(self)
             raise
 
     def _at_fork_reinit(self) -> None:
         self._native = _real.allocate_lock()
-        self._waiters = WaitQueue()
+        self._waiters = NOBODY
 
     acquire_lock = acquire
     release_lock = release
@@ -199,13 +207,25 @@ class RLock:
         self._count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        me = owner_token()
+        global _fuel
+        try:
+            current = getcurrent()
+        except RuntimeError:
+            current = None  # the interpreter's last moments
+        me = id(current) if type(current) is Dhaga else owner_token()
         if self._owner == me:
             if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
                 _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
             self._count += 1
             return True
-        if self._block.acquire(blocking, timeout):
+        if timeout == -1:
+            _fuel -= 1
+            if _fuel < 0:
+                _rest()
+            taken = self._block._native.acquire(False) or (blocking and self._block._wait(None))
+        else:
+            taken = self._block.acquire(blocking, timeout)
+        if taken:
             self._owner = me
             self._count = 1
             return True
@@ -213,16 +233,20 @@ class RLock:
 
     __enter__ = acquire
 
-    def release(self) -> None:
-        if self._owner != owner_token():
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            current = getcurrent()
+        except RuntimeError:
+            current = None
+        if self._owner != (id(current) if type(current) is Dhaga else owner_token()):
             raise RuntimeError("cannot release un-acquired lock")
         self._count -= 1
         if not self._count:
             self._owner = 0
-            self._block.release()
+            self._block.__exit__()
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.release()
+    def release(self) -> None:
+        self.__exit__()
 
     # what threading.Condition uses
 
@@ -276,13 +300,13 @@ class Queue:
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
-        self._waiters = WaitQueue()
+        self._waiters: WaitQueue | tuple[()] = NOBODY
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Put `item` in; the other arguments are there for the sake of `queue.Queue`'s signature."""
         self._items.append(item)
         if self._waiters:
-            self._wake_one()
+            wake_one(self)
 
     def put_nowait(self, item: Any) -> None:
         """Put `item` in."""
@@ -318,14 +342,9 @@ class Queue:
         count_look()
         return len(self._items)
 
-    def _wake_one(self) -> None:
-        parker = self._waiters.choose()
-        if parker is not None:
-            parker.wake()
-
     def _wait(self, deadline: float | None) -> Any:
         parker = make_parker()
-        waiters = self._waiters
+        waiters = queue_of(self)
         waiters.append(parker)
         enqueued = True
         try:
@@ -355,6 +374,6 @@ class Queue:
             if enqueued:
                 waiters.leave(parker)
             if waiters and self._items:
-                self._wake_one()  # HAZARD: our wake-up may have been for another item than the one we took
+                wake_one(self)  # HAZARD: our wake-up may have been for another item than the one we took
 
     __class_getitem__: Any = classmethod(GenericAlias)

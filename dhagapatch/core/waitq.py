@@ -9,10 +9,12 @@ exception) and finds itself gone from the queue has been chosen by a waker, and 
 from __future__ import annotations
 
 from collections import deque
+from typing import Protocol
 
+from dhagapatch import _real
 from dhagapatch.core.parker import Parker
 
-__all__ = ["WaitQueue"]
+__all__ = ["NOBODY", "WaitQueue", "queue_of", "wake_one"]
 
 
 class WaitQueue(deque[Parker]):
@@ -38,3 +40,31 @@ class WaitQueue(deque[Parker]):
             # there, so this wait is short.  Without it a handed-over lock would have no owner.
             parker.park(None, "the waker's word")
             return False
+
+
+NOBODY: tuple[()] = ()  # instead of a queue: nobody has waited yet; most locks never see a waiter
+_making = _real.RLock()  # HAZARD: a finalizer may run while a queue is made, and want one too
+
+
+class _Waited(Protocol):
+    """A primitive that makes its queue when somebody waits."""
+
+    _waiters: WaitQueue | tuple[()]
+
+
+def queue_of(primitive: _Waited) -> WaitQueue:
+    """The waiters of `primitive`; from any OS thread."""
+    waiters = primitive._waiters
+    if type(waiters) is not WaitQueue:
+        with _making:
+            if primitive._waiters is NOBODY:
+                primitive._waiters = WaitQueue()
+            waiters = primitive._waiters
+    return waiters  # type: ignore[return-value]
+
+
+def wake_one(primitive: _Waited) -> None:
+    """Wake the first who waits for `primitive`, if there is one."""
+    parker = queue_of(primitive).choose()
+    if parker is not None:
+        parker.wake()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, sync
 from dhagapatch.core.hub import all_hubs
-from dhagapatch.core.waitq import WaitQueue
+from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
 __all__ = [
     "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "get_ident", "local", "lock",
@@ -48,9 +49,28 @@ class SimpleQueue(sync.Queue):
     __slots__ = ()
 
 
-for _class, _module in ((lock, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):
+class _Sentinel(sync.Lock):
+    """A lock that `threading` asks at each start of a thread whether it is held, one for each thread that runs: natively."""
+
+    __slots__ = ("locked",)
+
+    def __init__(self, native: Any = None) -> None:
+        super().__init__()
+        if native is not None:
+            # C code releases the native lock when the OS thread ends, without our knowing
+            self._native, self._shared = native, True
+        self.locked = self._native.locked  # type: ignore[method-assign]
+
+    def _at_fork_reinit(self) -> None:
+        super()._at_fork_reinit()
+        self.locked = self._native.locked  # type: ignore[method-assign]
+
+
+_Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
+for _class, _module in ((lock, "_thread"), (_Sentinel, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):
     _class.__module__ = _module
 
+_bootstrap = threading.Thread._bootstrap  # type: ignore[attr-defined]
 allocate_lock = lock  # a class, also where the native one is a function: a condition makes a lock for each wait
 
 
@@ -87,18 +107,30 @@ def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs
         return _real.start_new_thread(function, args, *(() if kwargs is None else (kwargs,)))
     sys.audit("_thread.start_new_thread", function, args, kwargs)
     dhaga = Dhaga(function, args, dict(kwargs or {}))
-    dhaga.start()
+    _start(dhaga, function)
     return dhaga.ident
 
 
-def set_sentinel() -> lock:
+def _start(dhaga: Dhaga, function: Any) -> None:
+    """`Thread.start` waits for the thread's first steps: they are made at once, which spares that wait its lock.
+
+    Others who start a thread go on first, as with threads: the new one waits for the interpreter.
+    """
+    if getattr(function, "__func__", None) is _bootstrap:
+        dhaga.start_first()
+        if getcurrent().interrupts is not None:
+            sync.rest_soon()
+    else:
+        dhaga.start()
+
+
+def set_sentinel() -> sync.Lock:
     """A lock that is released when the thread that calls has ended (up to 3.12: `Thread.join` waits for it)."""
     dhaga = current_dhaga()
     if dhaga is None:
-        # C code releases the native lock when the OS thread ends, without our knowing
         assert _real.set_sentinel is not None
-        return lock._adopt(_real.set_sentinel(), shared=True)
-    sentinel = lock()
+        return _Sentinel(_real.set_sentinel())
+    sentinel = _Sentinel()
 
     def ended(_: Dhaga) -> None:
         if sentinel.locked():
@@ -135,7 +167,7 @@ class ThreadHandle:
         self._ident = 0 if native is None else native.ident
         self._pid = _real.os_getpid()
         self._state = _NOT_STARTED if native is None else _RUNNING
-        self._waiters = WaitQueue()
+        self._waiters: WaitQueue | tuple[()] = NOBODY
 
     @property
     def ident(self) -> int:
@@ -157,8 +189,8 @@ class ThreadHandle:
         if self._native is not None:
             self._native._set_done()
         _joined_at_exit.discard(self)
-        while (parker := self._waiters.choose()) is not None:
-            parker.wake()
+        while self._waiters:
+            wake_one(self)
 
     def join(self, timeout: float | None = None, /) -> None:
         if self._state == _NOT_STARTED:
@@ -170,7 +202,8 @@ class ThreadHandle:
         deadline = sync.deadline_of(timeout)
         while not self.is_done():
             parker = make_parker()
-            self._waiters.append(parker)
+            waiters = queue_of(self)
+            waiters.append(parker)
             until = deadline
             if self._native is not None or parker.buried:
                 until = _real.monotonic() + _NATIVE_JOIN
@@ -178,7 +211,7 @@ class ThreadHandle:
             try:
                 woken = parker.park(until, self)
             finally:
-                self._waiters.leave(parker)
+                waiters.leave(parker)
             if not woken and deadline is not None and _real.monotonic() >= deadline:
                 return
 
@@ -223,7 +256,7 @@ def start_joinable_thread(
     _on_end(dhaga, ended)
     if not daemon:
         _joined_at_exit.add(handle)
-    dhaga.start()
+    _start(dhaga, function)
     return handle
 
 
@@ -346,6 +379,14 @@ class local:
         return self
 
     def __getattribute__(self, name: str, /) -> Any:
+        if type(self) is local:
+            try:
+                # most often: a dhaga that has used it already
+                mine = _object_get(self, _DATA).dicts.get(id(getcurrent()))
+            except RuntimeError:
+                mine = None
+            if mine is not None and name in mine:
+                return mine[name]
         namespace = _dict_of(_object_get(self, _DATA), self)
         if name == "__dict__":
             return namespace
@@ -362,7 +403,14 @@ class local:
         if kind is not local and _data_descriptor(kind, name):
             object.__setattr__(self, name, value)
             return
-        _dict_of(_object_get(self, _DATA), self)[name] = value
+        data = _object_get(self, _DATA)
+        try:
+            namespace = data.dicts.get(id(getcurrent()))
+        except RuntimeError:
+            namespace = None
+        if namespace is None:
+            namespace = _dict_of(data, self)
+        namespace[name] = value
 
     def __delattr__(self, name: str, /) -> None:
         if name == "__dict__":

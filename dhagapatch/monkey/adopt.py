@@ -17,6 +17,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch.core import deadline_of, hub_for_wait, make_parker, own_native_threads, owner_token
 from dhagapatch.core.sync import Lock
+from dhagapatch.core.waitq import queue_of, wake_one
 from dhagapatch.green import _thread as green_thread
 from dhagapatch.green import select as green_select
 from dhagapatch.green.waiting import sleep_until
@@ -148,7 +149,7 @@ class AdoptedSimpleQueue(green_thread.SimpleQueue):
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         self._native.put(item)
-        self._wake_one()
+        wake_one(self)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         if not block or (timeout is not None and not 0 <= timeout <= _real.TIMEOUT_MAX) or hub_for_wait() is None:
@@ -168,13 +169,14 @@ class AdoptedSimpleQueue(green_thread.SimpleQueue):
     def _await_put(self, deadline: float) -> None:
         """Wait for a `put` or for `deadline`; a wake-up that came with something else goes to the next one."""
         parker = make_parker()
-        self._waiters.append(parker)
+        waiters = queue_of(self)
+        waiters.append(parker)
         try:
             if self._native.empty():
                 parker.park(deadline, self)
         finally:
-            if not self._waiters.leave(parker) and not self._native.empty():
-                self._wake_one()
+            if not waiters.leave(parker) and not self._native.empty():
+                wake_one(self)
 
     def empty(self) -> bool:
         return bool(self._native.empty())
