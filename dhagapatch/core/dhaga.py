@@ -14,7 +14,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from dhagapatch import _real
 from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
-from dhagapatch.core.hub import Hub, HubGreenlet, all_hubs, get_hub, hub_for_wait, parking_hub
+from dhagapatch.core.hub import Hub, HubGreenlet, all_hubs, get_hub, hub_for_wait
 
 __all__ = ["Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn"]
 
@@ -77,16 +77,6 @@ class Dhaga(greenlet):
         assert hub is not None
         hub.dhagas.add(self)
         hub.wake(self)
-
-    def start_first(self) -> None:
-        """Run it now, up to its first wait; then the caller goes on.  Now and then the others have their turn before."""
-        hub = self.hub
-        assert hub is not None
-        if parking_hub() is not hub or hub.fuel <= 0:
-            self.start()
-        else:
-            hub.dhagas.add(self)
-            hub.begin(self)
 
     def kill(self) -> None:
         """Raise DhagaExit where it waits; a dhaga that has ended already is let be. From any OS thread."""

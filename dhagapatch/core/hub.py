@@ -228,18 +228,6 @@ class Hub:
         self.runq.append(me)
         self._pause(me, seen, deliver)
 
-    def begin(self, dhaga: Dhaga) -> None:
-        """Run `dhaga`, which has not begun, up to its first wait, and then the caller, before all others."""
-        me = getcurrent()
-        seen = me.parks
-        self.fuel -= 1
-        me.waiting = "its turn"
-        me.parked = dhaga.parked = False
-        self.runq.appendleft(me)
-        self.runq.appendleft(dhaga)
-        self._left += 2
-        self._pause(me, seen, _leave)  # `threading` takes an exception for a failed start
-
     def rest(self, deliver: Callable[[greenlet], object] | None = None) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
         self.fuel = FUEL
@@ -378,10 +366,6 @@ class Hub:
         """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""
         if is_dead(self):
             self.interrupt(self.main, report(self))
-
-
-def _leave(me: greenlet) -> None:
-    """Deliver nothing."""
 
 
 def thread_root() -> greenlet:

@@ -33,7 +33,7 @@ from dhagapatch.core.interrupts import deliver_handlers
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["Lock", "Queue", "RLock", "count_look", "deadline_of", "rest_soon"]
+__all__ = ["Lock", "Queue", "RLock", "count_look", "deadline_of"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
@@ -49,12 +49,6 @@ def _rest() -> None:
     hub = parking_hub()
     if hub is not None:
         hub.rest(deliver_handlers)
-
-
-def rest_soon() -> None:
-    """Have the next operation on a lock let the others have their turn: a signal handler may be due."""
-    global _fuel
-    _fuel = 0
 
 
 def count_look() -> None:

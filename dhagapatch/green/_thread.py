@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -70,7 +69,6 @@ _Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
 for _class, _module in ((lock, "_thread"), (_Sentinel, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):
     _class.__module__ = _module
 
-_bootstrap = threading.Thread._bootstrap  # type: ignore[attr-defined]
 allocate_lock = lock  # a class, also where the native one is a function: a condition makes a lock for each wait
 
 
@@ -107,21 +105,8 @@ def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs
         return _real.start_new_thread(function, args, *(() if kwargs is None else (kwargs,)))
     sys.audit("_thread.start_new_thread", function, args, kwargs)
     dhaga = Dhaga(function, args, dict(kwargs or {}))
-    _start(dhaga, function)
+    dhaga.start()
     return dhaga.ident
-
-
-def _start(dhaga: Dhaga, function: Any) -> None:
-    """`Thread.start` waits for the thread's first steps: they are made at once, which spares that wait its lock.
-
-    Others who start a thread go on first, as with threads: the new one waits for the interpreter.
-    """
-    if getattr(function, "__func__", None) is _bootstrap:
-        dhaga.start_first()
-        if getcurrent().interrupts is not None:
-            sync.rest_soon()
-    else:
-        dhaga.start()
 
 
 def set_sentinel() -> sync.Lock:
@@ -256,7 +241,7 @@ def start_joinable_thread(
     _on_end(dhaga, ended)
     if not daemon:
         _joined_at_exit.add(handle)
-    _start(dhaga, function)
+    dhaga.start()
     return handle
 
 
