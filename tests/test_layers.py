@@ -34,7 +34,7 @@ LAYERS: tuple[str, ...] = (
 MAY_IMPORT_INSIDE = {
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
     "monkey.rebind": "`ast` serves a report alone",
-    "monkey.engine": "the table's sources are resolved as they are needed: a module that is not patched is not imported",
+    "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
 }
 MAY_TEST_VERSIONS = {
     "_cpython": "private knowledge of CPython lives there",

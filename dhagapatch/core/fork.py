@@ -6,6 +6,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core.hub import ABANDONED, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
+from dhagapatch.core.interrupts import deferred
 
 __all__ = ["after_fork_in_child"]
 
@@ -29,6 +30,7 @@ def after_fork_in_child() -> None:
     if hasattr(me, "leads"):
         me.leads = True
     ABANDONED.append(thread_root())
+    deferred.clear()  # the parent's signals
     if old is not None:
         for one in (me, thread_root()):
             if type(one) is not HubGreenlet:

@@ -122,7 +122,7 @@ class Hub:
         self._wakeup = Wakeup()
         self.netpoll.set_wakeup(self._wakeup.reader)
         self._loops: tuple[HubLoop, IOLoop] | None = None
-        self._loops_lock = _real.allocate_lock()
+        self._loops_lock = _real.RLock()
         self.greenlet = HubGreenlet(self._run, thread_root())
         self._switch = self.greenlet.switch
 
@@ -140,6 +140,7 @@ class Hub:
 
     def _make_loops(self) -> tuple[HubLoop, IOLoop]:
         """Made when they are asked for: a program that never does never pays for asyncio and Tornado."""
+        # HAZARD: not under the lock: other dhagas run while one imports, and may ask too
         from dhagapatch.core.loop import make_loops
 
         with self._loops_lock:

@@ -8,6 +8,7 @@ exception) and finds itself gone from the queue has been chosen by a waker, and 
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from typing import Protocol
 
@@ -44,6 +45,14 @@ class WaitQueue(deque[Parker]):
 
 NOBODY: tuple[()] = ()  # instead of a queue: nobody has waited yet; most locks never see a waiter
 _making = _real.RLock()  # HAZARD: a finalizer may run while a queue is made, and want one too
+
+
+def _after_fork_in_child() -> None:
+    """Another OS thread of the parent may have held it."""
+    _making._at_fork_reinit()  # type: ignore[attr-defined]
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)  # a function: the patch would find, and adopt, the lock's own method
 
 
 class _Waited(Protocol):

@@ -75,7 +75,7 @@ class _Relay:
         if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code not in _SENDERS:  # type: ignore[union-attr]
             # HAZARD: an exception must not come between two steps of a primitive, so the signal is tripped again a
             # moment later.  Not from here: the interpreter would look for signals at once, in this very frame.
-            call = partial(_late, self.handler, signum)
+            call = partial(_late, signum)
             deferred.append(call)
             start_helper(partial(_trip_later, signum, call))
             return None
@@ -97,11 +97,13 @@ def _trip_later(signum: int, call: Any) -> None:
     _interrupt_main(signum)
 
 
-def _late(handler: Any, signum: int) -> None:
-    """At the end of the patched call that the signal came into."""
+def _late(signum: int) -> None:
+    """At the end of the patched call that the signal came into; the handler is the one that is set by then."""
     if _main_hub is not None:
         _count_delivery(_main_hub)
-    _handle(handler, signum)
+    handler = _user(_c_getsignal(signum))
+    if _known(handler):
+        _handle(handler, signum)
 
 
 def _count_delivery(hub: Hub) -> None:

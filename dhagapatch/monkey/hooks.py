@@ -3,8 +3,7 @@
 A finder in front of all others hears which import begins.  For a module of the table it has the others find it, and puts a
 loader between that patches the module when its code has run.  A module may be imported afresh (taken out of ``sys.modules``
 and imported again: a second module object with second classes); it is patched like the first.  wrapt's post-import hooks
-could do the first half; but to import wrapt takes longer than all the rest of a start, so it is left to those who
-name functions of their own (see `offload`).
+could do the first half, but to import wrapt takes longer than all the rest of a start.
 """
 
 from __future__ import annotations
@@ -30,10 +29,9 @@ class _Finder:
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in _WATCHED or name in sys.modules or not engine.groups:  # a reload keeps the module object
             return None
-        for finder in sys.meta_path:
-            if finder is _Finder:
-                continue
-            spec = finder.find_spec(name, path, target)
+        others = sys.meta_path[sys.meta_path.index(_Finder) + 1 :]  # those before it were asked already
+        for finder in others:
+            spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
             if spec is not None:
                 if spec.loader is not None:
                     loader: Any = _Loader(spec.loader)

@@ -1,0 +1,41 @@
+"""A child does not inherit what another OS thread was about to do: a queue of waiters half made, a signal to be handled."""
+
+import os
+import threading
+import time
+
+import dhagapatch
+from dhagapatch.core import waitq
+from dhagapatch.core.interrupts import deferred
+
+dhagapatch.patch_all()
+native = dhagapatch.original("_thread", "start_new_thread")
+pause = dhagapatch.original("time", "sleep")
+holds, may_go = [], []
+
+
+def hold():
+    with waitq._making:
+        holds.append(1)
+        while not may_go:
+            pause(0.001)
+
+
+native(hold, ())
+while not holds:
+    time.sleep(0.001)
+called = []
+deferred.append(lambda: called.append("the parent's handler, in the child"))
+pid = os.fork()
+if not pid:
+    lock = threading.Lock()
+    lock.acquire()
+    thread = threading.Thread(target=lock.acquire)
+    thread.start()
+    time.sleep(0.01)
+    lock.release()
+    thread.join()
+    os._exit(len(called))
+may_go.append(1)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+assert called == ["the parent's handler, in the child"]
