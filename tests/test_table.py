@@ -325,6 +325,7 @@ def test_a_row_that_is_taken_out_is_missed(row: Row) -> None:
 SEAMS = {
     "_thread.LockType", "_thread._ThreadHandle", "_thread._count", "_thread._excepthook", "_thread._local",
     "_thread._make_thread_handle", "_thread._set_sentinel", "_thread._shutdown", "_thread.lock",
+    "asyncio.base_events.BaseEventLoop._run_once",
     "ctypes.pythonapi.PyThreadState_SetAsyncExc", "socket.socket.__init__",
     "socket.socket._accept", "socket.socket._real_close", "socket.socket.timeout", "ssl.SSLContext._wrap_socket",
     "sys._current_exceptions", "sys._current_frames", "sys._settraceallthreads", "sys.stderr", "sys.stdin", "sys.stdout",

@@ -39,7 +39,8 @@ EXEMPT: tuple[Exempt, ...] = (
     Exempt("_thread", "exit exit_thread interrupt_main stack_size", NEVER),
     Exempt("_thread", "daemon_threads_allowed", NEVER, since=(3, 12)),
     Exempt("_thread", "get_native_id", "tells the OS thread, which dhagas share"),
-    Exempt("threading", "Barrier BoundedSemaphore Condition Event RLock Semaphore Thread Timer", "made of _thread's locks"),
+    Exempt("threading", "Barrier BoundedSemaphore Condition RLock Semaphore Thread Timer", "made of _thread's locks"),
+    Exempt("threading", "Event.clear Event.isSet Event.set Event.wait", "made of _thread's locks"),
     Exempt(
         "threading",
         "activeCount active_count currentThread current_thread enumerate getprofile gettrace main_thread setprofile settrace",

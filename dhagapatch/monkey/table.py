@@ -74,6 +74,7 @@ TABLE: tuple[Row, ...] = (
     _thread("_count", "count", "counts dhagas"),
     _thread("_local", "local", "each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
+    Row("threading", "Event.is_set", "threading:is_set", "thread", SET, why="asked in a loop, it lets the others run"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
     Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
     Row("sys", "_current_exceptions", "sys:current_exceptions", "thread", why="shows dhagas too"),
@@ -82,6 +83,8 @@ TABLE: tuple[Row, ...] = (
     Row("_imp", "acquire_lock", "imp:acquire_lock", "thread", why="each dhaga holds the import lock for itself"),
     Row("_imp", "release_lock", "imp:release_lock", "thread", why="each dhaga holds the import lock for itself"),
     Row("_imp", "lock_held", "imp:lock_held", "thread", why="each dhaga holds the import lock for itself"),
+    # loops
+    Row("asyncio.base_events", "BaseEventLoop._run_once", "asyncio:run_once", "thread", SET, why="a turn lets the others run"),
     # what is printed of an uncaught exception
     Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames"),
     Row("_thread", "_excepthook", "excepthook:thread_excepthook", "traceback", why="leaves out the runtime's frames"),

@@ -1,7 +1,10 @@
 # run: -m dhagapatch
-"""Loops that ask a lock, a queue or a thread again and again let those run for whom they wait."""
+"""Loops that ask a lock, an event, a queue or a thread again and again, or run asyncio over a selector that never waits,
+let those run for whom they wait."""
 
+import asyncio
 import queue
+import selectors
 import signal
 import threading
 import time
@@ -57,6 +60,33 @@ for lock in (threading.Lock(), threading.RLock(), threading.Condition(), threadi
     while not flag:
         with lock:
             pass
+
+event = threading.Event()
+start(lambda: (time.sleep(0.01), event.set()))
+while not event.is_set():
+    pass
+start(lambda: (time.sleep(0.01), event.clear()))
+while event.is_set():
+    pass
+
+
+class NeverWaits(selectors.SelectSelector):
+    def select(self, timeout=None):
+        return super().select(0) if flag else []
+
+
+async def until_set():
+    while not event.is_set.__self__._flag:  # not a look
+        await asyncio.sleep(0)
+
+
+flag = []
+loop = asyncio.SelectorEventLoop(NeverWaits())
+start(lambda: (time.sleep(0.01), event.set()))
+loop.run_until_complete(until_set())
+loop.run_until_complete(loop.run_in_executor(None, flag.append, 1))
+loop.run_until_complete(loop.shutdown_default_executor())
+loop.close()
 
 # a signal that comes in another dhaga's turn is handled in the loop, and may end it
 signal.signal(signal.SIGUSR1, lambda *_: flag.append(1))
