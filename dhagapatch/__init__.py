@@ -14,7 +14,8 @@ from dhagapatch._errors import (
     PatchWarning,
 )
 from dhagapatch._version import __version__
-from dhagapatch.core import Dhaga, Hub, current_dhaga, get_hub, offload, spawn
+from dhagapatch.bridge import await_, in_dhaga, run_on
+from dhagapatch.core import Dhaga, Hub, Timeout, current_dhaga, get_hub, offload, shield, spawn
 from dhagapatch.monkey import PatchReport, is_patched, original, patch, patch_all, unpatch_all
 from dhagapatch.monkey.table import GROUPS
 
@@ -29,14 +30,19 @@ __all__ = [
     "PatchError",
     "PatchReport",
     "PatchWarning",
+    "Timeout",
     "__version__",
+    "await_",
     "current_dhaga",
     "get_hub",
+    "in_dhaga",
     "is_patched",
     "offload",
     "original",
     "patch",
     "patch_all",
+    "run_on",
+    "shield",
     "spawn",
     "unpatch_all",
 ]

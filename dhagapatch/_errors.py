@@ -46,6 +46,8 @@ class DhagaExit(BaseException):
     .. versionadded:: 0.1
     """
 
+    scope: object = None  # the innermost shield in which it is raised all the same
+
 
 class PatchWarning(RuntimeWarning):
     """Something could not be made cooperative; the report of ``patch_all()`` has the details.

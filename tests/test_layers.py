@@ -20,18 +20,21 @@ LAYERS: tuple[str, ...] = (
     "_version _errors _config _real _cpython _frames",
     "core.deadlines core.deadlock core.interrupts core.poller core.running core.wakeup",
     "core.netpoll core.loop",
-    "core.hub core.descriptors core.fork",
+    "core.alarms",
+    "core.hub core.host core.descriptors core.fork core.scopes",
     "core.parker core.waitq core.dhaga core.offload core.sync core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green._thread
     green.threading green.asyncio green.imp green.startup green.asyncexc green.excepthook green.sys""",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
+    "bridge",
     "testing.watchdog testing . __main__",
 )
 
 # What is not allowed, except in the file and function named here.
 MAY_IMPORT_INSIDE = {
+    "bridge": "asyncio is imported by who uses it",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
     "monkey.rebind": "`ast` serves a report alone",
     "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
@@ -41,7 +44,11 @@ MAY_TEST_VERSIONS = {
     "_frames": "and what it takes ctypes to know, there",
     "monkey.engine": "chooses the rows of the table for this Python",
 }
-MAY_SWITCH = {"core.hub": "one place keeps the running loop, the hooks and the assertions right"}
+MAY_SWITCH = {
+    "core.hub": "one place keeps the running loop, the hooks and the assertions right",
+    "core.alarms": "to the scheduler it is one more that has its turn",
+    "core.host": "between the hub and the loop that hosts it",
+}
 MAY_SET_ATTRIBUTES = {
     "monkey.engine": "the patcher",
     "monkey.rebind": "the patcher",

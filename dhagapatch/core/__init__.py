@@ -8,6 +8,7 @@ from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.offload import forget_native_threads, offload, offload_wait, own_native_threads, start_helper
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.poller import READ, WRITE
+from dhagapatch.core.scopes import Timeout, shield
 from dhagapatch.core.sync import Lock, Queue, RLock, deadline_of
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Lock",
     "Queue",
     "RLock",
+    "Timeout",
     "current_dhaga",
     "deadline_of",
     "forget_native_threads",
@@ -29,6 +31,7 @@ __all__ = [
     "offload_wait",
     "own_native_threads",
     "owner_token",
+    "shield",
     "spawn",
     "start_helper",
 ]

@@ -23,6 +23,7 @@ def is_dead(hub: Hub) -> bool:
         hub.runq
         or hub.inbox
         or hub.offloaded
+        or hub.host is not None
         or hub.waits_for_signal
         or not getattr(hub.main, "parked", False)
         or hub.netpoll.awaits_events()

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
     from dhagapatch.core.dhaga import Dhaga
+    from dhagapatch.core.host import Host
     from dhagapatch.core.loop import HubLoop
 
 __all__ = [
@@ -98,7 +99,7 @@ class Hub:
         while root.parent is not None and not hasattr(root, "is_dhaga"):
             root = root.parent
         self.main: greenlet = root  # where signal handlers, KeyboardInterrupt and DeadlockError go
-        self.ident = _real.get_ident()
+        self.ident = self.waker = _real.get_ident()  # `waker`: the OS thread whose wakes need no notification
         self.pid = os.getpid()
         self.abandoned = False  # the parent's, in a forked child
         self.dhagas: set[Dhaga] = set()  # alive, parked or not: they run on even if nobody else holds them
@@ -123,15 +124,22 @@ class Hub:
         self.netpoll.set_wakeup(self._wakeup.reader)
         self._loops: tuple[HubLoop, IOLoop] | None = None
         self._loops_lock = _real.RLock()
+        self.host: Host | None = None  # the loop of another kind that gives this hub its time
         self.greenlet = HubGreenlet(self._run, thread_root())
         self._switch = self.greenlet.switch
 
     # the loop
 
     @property
-    def asyncio_loop(self) -> HubLoop:
-        """The asyncio loop of this hub; from any OS thread."""
+    def asyncio_loop(self) -> asyncio.AbstractEventLoop:
+        """The asyncio loop of this hub, or the one that hosts it; from any OS thread."""
+        if self.host is not None:
+            return self.host.loop
         return (self._loops or self._make_loops())[0]
+
+    def runs_beside(self, loop: object) -> bool:
+        """Whether `loop` is this hub's own, or hosts it."""
+        return (self.host is not None and loop is self.host.loop) or (self._loops is not None and loop is self._loops[0])
 
     @property
     def ioloop(self) -> IOLoop:
@@ -249,7 +257,7 @@ class Hub:
 
     def wake(self, sleeper: greenlet) -> None:
         """Make `sleeper` ready if it is parked; from any OS thread."""
-        if _real.get_ident() == self.ident:
+        if _real.get_ident() == self.waker:
             if sleeper.parked:
                 sleeper.parked = False
                 self.runq.append(sleeper)
@@ -419,8 +427,13 @@ def hub_for_wait() -> Hub | None:
     None: the caller must wait natively (an OS thread without a hub, or the hub's own greenlet).
     """
     hub = parking_hub()
-    if hub is None and THREAD.hub is None and _real.get_ident() == _MAIN_IDENT and not sys.is_finalizing():
-        return get_hub()
+    if hub is None:
+        own = THREAD.hub
+        if own is None:
+            if _real.get_ident() == _MAIN_IDENT and not sys.is_finalizing():
+                return get_hub()
+        elif own.host is not None and own.host.has_ended():
+            return parking_hub()
     return hub
 
 

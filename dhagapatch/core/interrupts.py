@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from greenlet import greenlet
 
-__all__ = ["deferred", "deliver_all", "deliver_handlers"]
+from dhagapatch._errors import DhagaExit
+
+__all__ = ["deferred", "deliver_all", "deliver_handlers", "restore"]
 
 deferred: list[Callable[[], object]] = []  # handlers whose signals came while the main dhaga was between two steps of the runtime
 
 
 def deliver_all(me: greenlet) -> None:
-    """Run the signal handlers, and raise the exceptions, that are due in `me`."""
+    """Run the signal handlers, and raise the exceptions, that are due in `me`.
+
+    In a shielded block (`scopes.shield`) those that come from outside of it are left to the shield.
+    """
     while me.interrupts:
         what = me.interrupts.popleft()
         if isinstance(what, BaseException):
+            if isinstance(what, DhagaExit):
+                scope = getattr(me, "scope", None)
+                if scope is not None and scope is not what.scope:
+                    scope.held.append(what)
+                    continue
             if not me.interrupts:
                 me.interrupts = None
             raise what
@@ -38,3 +48,8 @@ def deliver_handlers(me: greenlet) -> None:
     finally:
         if kept or due or me.interrupts:
             me.interrupts = deque((*kept, *due, *(me.interrupts or ())))
+
+
+def restore(me: greenlet, what: Iterable[BaseException]) -> None:
+    """These are due in `me` before all others."""
+    me.interrupts = deque((*what, *(me.interrupts or ())))

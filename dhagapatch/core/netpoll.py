@@ -88,6 +88,8 @@ class Netpoll(selectors.BaseSelector):
         self.on_leave: Callable[[], None] = _nothing
         self.on_quiet: Callable[[], None] = _nothing
         self.on_wakeup: Callable[[], None] = _nothing
+        # called before each poll with the seconds that it may take; may wait itself, and says what is left for the poll
+        self.on_idle: Callable[[float | None], float | None] | None = None
         self.on_busy: Callable[[], None] | None = None  # called once, when the next poll has ended
         self._turn = turn
         self._wake = wake
@@ -180,8 +182,10 @@ class Netpoll(selectors.BaseSelector):
                 if until is not None and (next_at is None or until < next_at):
                     next_at = until
                 timeout = None if next_at is None else max(next_at - now, 0.0)
-                if not quiet and (timeout is None or timeout > _QUIET):
+                if not quiet and until is None and (timeout is None or timeout > _QUIET):
                     timeout = _QUIET
+            if self.on_idle is not None:
+                timeout = self.on_idle(timeout)
             ready = self._poll(timeout)
             if self.on_busy is not None:
                 on_busy, self.on_busy = self.on_busy, None

@@ -90,6 +90,9 @@ class Poller(Protocol):
     def levels(self) -> Events:
         """The levels that are reached now: descriptors, each with its mask."""
 
+    def fileno(self) -> int | None:
+        """A descriptor that is readable when there is an edge; None if it has none."""
+
     def close(self) -> None:
         """Give the descriptors back."""
 
@@ -175,6 +178,9 @@ class EpollPoller:
     def levels(self) -> Events:
         return [(fd, MASKS[event] & self._levels.get(fd, 0)) for fd, event in self._level.poll(0)]
 
+    def fileno(self) -> int | None:
+        return self._fd
+
     def close(self) -> None:
         self._epoll.close()
         self._level.close()
@@ -246,6 +252,9 @@ class KqueuePoller:
     def levels(self) -> Events:
         return self._events(self._level.control(None, 256, 0), READ, WRITE, ERROR)
 
+    def fileno(self) -> int | None:
+        return int(self._queue.fileno())
+
     def close(self) -> None:
         self._queue.close()
         self._level.close()
@@ -314,6 +323,9 @@ class PollPoller:
 
     def levels(self) -> Events:
         return self._reached
+
+    def fileno(self) -> int | None:
+        return None
 
     def close(self) -> None:
         self._edges.clear()

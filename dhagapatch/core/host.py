@@ -1,0 +1,95 @@
+"""A hub in a thread where another loop runs, of a kind that can't be given our selector: uvloop, or any other asyncio loop.
+
+Where the hub would wait in its poller it switches back to the greenlet in which the loop runs, and the loop gives it its turn
+again when the poller's descriptor is ready or the next deadline is over.  So the loop's callbacks must not park: in its greenlet
+patched calls behave natively, as in any coroutine of an unpatched program.
+
+HAZARD: who wakes a dhaga from one of the loop's callbacks finds the hub idle; it must be notified, as by another OS thread.
+Hence the hub's `waker` is nobody while it is hosted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent
+
+from dhagapatch.core.hub import Hub
+from dhagapatch.core.running import running_loop, set_all_running_loops
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Host"]
+
+_NOBODY = 0  # no OS thread's identity
+
+
+class Host:
+    """The running loop of the current greenlet, as the one that gives `hub` its time; RuntimeError where it can't.
+
+    It ends with `close`, or when somebody has to wait in that greenlet after the loop has stopped.
+    """
+
+    def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
+        descriptor = hub.netpoll.poller.fileno()
+        if descriptor is None:
+            raise RuntimeError("this system has no poller with a descriptor (epoll, kqueue): another loop can't watch the hub")
+        self.loop = loop
+        self._hub = hub
+        self._greenlet: Any = getcurrent()
+        self._timer: asyncio.Handle | None = None
+        self._descriptor = descriptor
+        loop.add_reader(descriptor, self._pump)
+        hub.netpoll.on_idle = self._idle
+        hub.waker = _NOBODY
+        hub.host = self
+        self._greenlet.hub = None
+        loop.call_soon(self._pump)  # whoever was ready before
+
+    def _pump(self) -> None:
+        """In the loop: give the hub its turn."""
+        if self._hub.host is not self or getcurrent() is not self._greenlet:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop, hooks = running_loop(), sys.get_asyncgen_hooks()
+        set_all_running_loops(None)
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            self._hub.greenlet.switch()
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+            set_all_running_loops(loop)
+
+    def _idle(self, timeout: float | None) -> float | None:
+        """In the hub: let the loop run until something happens, or for so many seconds; what is left for the poll."""
+        # one of the loop's callbacks waits, and runs the hub's turns itself meanwhile: it holds the loop up, as any callback does
+        if getcurrent() is self._greenlet or self.has_ended():
+            return timeout
+        if timeout is not None:
+            self._timer = self.loop.call_later(timeout, self._pump) if timeout > 0 else self.loop.call_soon(self._pump)
+        self._greenlet.switch()
+        return 0.0
+
+    def has_ended(self) -> bool:
+        """Whether the loop has stopped; then the hub is its own master again."""
+        if self.loop.is_running():
+            return False
+        self.close()
+        return True
+
+    def close(self) -> None:
+        """From now on the hub waits in its own poller, and the greenlet may park."""
+        hub = self._hub
+        if hub.host is not self:
+            return
+        hub.host = hub.netpoll.on_idle = None
+        hub.waker = hub.ident
+        self._greenlet.hub = hub
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self._descriptor)
