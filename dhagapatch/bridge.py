@@ -49,7 +49,10 @@ class _Errand:
         import asyncio
 
         try:
-            self.future = asyncio.ensure_future(self._awaitable, loop=self._loop)
+            wanted = self._awaitable
+            if callable(wanted) and not hasattr(wanted, "__await__"):
+                wanted = wanted()
+            self.future = asyncio.ensure_future(wanted, loop=self._loop)
         except BaseException as error:
             self.error = error
             self._parker.wake()
@@ -74,10 +77,11 @@ class _Errand:
             self.wait(None)
 
 
-def await_(awaitable: Awaitable[T], timeout: float | None = None) -> T:
+def await_(awaitable: Awaitable[T] | Callable[[], Awaitable[T]], timeout: float | None = None) -> T:
     """Wait, in a dhaga, for a coroutine, task, future or other awaitable, on the hub's own loop; its value, or what it raises.
 
-    Other dhagas and the loop go on meanwhile.  A coroutine runs in a copy of the caller's context.
+    Other dhagas and the loop go on meanwhile.  A coroutine runs in a copy of the caller's context.  What must be made in
+    the loop, as the futures of Tornado's `IOStream`, is given as a function: ``await_(lambda: stream.read_until(b"\\n"))``.
 
     TimeoutError after `timeout` seconds: then it has been cancelled.  It is cancelled, too, when the dhaga is killed while it
     waits; and if somebody else cancels it, asyncio.CancelledError is raised here.
