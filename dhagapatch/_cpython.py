@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import linecache
 import sys
+import threading
 from types import CodeType
 from typing import Any
 
-__all__ = ["register_source", "thread_message", "unraisable_arguments"]
+__all__ = ["name_of_thread", "register_source", "thread_message", "unraisable_arguments"]
 
 _arguments_type: Any = None
+
+
+def name_of_thread(ident: int) -> str:
+    """The name of the `threading.Thread` with this identity; empty if there is none.
+
+    `threading.enumerate` would take a lock, which the thread that is asked about may hold.  Checked: 3.11.7, 3.12.1, 3.13.0.
+    """
+    active: dict[int, threading.Thread] = getattr(threading, "_active", {})
+    thread = active.get(ident)
+    return "" if thread is None else thread.name
 
 
 def register_source(code: CodeType, source: str) -> None:

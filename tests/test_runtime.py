@@ -87,7 +87,7 @@ except dhagapatch.DeadlockError as error:
     print(error)
 """
     )
-    assert "main waits for <locked _thread.lock object" in out
+    assert "MainThread waits for <locked _thread.lock object" in out
 
 
 def test_unpatch_restores_names_and_methods() -> None:

@@ -10,6 +10,7 @@ from dhagapatch.core.parker import make_parker
 from dhagapatch.core.poller import READ, WRITE
 from dhagapatch.core.scopes import Timeout, shield
 from dhagapatch.core.sync import Lock, Queue, RLock, deadline_of
+from dhagapatch.core.waits import program_frame, report
 
 __all__ = [
     "READ",
@@ -31,6 +32,8 @@ __all__ = [
     "offload_wait",
     "own_native_threads",
     "owner_token",
+    "program_frame",
+    "report",
     "shield",
     "spawn",
     "start_helper",

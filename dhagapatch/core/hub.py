@@ -27,12 +27,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
-from dhagapatch.core.deadlock import is_dead, report
+from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import make_poller
@@ -94,6 +94,8 @@ class Hub:
     .. versionadded:: 0.1
     """
 
+    on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
+
     def __init__(self) -> None:
         root = getcurrent()
         while root.parent is not None and not hasattr(root, "is_dhaga"):
@@ -107,6 +109,7 @@ class Hub:
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
         self.profiling = False
         self.waits_for_signal = 0
+        self.ended = self.past_switches = 0  # dhagas, and how often they were resumed
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
         self._hooks: tuple[Any, Any] = (None, None)
@@ -175,6 +178,7 @@ class Hub:
             if at is None or deadline < at:
                 self.deadlines.arm(me, deadline)
         me.waiting = what
+        me.since = self.netpoll.now
         me.parked = True
         return self._pause(me, seen)
 
@@ -374,7 +378,7 @@ class Hub:
     def _quiet(self) -> None:
         """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""
         if is_dead(self):
-            self.interrupt(self.main, report(self))
+            self.interrupt(self.main, self.on_dead())
 
 
 def thread_root() -> greenlet:

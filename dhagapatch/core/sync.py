@@ -142,7 +142,7 @@ class Lock:
         count_look()
         return bool(self._native.locked())
 
-    def _wait(self, deadline: float | None) -> bool:
+    def _wait(self, deadline: float | None, what: object = None) -> bool:
         parker = make_parker()
         waiters = queue_of(self)
         poll = _POLL_LEAST
@@ -158,7 +158,7 @@ class Lock:
                     poll = min(poll * 2, _POLL_MOST)
                     if deadline is not None and deadline < until:
                         until = deadline
-                if parker.park(until, self):
+                if parker.park(until, what or self):
                     if parker.granted:
                         return True
                     if self._native.acquire(False):
@@ -212,13 +212,15 @@ class RLock:
                 _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
             self._count += 1
             return True
+        _fuel -= 1
+        if _fuel < 0:
+            _rest()
         if timeout == -1:
-            _fuel -= 1
-            if _fuel < 0:
-                _rest()
-            taken = self._block._native.acquire(False) or (blocking and self._block._wait(None))
+            taken = self._block._native.acquire(False) or (blocking and self._block._wait(None, self))
         else:
-            taken = self._block.acquire(blocking, timeout)
+            if not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX:
+                _real.allocate_lock().acquire(blocking, timeout)  # raises
+            taken = self._block._native.acquire(False) or self._block._wait(_real.monotonic() + timeout, self)
         if taken:
             self._owner = me
             self._count = 1

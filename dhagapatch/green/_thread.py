@@ -51,10 +51,11 @@ class SimpleQueue(sync.Queue):
 class _Sentinel(sync.Lock):
     """A lock that `threading` asks at each start of a thread whether it is held, one for each thread that runs: natively."""
 
-    __slots__ = ("locked",)
+    __slots__ = ("ends_with", "locked")
 
     def __init__(self, native: Any = None) -> None:
         super().__init__()
+        self.ends_with = 0  # the dhaga that releases it when it ends, for reports
         if native is not None:
             # C code releases the native lock when the OS thread ends, without our knowing
             self._native, self._shared = native, True
@@ -116,6 +117,7 @@ def set_sentinel() -> sync.Lock:
         assert _real.set_sentinel is not None
         return _Sentinel(_real.set_sentinel())
     sentinel = _Sentinel()
+    sentinel.ends_with = dhaga.ident
 
     def ended(_: Dhaga) -> None:
         if sentinel.locked():
@@ -157,6 +159,11 @@ class ThreadHandle:
     @property
     def ident(self) -> int:
         return self._ident if self._native is None else int(self._native.ident)
+
+    @property
+    def ends_with(self) -> int:
+        """The thread that it stands for, for reports."""
+        return self.ident
 
     def is_done(self) -> bool:
         sync.count_look()

@@ -8,13 +8,11 @@ from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core import current_dhaga
+from dhagapatch.core import current_dhaga, program_frame
 from dhagapatch.core.hub import all_hubs, current_hub
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["current_exceptions", "current_frames", "settraceallthreads"]
-
-_RUNTIME = __name__.rpartition(".green.")[0] + "."
 
 
 def current_frames() -> dict[int, FrameType]:
@@ -32,8 +30,7 @@ def current_frames() -> dict[int, FrameType]:
 
 def _show(frames: dict[int, FrameType], ident: int, frame: FrameType | None) -> None:
     """Where a parked dhaga stands: in the call that waits, not in the runtime below it."""
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_RUNTIME):
-        frame = frame.f_back
+    frame = program_frame(frame)
     if frame is not None:
         frames[ident] = frame
 

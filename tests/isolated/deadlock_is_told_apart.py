@@ -51,7 +51,7 @@ start = time.monotonic()
 try:
     lock.acquire()
 except dhagapatch.DeadlockError as error:
-    assert "main waits for <locked _thread.lock" in str(error), error
+    assert "MainThread waits for <locked _thread.lock" in str(error), error
 else:
     raise AssertionError
 assert time.monotonic() - start < 2
