@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
 from dhagapatch.core import Dhaga, Hub, get_hub, hub_for_wait, make_parker, shield
+from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.host import Host
 from dhagapatch.core.hub import current_hub
 from dhagapatch.core.running import running_loop
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["await_", "in_dhaga", "run_on"]
 
 T = TypeVar("T")
+_Call = tuple[contextvars.Context, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+def _call_in(
+    hub: Hub, loop: asyncio.AbstractEventLoop, call: Callable[[], Any], context: contextvars.Context | None = None
+) -> None:
+    """Have `loop` call it; a loop that is not the hub's own waits in a selector of its own, and must be told."""
+    own = hub.host is None and hub.runs_beside(loop)
+    (loop.call_soon if own else loop.call_soon_threadsafe)(call, context=context)
 
 
 # a dhaga waits for an awaitable
@@ -35,15 +45,16 @@ T = TypeVar("T")
 class _Errand:
     """An awaitable that the loop runs for a dhaga."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, awaitable: Any) -> None:
-        self._loop = loop
+    def __init__(self, hub: Hub, awaitable: Any) -> None:
+        self._hub = hub
+        self._loop = hub.asyncio_loop
         self._awaitable = awaitable
         self._parker = make_parker()
         self._cancelled = False
         self.future: asyncio.Future[Any] | None = None
         self.error: BaseException | None = None
         # HAZARD: the task must be made in the loop: a factory for eager tasks would run its first steps here
-        loop.call_soon(self._start, context=contextvars.copy_context())
+        _call_in(hub, self._loop, self._start, contextvars.copy_context())
 
     def _start(self) -> None:
         import asyncio
@@ -70,9 +81,15 @@ class _Errand:
 
     def cancel(self) -> None:
         """Cancel it, and wait until it has ended; only signal handlers cut that short."""
+        if self.future is not None and self.future.done():
+            if not self.future.cancelled():
+                self.future.exception()  # it counts as seen
+            return
+        if self.error is not None or not self._hub.runs_beside(self._loop) or self._loop.is_closed():
+            return  # it has failed; or the loop that hosted the hub has ended, and nothing of it ever will
         self._cancelled = True
         if self.future is not None:
-            self.future.cancel()
+            _call_in(self._hub, self._loop, self.future.cancel)
         with shield():
             self.wait(None)
 
@@ -96,25 +113,27 @@ def await_(awaitable: Awaitable[T] | Callable[[], Awaitable[T]], timeout: float 
         if current_hub() is not None:
             raise RuntimeError("await_() was called by the loop that it would wait for: a coroutine uses await")
         raise RuntimeError("this OS thread runs no dhagas; call dhagapatch.get_hub() in it first")
+    if timeout is not None and timeout != timeout:
+        raise ValueError("await_() takes a timeout in seconds, or None; got nan")
     deadline = None if timeout is None else _real.monotonic() + timeout
-    errand = _Errand(hub.asyncio_loop, awaitable)
+    errand = _Errand(hub, awaitable)
     try:
         in_time = errand.wait(deadline)
         if not in_time:
             errand.cancel()
     except BaseException:
-        if errand.error is None and (errand.future is None or not errand.future.done()):
-            errand.cancel()
+        errand.cancel()
         raise
+    future: Any = errand.future
+    failure, errand.error = errand.error, None
     try:
-        if errand.error is not None:
-            raise errand.error
-        future: Any = errand.future
-        if not in_time and future.cancelled():
+        if failure is not None:
+            raise failure
+        if not in_time and (future is None or not future.done() or future.cancelled()):
             raise TimeoutError(f"it took longer than {timeout} s") from None
         return future.result()  # type: ignore[no-any-return]
     finally:
-        future = None
+        future = failure = None
         del errand  # no cycle between an exception's traceback and this frame
 
 
@@ -124,35 +143,35 @@ def await_(awaitable: Awaitable[T] | Callable[[], Awaitable[T]], timeout: float 
 class _Job:
     """A call in a dhaga of its own, for a coroutine."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, hub: Hub, call: Callable[[], Any], name: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, hub: Hub, call: _Call) -> None:
         self._loop = loop
         self._hub = hub
-        self._call: Callable[[], Any] | None = call
+        self._call: _Call | None = call
+        self._exits: list[DhagaExit] = []
         self._waiter: asyncio.Future[None] | None = None
         self.value: Any = None
         self.error: BaseException | None = None
         self.ended = False
-        self._dhaga = Dhaga(self._run, (), {})
-        self._dhaga.name = name
+        self._dhaga: Dhaga | None = Dhaga(self._run, (), {})
+        self._dhaga.name = getattr(call[1], "__name__", "in_dhaga")
         self._dhaga.on_end = [self._end]
         self._dhaga.start()
 
     def _run(self) -> None:
         call, self._call = self._call, None
         if call is None:
-            self.error = DhagaExit("cancelled before it began")
             return
+        context, function, args, kwargs = call
         try:
-            self.value = call()
+            self.value = context.run(function, *args, **kwargs)
         except BaseException as error:
             self.error = error
 
     def _end(self, dhaga: Dhaga) -> None:
         self.ended = True
+        self._dhaga = dhaga.on_end = None
         if self._waiter is not None and not self._loop.is_closed():
-            # of another dhaga's loop its selector must be told
-            own = self._hub.host is None and self._hub.runs_beside(self._loop)
-            (self._loop.call_soon if own else self._loop.call_soon_threadsafe)(self._tell)
+            _call_in(self._hub, self._loop, self._tell)
 
     def _tell(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -168,9 +187,18 @@ class _Job:
                 self._waiter = None
 
     def cancel(self) -> None:
-        """It does not begin, or ends at its next wait."""
+        """It does not begin, or ends at its next wait; if it has ended, that is too late."""
+        self._exits.append(DhagaExit())
         self._call = None
-        self._dhaga.kill()
+        if self._dhaga is not None:
+            self._hub.interrupt(self._dhaga, self._exits[-1])
+
+    def has_seen(self) -> bool:
+        """Whether each cancellation was raised in the code, which then did what it did."""
+        return all(one.__traceback__ is not None for one in self._exits)
+
+
+ROOTS.add(_Job._run.__code__)  # time slices interrupt what runs on top of it
 
 
 async def in_dhaga(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -189,8 +217,9 @@ async def in_dhaga(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> 
     loop = asyncio.get_running_loop()
     hub = _hub_beside(loop)
     context = contextvars.copy_context()
-    job = _Job(loop, hub, lambda: context.run(function, *args, **kwargs), getattr(function, "__name__", "in_dhaga"))
+    job = _Job(loop, hub, (context, function, args, kwargs))
     cancelled: BaseException | None = None
+    failure: BaseException | None = None
     try:
         while not job.ended:
             try:
@@ -201,13 +230,14 @@ async def in_dhaga(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> 
             except GeneratorExit:
                 job.cancel()
                 raise
-        if isinstance(job.error, DhagaExit):
+        if isinstance(job.error, DhagaExit) or not job.has_seen():
             raise cancelled or asyncio.CancelledError("the dhaga was killed")
         if job.error is not None:
-            raise job.error
+            failure, job.error = job.error, None
+            raise failure
         return job.value  # type: ignore[no-any-return]
     finally:
-        cancelled = None
+        cancelled = failure = None
         del job  # no cycle between an exception's traceback and this frame
 
 
@@ -217,7 +247,9 @@ def _hub_beside(loop: asyncio.AbstractEventLoop) -> Hub:
     if hub is not None and hub.runs_beside(loop):
         return hub
     hub = hub_for_wait()
-    if hub is None or not is_patched("select") or not hasattr(loop, "_selector"):
+    # HAZARD: a subclass may wait in ways of its own
+    selector = type(getattr(loop, "_selector", None))
+    if hub is None or not is_patched("select") or selector.__module__ != "selectors":
         raise RuntimeError(
             "dhagas do not run while this loop waits: call dhagapatch.patch_all() before the loop is made, or "
             "dhagapatch.run_on(loop) while it runs"
@@ -245,4 +277,6 @@ def run_on(loop: Any = None) -> Host:
     hub = current_hub() or get_hub()
     if hub.runs_beside(running):
         raise RuntimeError("dhagas run beside this loop already")
+    if hub.host is not None and not hub.host.has_ended():
+        raise RuntimeError("another loop hosts the hub of this OS thread, and runs; run this one on an OS thread of its own")
     return Host(hub, running)

@@ -14,9 +14,9 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from dhagapatch import _real
 from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
-from dhagapatch.core.hub import Hub, HubGreenlet, all_hubs, get_hub, hub_for_wait
+from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
 
-__all__ = ["Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn"]
+__all__ = ["ROOTS", "Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn"]
 
 
 _LOOK = 0.01  # seconds
@@ -109,6 +109,9 @@ class Dhaga(greenlet):
             # end the process, as it is the only one
             os._exit(0)
         hub = self.hub
+        if hub is None and THREAD.hub is not None and THREAD.hub.host is not None:
+            THREAD.hub.host.has_ended()  # it ran the loop that hosted the hub
+            hub = self.hub
         if self.on_end is not None:
             for callback in self.on_end:
                 callback(self)
@@ -127,6 +130,9 @@ class Dhaga(greenlet):
                 while hub.dhagas:
                     hub.park(self, _real.monotonic() + _LOOK, "the threads of a forked child", self.parks)
                 os._exit(0)
+
+
+ROOTS = {Dhaga.run.__code__}  # what runs on top of them is the program's
 
 
 def _report(function: Callable[..., Any], error: BaseException) -> None:
@@ -152,7 +158,7 @@ def spawn(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Dhaga:
 
     .. versionadded:: 0.1
     """
-    if hub_for_wait() is None:
+    if hub_for_wait() is None and current_hub() is None:
         raise RuntimeError("this OS thread runs no dhagas; call dhagapatch.get_hub() in it first")
     dhaga = Dhaga(function, args, kwargs)
     dhaga.start()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent
 
 from dhagapatch.core.hub import Hub
+from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.running import running_loop, set_all_running_loops
 
 if TYPE_CHECKING:
@@ -37,42 +38,65 @@ class Host:
         if descriptor is None:
             raise RuntimeError("this system has no poller with a descriptor (epoll, kqueue): another loop can't watch the hub")
         self.loop = loop
+        self.greenlet: Any = getcurrent()
+        self.runners: list[Any] = []  # greenlets that run the hub's turns, or let it run them, and expect it to come back
         self._hub = hub
-        self._greenlet: Any = getcurrent()
         self._timer: asyncio.Handle | None = None
         self._descriptor = descriptor
+        self._pumping = False
+        self._to_close = False
         loop.add_reader(descriptor, self._pump)
         hub.netpoll.on_idle = self._idle
         hub.waker = _NOBODY
         hub.host = self
-        self._greenlet.hub = None
+        self.greenlet.hub = None
         loop.call_soon(self._pump)  # whoever was ready before
 
     def _pump(self) -> None:
         """In the loop: give the hub its turn."""
-        if self._hub.host is not self or getcurrent() is not self._greenlet:
+        if self._hub.host is not self or getcurrent() is not self.greenlet or self.runners:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
+        if self._to_close:
+            self.close()
+            return
         loop, hooks = running_loop(), sys.get_asyncgen_hooks()
         set_all_running_loops(None)
         sys.set_asyncgen_hooks(None, None)
+        self._pumping = True
+        self.runners.append(self.greenlet)
         try:
             self._hub.greenlet.switch()
         finally:
+            self.runners.pop()
+            self._pumping = False
             sys.set_asyncgen_hooks(*hooks)
             set_all_running_loops(loop)
+        if self._to_close:
+            self.close()
+        # HAZARD: it does not park, so nobody else tells it: the main flow's signal handlers, and what they raise, leave the loop
+        if self.greenlet.interrupts is not None:
+            (deliver_all if self.greenlet is self._hub.main else deliver_handlers)(self.greenlet)
 
     def _idle(self, timeout: float | None) -> float | None:
-        """In the hub: let the loop run until something happens, or for so many seconds; what is left for the poll."""
-        # one of the loop's callbacks waits, and runs the hub's turns itself meanwhile: it holds the loop up, as any callback does
-        if getcurrent() is self._greenlet or self.has_ended():
+        """In the hub: let the loop run until something happens, or for so many seconds; what is left for the poll.
+
+        One of the loop's callbacks may wait, and run the hub's turns itself meanwhile (`Hub.turns_until`): it holds the loop
+        up, as any callback does.  A greenlet of a library's, made before the hub was hosted, may park: so does that.
+        """
+        runner = self.runners[-1] if self.runners else None
+        if runner is None or runner is getcurrent() or self.has_ended():
             return timeout
-        if timeout is not None:
+        if self._pumping and len(self.runners) == 1 and not self._to_close and timeout is not None:
+            self._cancel_timer()
             self._timer = self.loop.call_later(timeout, self._pump) if timeout > 0 else self.loop.call_soon(self._pump)
-        self._greenlet.switch()
+        runner.switch()
         return 0.0
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def has_ended(self) -> bool:
         """Whether the loop has stopped; then the hub is its own master again."""
@@ -82,14 +106,18 @@ class Host:
         return True
 
     def close(self) -> None:
-        """From now on the hub waits in its own poller, and the greenlet may park."""
+        """From now on the hub waits in its own poller, and the greenlet may park; from a dhaga: at its next wait."""
         hub = self._hub
         if hub.host is not self:
             return
+        if self.runners and self.loop.is_running():
+            if not self._to_close:
+                self._to_close = True  # the loop's greenlet waits for the hub to come back: first that
+                self.loop.call_soon_threadsafe(self._pump)
+            return
         hub.host = hub.netpoll.on_idle = None
         hub.waker = hub.ident
-        self._greenlet.hub = hub
-        if self._timer is not None:
-            self._timer.cancel()
+        self.greenlet.hub = hub
+        self._cancel_timer()
         if not self.loop.is_closed():
             self.loop.remove_reader(self._descriptor)

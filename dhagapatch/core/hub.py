@@ -127,6 +127,7 @@ class Hub:
         self.netpoll.set_wakeup(self._wakeup.reader)
         self._loops: tuple[HubLoop, IOLoop] | None = None
         self._loops_lock = _real.RLock()
+        self._told: BaseException | None = None  # what left the loop last, and went to the main dhaga
         self.host: Host | None = None  # the loop of another kind that gives this hub its time
         self.greenlet = HubGreenlet(self._run, thread_root())
         self._switch = self.greenlet.switch
@@ -318,12 +319,19 @@ class Hub:
         """
         loop = running_loop()
         hooks = sys.get_asyncgen_hooks()
+        host = self.host
         self._enter()
+        set_all_running_loops(None)  # HAZARD: of a host, or of who waits inside a turn, which `_enter` does not look at
+        sys.set_asyncgen_hooks(None, None)
+        if host is not None:
+            host.runners.append(getcurrent())
         try:
             while not done() and not (deadline is not None and _real.monotonic() >= deadline):
                 self.netpoll.run(deadline, done)
                 self.netpoll.loop_work = False
         finally:
+            if host is not None:
+                host.runners.pop()
             self._leave()
             set_running_loop(loop)
             sys.set_asyncgen_hooks(*hooks)
@@ -355,7 +363,10 @@ class Hub:
                     raise
                 # a callback of the loop raised SystemExit or KeyboardInterrupt: the program's main flow gets it
                 self._level = 0
-                self.interrupt(self.main, error.with_traceback(None))
+                # HAZARD: a task that waits for another one raises the same object again
+                if error is not self._told:
+                    self._told = error
+                    self.interrupt(self.main, error.with_traceback(None))
 
     def _run_alone(self) -> None:
         """Turns and polls until somebody asks for the loop.  No loop runs here: to asyncio it is as if dhagas ran."""
@@ -414,7 +425,7 @@ def adopt_greenlet() -> Hub | None:
     while above is not None:
         if type(above) is HubGreenlet and above is not me:
             break
-        if isinstance(above, HubGreenlet):
+        if isinstance(above, HubGreenlet) or (hub is not None and hub.host is not None and above is hub.host.greenlet):
             hub = None
         above = above.parent
     me.hub = hub

@@ -29,7 +29,10 @@ def deliver_all(me: greenlet) -> None:
                     continue
             if not me.interrupts:
                 me.interrupts = None
-            raise what
+            try:
+                raise what
+            finally:
+                del what  # no cycle between its traceback and this frame
         what()
     me.interrupts = None
 

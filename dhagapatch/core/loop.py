@@ -10,6 +10,7 @@ from typing import Any
 
 from tornado.ioloop import IOLoop
 
+from dhagapatch import _real
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import set_apart
 
@@ -33,6 +34,12 @@ class HubLoop(asyncio.SelectorEventLoop):
         loop._remove_reader(loop._ssock.fileno())
         loop._ssock, loop._csock = _apart(loop._ssock), _apart(loop._csock)
         loop._add_reader(loop._ssock.fileno(), loop._read_from_self)
+
+    def _check_thread(self) -> None:
+        """In debug mode: asyncio would compare the identities of dhagas."""
+        loop: Any = self
+        if loop._thread_id is not None and _real.get_ident() != loop._thread_id:
+            raise RuntimeError("Non-thread-safe operation invoked on an event loop other than the current one")
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Any = None

@@ -37,6 +37,7 @@ LAGS = 24  # the last one: 4 s and more
 _POLL_EVERY = 0.0005  # seconds: how long ready dhagas may keep the poller waiting
 _LEND_EVERY, _LENT = 0.01, 0.00002  # seconds
 _STAYS = ERROR | PRIORITY
+_LONGEST = 86400.0  # seconds: pollers count milliseconds, in 32 bits
 _QUIET = 0.05  # seconds without an event before it is asked whether one can still come
 
 
@@ -190,6 +191,8 @@ class Netpoll(selectors.BaseSelector):
                 timeout = None if next_at is None else max(next_at - now, 0.0)
                 if not quiet and until is None and (timeout is None or timeout > _QUIET):
                     timeout = _QUIET
+                elif timeout is not None and timeout > _LONGEST:
+                    timeout = _LONGEST
             if self.on_idle is not None:
                 timeout = self.on_idle(timeout)
             self.polls += 1

@@ -12,7 +12,9 @@ from typing import Protocol
 from greenlet import getcurrent
 
 from dhagapatch import _real
+from dhagapatch._errors import DhagaExit
 from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
+from dhagapatch.core.interrupts import restore
 
 __all__ = ["DhagaParker", "HubParker", "Parker", "ThreadParker", "make_parker"]
 
@@ -60,8 +62,16 @@ class DhagaParker:
             seen = me.parks
             if self.woken:
                 return True
-            if not hub.park(me, deadline, what, seen):
-                return self.woken
+            try:
+                if not hub.park(me, deadline, what, seen):
+                    return self.woken
+            except DhagaExit as error:
+                # HAZARD: who was woken has taken the waker's word, and must not leave with it: what ends the dhaga, or its
+                # block, is due at the next wait
+                if not self.woken:
+                    raise
+                restore(me, [error])
+                return True
 
     def wake(self) -> None:
         self.woken = True

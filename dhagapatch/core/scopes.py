@@ -7,6 +7,7 @@ back; who gives it back is the shield, when it is left.
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Any
 
@@ -17,12 +18,15 @@ from dhagapatch._errors import DhagaExit
 from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.interrupts import deliver_all, restore
+from dhagapatch.core.running import running_loop
 
 __all__ = ["Timeout", "shield"]
 
 
 class _Expired(DhagaExit):
     """What a `Timeout` raises in its block."""
+
+    settled = False  # it has come to where the block ends
 
 
 class Timeout:
@@ -33,7 +37,10 @@ class Timeout:
     ends the inner one's block.  None: no limit, until `reschedule` sets one.  Each is used once.
 
     ValueError for what is no number of seconds; RuntimeError where nothing can be interrupted (an OS thread
-    that runs no dhagas, a callback of the hub's loop), and for a second use.
+    that runs no dhagas, a coroutine), and for a second use.
+
+    While the block is in a greenlet that a library made, the end of its time waits until it has come back.  A forked child
+    has no limit any more.
 
     The shape is that of `asyncio.timeout`.
 
@@ -50,6 +57,7 @@ class Timeout:
         self._dhaga: Any = None
         self._alarm: Alarm | None = None
         self._marker: _Expired | None = None
+        self._handled: BaseException | None = None  # when the block began
 
     def __enter__(self) -> Timeout:
         if self._used:
@@ -58,6 +66,7 @@ class Timeout:
         self._used = True
         self._dhaga = getcurrent()
         self._scope = getattr(self._dhaga, "scope", None)
+        self._handled = sys.exc_info()[1]
         self.reschedule(self.seconds)
         return self
 
@@ -84,15 +93,29 @@ class Timeout:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         dhaga, self._dhaga, self._hub = self._dhaga, None, None
+        handled, self._handled = self._handled, None
         if self._alarm is not None:
             self._alarm.cancel()
-        if self._marker is None:
+            self._alarm = None
+        marker, self._marker = self._marker, None
+        if marker is None:
             return
-        if error is self._marker:
-            raise TimeoutError(f"the block's {self.seconds} s are over") from error
-        # HAZARD: the block ended before it was raised, and it must not hit what comes after
-        if dhaga.interrupts is not None and self._marker in dhaga.interrupts:
-            dhaga.interrupts.remove(self._marker)
+        marker.settled = True
+        outer: BaseException | None = None
+        try:
+            if error is marker:
+                # HAZARD: it hit code that was cleaning up, as a kill or an outer block's end was on its way: that goes on
+                outer = marker.__context__
+                while outer is not None and outer is not handled:
+                    if isinstance(outer, DhagaExit) and not getattr(outer, "settled", False):
+                        raise outer
+                    outer = outer.__context__
+                raise TimeoutError(f"the block's {self.seconds} s are over") from marker
+            # HAZARD: the block ended before it was raised, and it must not hit what comes after
+            if dhaga.interrupts is not None and marker in dhaga.interrupts:
+                dhaga.interrupts.remove(marker)
+        finally:
+            del marker, outer, error, handled  # no cycles with this frame
 
 
 class shield:
@@ -102,7 +125,7 @@ class shield:
     an exception, at the next wait.  A `Timeout` within the block counts as ever, and so do signal handlers and
     KeyboardInterrupt.  Shields nest.
 
-    RuntimeError where there is nothing to be shielded from: an OS thread that runs no dhagas, a callback of the hub's loop.
+    RuntimeError where there is nothing to be shielded from: an OS thread that runs no dhagas, a coroutine.
 
     .. versionadded:: 0.1
     """
@@ -125,7 +148,15 @@ class shield:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         dhaga, self._dhaga = self._dhaga, None
-        dhaga.scope = self._outer
+        outer, self._outer = self._outer, None
+        if dhaga.scope is self:
+            dhaga.scope = outer
+        else:  # left out of order
+            inner = dhaga.scope
+            while inner is not None and inner._outer is not self:
+                inner = inner._outer
+            if inner is not None:
+                inner._outer = outer
         held, self.held = self.held, []
         if held:
             restore(dhaga, held)
@@ -135,7 +166,7 @@ class shield:
 
 def _hub(what: str) -> Hub:
     hub = hub_for_wait()
-    if hub is None:
+    if hub is None or running_loop() is not None:
         raise RuntimeError(
             f"{what} has nothing to interrupt here: use it in a dhaga, or in the main thread; "
             "another OS thread needs dhagapatch.get_hub() first, and a coroutine has asyncio.timeout and asyncio.shield"

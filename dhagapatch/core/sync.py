@@ -27,9 +27,10 @@ from typing import Any, ClassVar, Self
 from greenlet import getcurrent
 
 from dhagapatch import _real
+from dhagapatch._errors import DhagaExit
 from dhagapatch.core.dhaga import Dhaga, owner_token
 from dhagapatch.core.hub import parking_hub
-from dhagapatch.core.interrupts import deliver_handlers
+from dhagapatch.core.interrupts import deliver_handlers, restore
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
@@ -177,6 +178,21 @@ class Lock:
                     wake_one(self)
             raise
 
+    def _acquire_restore(self, state: None = None) -> None:
+        """What `threading.Condition` calls at the end of a wait.
+
+        HAZARD: a kill, or the end of a `Timeout`, is left for the next wait: whoever waited in a condition counts on the lock.
+        """
+        kept: list[BaseException] = []
+        while True:
+            try:
+                self.acquire()
+                break
+            except DhagaExit as error:
+                kept.append(error)
+        if kept:
+            restore(getcurrent(), kept)
+
     def _at_fork_reinit(self) -> None:
         self._native = _real.allocate_lock()
         self._waiters = NOBODY
@@ -263,7 +279,7 @@ class RLock:
         while True:
             # HAZARD: as natively, whoever waited in a condition holds the lock again before it may raise
             try:
-                self._block.acquire()
+                self._block._acquire_restore()
                 break
             except BaseException as error:
                 failure = failure or error

@@ -21,14 +21,14 @@ import atexit
 import ctypes
 import os
 import signal as _stdlib
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 from greenlet import getcurrent
 
 from dhagapatch import _frames, _real
 from dhagapatch._errors import DhagapatchError
-from dhagapatch.core import Dhaga
+from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.hub import Hub, current_hub, in_main_thread, main_hub, on_new_hub, parking_hub
 from dhagapatch.core.poller import EpollPoller, KqueuePoller, PollPoller
 from dhagapatch.green.signal import OWN_SIGNALS
@@ -42,7 +42,6 @@ _BY_SIGNAL = 0  # SIGEV_SIGNAL
 _RUNTIME = __name__.rpartition(".green.")[0] + "."
 _IMPORTS = ("importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib", "_frozen_importlib_external")
 _POLLS = frozenset(kind.edges.__code__ for kind in (EpollPoller, KqueuePoller, PollPoller))  # where the hub waits
-_ROOTS: frozenset[CodeType] = frozenset((Dhaga.run.__code__,))  # what runs on top of them is the program's
 _add_pending_call: Any = ctypes.pythonapi.Py_AddPendingCall
 _add_pending_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 _set_interrupt = ctypes.cast(ctypes.pythonapi.PyErr_SetInterruptEx, ctypes.c_void_p)
@@ -168,7 +167,7 @@ def _holds_nothing(frame: FrameType) -> bool:
     """Whether, as far as the callers of this innermost frame tell, its dhaga may be switched away from."""
     at: FrameType | None = frame
     while at is not None:
-        if at.f_code in _ROOTS:
+        if at.f_code in ROOTS:
             return True
         module = str(at.f_globals.get("__name__", ""))
         if module.startswith(_RUNTIME) or module in _IMPORTS or not _frames.may_run_on_later(at):

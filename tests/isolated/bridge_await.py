@@ -173,6 +173,9 @@ assert await_(asyncio.sleep(0.2, "slept")) == "slept"
 assert "no dhaga can ever run again" in raised(dhagapatch.DeadlockError, await_, hub.asyncio_loop.create_future())
 
 
+assert "nan" in raised(ValueError, await_, future, float("nan"))
+
+
 # nothing is kept
 class Value:
     pass

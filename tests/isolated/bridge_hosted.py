@@ -2,13 +2,16 @@
 """A loop that can't be given our selector hosts the hub: dhagas run beside its tasks, and on their own when it has ended."""
 
 import asyncio
+import os
 import queue
 import selectors
+import signal
 import socket
 import threading
 import time
 
 import uvloop
+from greenlet import greenlet
 from tornado.ioloop import IOLoop
 
 import dhagapatch
@@ -148,6 +151,59 @@ async def tornado():
 
 
 assert asyncio.run(tornado()) == 3
+
+# signals are handled in the loop, at once, and what they raise leaves it
+handled = []
+signal.signal(signal.SIGUSR1, lambda *_: handled.append(time.monotonic()))
+
+
+async def signals():
+    run_on()
+    began = time.monotonic()
+    await in_dhaga(lambda: (os.kill(os.getpid(), signal.SIGUSR1), time.sleep(0.01)))
+    await asyncio.sleep(0.05)
+    assert handled and handled[0] - began < 0.05
+    await in_dhaga(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(1)))
+
+
+try:
+    uvloop.run(signals())
+    raise AssertionError
+except KeyboardInterrupt:
+    pass
+
+
+# two at once, one inside the other; closed by a dhaga; a library's greenlet in the loop
+async def inner():
+    run_on()
+
+
+async def outer():
+    host = run_on()
+
+    def nested():
+        try:
+            uvloop.run(inner())
+        except RuntimeError as error:
+            return str(error)
+
+    assert "another loop" in await in_dhaga(nested)
+    assert greenlet(lambda: (time.sleep(0.01), "value")[1]).switch() == "value"
+    assert await asyncio.sleep(0.01, "slept") == "slept"
+    await in_dhaga(host.close)
+    await asyncio.sleep(0.02)
+    assert dhagapatch.get_hub().host is None
+    return "end"
+
+
+assert uvloop.run(outer()) == "end"
+
+# a thread that was a host leaves nothing behind
+for _ in range(3):
+    thread = threading.Thread(target=lambda: uvloop.run(inner()))
+    thread.start()
+    thread.join()
+assert not [dhaga for dhaga in dhagapatch.get_hub().dhagas if dhaga.dead]
 
 # on another OS thread, which had no hub
 results = []

@@ -121,6 +121,16 @@ async def cancels():
         pass
     async with asyncio.timeout(5):
         assert await in_dhaga(legacy, 0.01) == 0.01
+    # a cancellation that the code never saw is not lost: it came when the code had ended, or had no wait left
+    async def worker():
+        me = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for turn in range(4):
+            await in_dhaga(lambda: turn == 2 and loop.call_soon_threadsafe(me.cancel) and None)  # noqa: B023
+
+    task = asyncio.ensure_future(worker())
+    await asyncio.wait([task])
+    assert task.cancelled()
     # somebody else kills it
     def kills_itself():
         dhagapatch.current_dhaga().kill()

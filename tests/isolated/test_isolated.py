@@ -22,3 +22,8 @@ _runs = Ahead(_run, "path")
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_isolated(path: Path, request: pytest.FixtureRequest) -> None:
     _runs.result(request)
+
+
+@pytest.mark.parametrize("path", [path for path in SCRIPTS if path.stem.startswith("bridge_")], ids=lambda path: path.stem)
+def test_isolated_in_the_debug_mode_of_asyncio(path: Path) -> None:
+    run_file(path, "-m", "dhagapatch", PYTHONASYNCIODEBUG="1")
