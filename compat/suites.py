@@ -12,6 +12,7 @@
     args = ["tests"]               # for pytest, started in the unpacked source distribution
     server = "redis"               # a name of servers.py
     environ = { URL = "redis://127.0.0.1:{port}" }
+    files = { "tests/site.cfg" = "port = {port}" }   # the project's own way to be told where the server is
     left_out = [{ id = "tests/test_x.py::test_y*", why = "needs the network." }]
 """
 
@@ -47,6 +48,7 @@ class Suite:
     extras: tuple[str, ...] = ()
     server: str = ""
     environ: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
     @property

@@ -63,6 +63,8 @@ def run_suite(
             (folder / part).mkdir()
         cwd = environment.unpack()
         with servers.running(suite.server, folder / "server") as facts:
+            for path, text in suite.files.items():
+                (cwd / path).write_text(text.format_map(facts))
             environ = _environ(environment.python, folder / "home")
             environ.update({key: value.format_map(facts) for key, value in suite.environ.items()})
             environ.update(launcher.environ)
@@ -111,9 +113,12 @@ def _one(
     def told(key: str, outcome: Outcome) -> None:
         console.print(f"{outcome.outcome}: {key}", markup=False)
 
-    with console.status(f"{suite.name} {suite.version}, {launcher.name}"):
-        result = run_suite(suite, launcher, version, environment, native, skips, told, tests)
-    if tests is None:
+    try:
+        with console.status(f"{suite.name} {suite.version}, {launcher.name}"):
+            result = run_suite(suite, launcher, version, environment, native, skips, told, tests)
+    except servers.ServerFailed as error:
+        result = Result(suite.name, version, launcher.name, problem=str(error))
+    if tests is None and result.outcomes:
         results.save(RESULTS, result)
     counts: dict[str, int] = {}
     for outcome in result.outcomes.values():
