@@ -77,7 +77,7 @@ def _sdist(suite: Suite, python: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         wanted.write_text(f"{suite.name}=={suite.version} --hash=sha256:{suite.sha256}\n")
         try:
-            _run([python, *PIP, "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(kept), "-r", str(wanted)])
+            _run([python, *PIP, "download", "-q", "--no-deps", "--no-binary", suite.name, "-d", str(kept), "-r", str(wanted)])
         finally:
             wanted.unlink()
     (sdist,) = kept.glob("*")

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from dhagapatch.monkey.exempt import BLOCKING, EXEMPT, Exempt
-from dhagapatch.monkey.table import GROUPS, SET, TABLE, Row
+from dhagapatch.monkey.table import GROUPS, PACKAGES, SET, TABLE, TELL, Row
 
 PAGE = Path(__file__).parent / "reference" / "patched.md"
 
@@ -25,7 +25,10 @@ can be switched off: `patch_all(disable=["dns", "posix.sendfile"])` or `DHAGAPAT
 
 - **in place**: a method is set on the class, so every instance and every subclass follows, those made earlier too;
 - **by name**: a C function or type is replaced, and whoever holds the old one is found and given the new one: `os.read`
-  for `posix.read`, `from time import sleep`, a class attribute, a default.
+  for `posix.read`, `from time import sleep`, a class attribute, a default;
+- **told**: the package has a function to be told how to wait.
+
+The rows of the group `packages` speak of packages of others, which may not be installed: they are patched when they are imported.
 """
 
 BLOCKS = """\
@@ -33,7 +36,7 @@ BLOCKS = """\
 
 Each of these holds up all dhagas of the OS thread for as long as it waits. `dhagapatch.offload(function, *args)` runs a
 call on a native thread, while its caller's dhaga waits and the others run. So it is, too, with what other C extension modules
-wait for on their own: curses, tkinter, drivers of databases.
+wait for on their own: curses, tkinter, most drivers of databases that are written in C.
 """
 
 LEFT = """\
@@ -61,10 +64,15 @@ def table(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def how(row: Row) -> str:
+    """By what means it is patched."""
+    return "told" if row.action == TELL else "in place" if row.action == SET or row in PACKAGES else "by name"
+
+
 def rows_of(group: str) -> str:
     lines = [
-        (f"`{row.module}.{row.name}`{versions(row)}", "in place" if row.action == SET else "by name", row.why)
-        for row in TABLE if row.group == group
+        (f"`{row.module}.{row.name}`{versions(row)}", how(row), row.why)
+        for row in TABLE + PACKAGES if row.group == group
     ]  # fmt: skip
     return f"## Group `{group}`\n\n{table(('name', 'how', 'why'), lines)}"
 

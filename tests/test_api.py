@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import dhagapatch
-from dhagapatch.monkey.table import TABLE
+from dhagapatch.monkey.table import PACKAGES, TABLE
 
 PACKAGE = Path(dhagapatch.__file__).parent
 SOURCES = {
@@ -27,7 +27,8 @@ SOURCES = {
 }
 TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
 EVERY_NAME_IS_PUBLIC = {"dhagapatch._real": "the C callables, by their names"}
-FROM_THE_TABLE = {(f"dhagapatch.green.{module}", name) for module, _, name in (row.source.partition(":") for row in TABLE)}
+SPLIT = [row.source.partition(":") for row in TABLE + PACKAGES]
+FROM_THE_TABLE = {(f"dhagapatch.green.{module}", name) for module, _, name in SPLIT}
 every_module = pytest.mark.parametrize("name", SOURCES)
 
 

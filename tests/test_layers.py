@@ -26,7 +26,8 @@ LAYERS: tuple[str, ...] = (
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green._thread
-    green.threading green.asyncio green.imp green.startup green.asyncexc green.excepthook green.sys""",
+    green.threading green.asyncio green.psycopg green.pyopenssl green.imp green.startup green.asyncexc green.excepthook
+    green.sys""",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
     "bridge",
     "testing.watchdog testing . __main__",

@@ -20,11 +20,12 @@ from dhagapatch.green._thread import adopt_local
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.rebind import Undo, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
-from dhagapatch.monkey.table import GROUPS, SET, TABLE, WRAP, Row
+from dhagapatch.monkey.table import GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
 
 __all__ = ["Engine", "engine", "green_builtin"]
 
 _MISSING = object()
+_ROWS = TABLE + PACKAGES
 
 
 def green_builtin(function: Callable[..., Any], real: Any) -> Any:
@@ -94,7 +95,7 @@ class Engine:
         for group in groups:
             if group not in GROUPS:
                 raise PatchError(f"no group {group!r}; the groups are {', '.join(GROUPS)}")
-        names = {f"{row.module}.{row.name}" for row in TABLE} | set(GROUPS)
+        names = {f"{row.module}.{row.name}" for row in _ROWS} | set(GROUPS)
         for name in sorted(disabled - names):
             raise PatchError(f"no group or name {name!r} to leave as it is; the groups are {', '.join(GROUPS)}")
         other = _real.other_patcher() or _other_patcher_now()
@@ -109,7 +110,7 @@ class Engine:
         version = sys.version_info[:2]
         return [
             row
-            for row in TABLE
+            for row in _ROWS
             if row.group in groups and row.since <= version < row.until and f"{row.module}.{row.name}" not in off
         ]
 
@@ -121,7 +122,7 @@ class Engine:
         self.check(groups, disabled)
         wanted = frozenset(groups) - disabled
         new = wanted - self.groups
-        report = PatchReport(off=sorted(disabled & ({f"{row.module}.{row.name}" for row in TABLE} | set(groups))))
+        report = PatchReport(off=sorted(disabled & ({f"{row.module}.{row.name}" for row in _ROWS} | set(groups))))
         if not new:
             report.waiting = self.report.waiting
             return report
@@ -166,6 +167,13 @@ class Engine:
         source_module, _, attribute = row.source.partition(":")
         source = importlib.import_module(f"dhagapatch.green.{source_module}")
         green = getattr(source, attribute)
+        if row.action == TELL:
+            undo = green(real)
+            if undo is not None:
+                self._undo.append(undo)
+                self._applied[key] = owner
+                report.in_place.append(f"{row.module}.{row.name}")
+            return
         if row.action == WRAP:
             green = green(real)
             if green is real:
@@ -205,7 +213,9 @@ class Engine:
         todo = list(unique.values())
         names = {id(real): _name_of(real) for real, _ in todo}
         greens = [green for _, green in todo]  # what is wrapped is held by what wraps it
-        private = [unique, self._pairs, self.originals, *self._pairs, *pairs, pairs, self._undo, *greens, greens]
+        functions = [green for green in greens if isinstance(green, FunctionType)]
+        own = [part for green in functions for part in (vars(green), *(green.__closure__ or ()))]
+        private = [unique, self._pairs, self.originals, *self._pairs, *pairs, pairs, self._undo, *greens, greens, *own, own]
         holders = rebind(todo, private=private)
         self._pairs += todo
         for holder in holders:

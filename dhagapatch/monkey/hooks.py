@@ -15,11 +15,11 @@ from types import ModuleType
 from typing import Any
 
 from dhagapatch.monkey.engine import engine
-from dhagapatch.monkey.table import TABLE
+from dhagapatch.monkey.table import PACKAGES, TABLE
 
 __all__ = ["register"]
 
-_WATCHED = frozenset(row.module for row in TABLE)
+_WATCHED = frozenset(row.module for row in TABLE + PACKAGES)
 
 
 class _Finder:

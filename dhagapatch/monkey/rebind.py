@@ -204,7 +204,7 @@ class _Rebinder:
             new = self.new[id(old)]
             # HAZARD: a built-in function is no descriptor, a Python function is: without this it would be
             # called with the instance as its first argument
-            value = staticmethod(new) if isinstance(new, FunctionType) else new
+            value = staticmethod(new) if isinstance(new, FunctionType) and not isinstance(old, FunctionType) else new
             try:
                 setattr(owner, key, value)
             except (AttributeError, TypeError):

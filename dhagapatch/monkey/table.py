@@ -3,18 +3,20 @@
 Only literals stand here, and sources are strings, so reading the table imports nothing.  A name that another module
 holds too (`threading.Lock` for `_thread.allocate_lock`, `signal.pause` for `_signal.pause`) needs no row: its holders are
 found and rebound.  `exempt.py` names what is left alone, and why.  Together they are exhaustive: a test compares them
-with what the modules have, and the reference page of what is patched is written from them.
+with what the modules have, and the reference page of what is patched is written from them.  `PACKAGES` are rows for what
+is not the standard library's.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "OPTIONAL", "REPLACE", "SET", "TABLE", "WRAP", "Row"]
+__all__ = ["GROUPS", "OPTIONAL", "PACKAGES", "REPLACE", "SET", "TABLE", "TELL", "WRAP", "Row"]
 
 SET = "set on class"  # in place: every instance and subclass follows
 REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
 WRAP = "wrap object"  # the source is called with the real object, and gives the green one, or the same if it is left
+TELL = "told"  # the module has a function for it: the source calls that, and gives how to take it back, or None if it is left
 
 
 class Row(NamedTuple):
@@ -185,5 +187,22 @@ TABLE: tuple[Row, ...] = (
     _child("posix", "unsetenv", "the environment that children inherit"),
 )
 
-GROUPS: tuple[str, ...] = tuple(dict.fromkeys(row.group for row in TABLE))
+
+
+def _pyopenssl(name: str, source: str = "waiting") -> Row:
+    return Row("OpenSSL.SSL", f"Connection.{name}", f"pyopenssl:{source}", "packages", WRAP, why="on a blocking socket it waits")
+
+
+# What is not the standard library's, waits in C, and lets somebody else do it.
+PACKAGES: tuple[Row, ...] = (
+    Row("psycopg2._psycopg", "set_wait_callback", "psycopg:install", "packages", TELL, why="connecting and queries wait"),
+    _pyopenssl("do_handshake"),
+    _pyopenssl("recv"),
+    _pyopenssl("recv_into"),
+    _pyopenssl("send"),
+    _pyopenssl("sendall", "sending_all"),
+    _pyopenssl("shutdown"),
+)
+
+GROUPS: tuple[str, ...] = tuple(dict.fromkeys(row.group for row in TABLE + PACKAGES))
 OPTIONAL = ("children",)  # only when asked for
