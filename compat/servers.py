@@ -69,7 +69,10 @@ POSTGRESQL = Server(
     ),
     (len(_STARTUP) + 4).to_bytes(4, "big") + _STARTUP, b"R",
     prepare=(("initdb", "-D", "{folder}/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"),),
-    after=((*_PSQL, "create database test"), (*_PSQL, "create extension hstore", "test")),
+    after=(
+        (*_PSQL, "create database test"),
+        (*_PSQL, "create extension hstore; create schema test_schema; create schema test_schema_2", "test"),
+    ),
     stop=signal.SIGINT,
 )  # fmt: skip
 
