@@ -34,7 +34,7 @@ try:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from compat import report, report_third_party, third_party
+    from compat import report, report_third_party, run_programs, third_party
 except ModuleNotFoundError as error:
     _fail(f"{error.name} is missing; run: pip install -e '.[test]'")
 
@@ -54,6 +54,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     stdlib.add_argument("--fresh", action="store_true", help="run natively again, though an earlier run's results are there")
     stdlib.add_argument("--texts", action="store_true", help="print what each unexpected failure said")
     third_party.add_options(commands.add_parser("third-party", help="run the suites of other projects"), sys.executable)
+    run_programs.add_options(commands.add_parser("programs", help="run programs of other projects"), sys.executable)
     commands.add_parser("report", help="write the pages of the results that are there")
     return parser.parse_args(argv)
 
@@ -140,6 +141,8 @@ def main(argv: list[str]) -> int:
             return write_pages()
         if options.command == "third-party":
             return third_party.run(options, console)
+        if options.command == "programs":
+            return run_programs.run(options, console)
     except (ValueError, OSError, subprocess.CalledProcessError) as error:
         _fail(str(error))
     return stdlib(options)

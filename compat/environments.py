@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from compat.suites import Suite
 
-__all__ = ["Environment", "EnvironmentFailed", "prepare"]
+__all__ = ["Environment", "EnvironmentFailed", "install", "prepare"]
 
 ROOT = Path(__file__).parents[1]
 TAIL = 3000  # characters of what a failed command printed
@@ -43,26 +43,31 @@ class Environment(NamedTuple):
 def prepare(suite: Suite, python: str, version: str, cache: Path, constraints: Path, runtimes: dict[str, str]) -> Environment:
     """Make what is not there yet, or not as the table has it now; EnvironmentFailed."""
     folder = cache / f"{suite.name}-{suite.version}-py{version}"
-    folder.mkdir(parents=True, exist_ok=True)
     sdist = _sdist(suite, python, cache / "sdists")
-    venv = folder / "venv"
-    inside = str(venv / "bin" / "python")
+    what = f"{sdist}[{','.join(suite.extras)}]" if suite.extras else str(sdist)
     pins = constraints.read_text() if constraints.exists() else ""
     stamp = json.dumps([suite.sha256, suite.extras, suite.requires, pins])
+    limit = ["-c", str(constraints)] if constraints.exists() else []
     peers = [f"{name}=={pin}" for name, pin in runtimes.items()]
+    return Environment(install(folder, python, [*limit, what, *suite.requires], stamp, peers), sdist, folder / "source")
+
+
+def install(folder: Path, python: str, what: list[str], stamp: str, peers: list[str]) -> str:
+    """The interpreter of a virtual environment with `what` in it, and with us; made again if `stamp` is another one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    venv = folder / "venv"
+    inside = str(venv / "bin" / "python")
     ours = json.dumps([str(ROOT), peers, (ROOT / "pyproject.toml").read_text()])
     if not _stamped(folder / "installed", stamp):
         shutil.rmtree(venv, ignore_errors=True)
         (folder / "ours").unlink(missing_ok=True)
         _run([python, "-m", "venv", str(venv)])
-        what = f"{sdist}[{','.join(suite.extras)}]" if suite.extras else str(sdist)
-        limit = ["-c", str(constraints)] if constraints.exists() else []
-        _run([inside, *PIP, "install", "-q", *limit, what, *suite.requires])
+        _run([inside, *PIP, "install", "-q", *what])
         (folder / "installed").write_text(stamp)
     if not _stamped(folder / "ours", ours):
         _run([inside, *PIP, "install", "-q", "-e", str(ROOT), *peers])
         (folder / "ours").write_text(ours)
-    return Environment(inside, sdist, folder / "source")
+    return inside
 
 
 def _stamped(path: Path, text: str) -> bool:

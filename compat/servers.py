@@ -16,11 +16,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["SERVERS", "Server", "ServerFailed", "missing", "running"]
+__all__ = ["SERVERS", "Server", "ServerFailed", "free_ports", "missing", "running", "start"]
 
 FOLDERS = ("/usr/sbin", "/usr/lib/rabbitmq/bin", "/usr/lib/postgresql/*/bin")  # where Debian keeps what is not on the path
 START_SECONDS = 90.0
@@ -37,7 +37,7 @@ class Server(NamedTuple):
     """How to run one; in all texts `{folder}`, `{user}` and the ports (`{port}` and those of `ports`) are filled in."""
 
     package: str  # Debian's
-    user: str  # who runs it if root starts it
+    user: str  # who runs it if root starts it; root itself if empty
     command: tuple[str, ...]  # stays in the foreground
     asks: bytes = b""  # sent on a new connection ...
     answers: bytes = b""  # ... is answered with this when it is ready; b"" for anything
@@ -149,13 +149,20 @@ def running(name: str, folder: Path) -> Iterator[dict[str, str]]:
     if not name:
         yield {}
         return
-    server = SERVERS[name]
+    with start(SERVERS[name], folder, os.environ) as facts:
+        yield facts
+
+
+@contextlib.contextmanager
+def start(server: Server, folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The same for a server that is not in the table, with these environment variables."""
     user = _user(server.user)
     facts = {"folder": str(folder), "host": "127.0.0.1", "user": user.pw_name}
-    facts.update(zip(("port", *server.ports), map(str, _free_ports(1 + len(server.ports))), strict=True))
+    facts.update(zip(("port", *server.ports), map(str, free_ports(1 + len(server.ports))), strict=True))
     for file, text in server.files.items():
         (folder / file).write_text(text.format_map(facts))
-    environ = {**os.environ, "HOME": str(folder), "PATH": os.pathsep.join([os.environ.get("PATH", os.defpath), *_folders()])}
+    path = os.pathsep.join([variables.get("PATH", os.defpath), *_folders()])
+    environ = {**variables, "HOME": str(folder), "PATH": path}
     environ.update({key: value.format_map(facts) for key, value in server.environ.items()})
     with open(folder / "printed", "w+b") as printed:
         _hand_over(folder, user)
@@ -186,8 +193,8 @@ def _program(name: str) -> str:
 
 
 def _user(name: str) -> pwd.struct_passwd:
-    """Who is to run a server."""
-    if os.getuid():
+    """Who is to run a server; without a name ourselves."""
+    if os.getuid() or not name:
         return pwd.getpwuid(os.getuid())
     try:
         return pwd.getpwnam(name)
@@ -206,7 +213,7 @@ def _hand_over(folder: Path, user: pwd.struct_passwd) -> None:
             parent.chmod(parent.stat().st_mode | 0o011)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports of the loopback that nobody listens on now."""
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]

@@ -20,7 +20,7 @@ from compat.results import Outcome, Result
 from compat.suites import Suite
 from compat.supervise import run_to_end
 
-__all__ = ["LEDGER", "RESULTS", "SUITES", "add_options", "run", "run_suite"]
+__all__ = ["LEDGER", "RESULTS", "SUITES", "add_options", "cache_folder", "environ_of", "run", "run_suite"]
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "third-party"
@@ -38,12 +38,17 @@ def add_options(parser: argparse.ArgumentParser, python: str) -> None:
     parser.add_argument("--launcher", nargs="+", choices=CHOICES, default=["dhagapatch"], help="default: dhagapatch")
     parser.add_argument("--late", action="store_true", help="also start natively, and patch when all is imported")
     parser.add_argument("--python", default=python, metavar="PY", help="the interpreter (default: this one)")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dhagapatch-compat"
+    cache = cache_folder()
     parser.add_argument("--cache", type=Path, default=cache, metavar="DIR", help=f"virtual environments (default: {cache})")
     parser.add_argument("--tests", nargs="+", metavar="ID", help="only these node ids; no result is kept")
     parser.add_argument("--fresh", action="store_true", help="run natively again, though an earlier run's results are there")
     parser.add_argument("--texts", action="store_true", help="print what each unexpected failure said")
     parser.add_argument("--list", action="store_true", help="list the suites and what they need")
+
+
+def cache_folder() -> Path:
+    """Where virtual environments and source distributions are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dhagapatch-compat"
 
 
 def run_suite(
@@ -65,7 +70,7 @@ def run_suite(
         with servers.running(suite.server, folder / "server") as facts:
             for path, text in suite.files.items():
                 (cwd / path).write_text(text.format_map(facts))
-            environ = _environ(environment.python, folder / "home")
+            environ = environ_of(environment.python, folder / "home")
             environ.update({key: value.format_map(facts) for key, value in suite.environ.items()})
             environ.update(launcher.environ)
             environ["PYTHONPATH"] = str(INSIDE)
@@ -86,7 +91,7 @@ def _only(suite: Suite, tests: list[str]) -> list[str]:
     return options + [test.removeprefix(suite.prefix) for test in tests]
 
 
-def _environ(python: str, home: Path) -> dict[str, str]:
+def environ_of(python: str, home: Path) -> dict[str, str]:
     """As in a fresh shell of a user with an empty home folder and no proxy, the virtual environment activated."""
     environ = {
         name: value

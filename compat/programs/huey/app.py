@@ -1,0 +1,18 @@
+"""Tasks, and one that ends the consumer."""
+
+import os
+import signal
+
+from huey import RedisHuey
+
+huey = RedisHuey("us", port=int(os.environ["PORT"]))
+
+
+@huey.task()
+def add(one, other):
+    return one + other
+
+
+@huey.task(priority=-1)
+def stop():
+    os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,5 @@
+"""What the consumer left."""
+
+import app
+
+print(len(app.huey), app.huey.result_count())

@@ -1,0 +1,5 @@
+"""The work."""
+
+
+def add(one, other):
+    return one + other
