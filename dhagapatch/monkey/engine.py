@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import Any
 
 from dhagapatch import _real
@@ -189,6 +189,8 @@ class Engine:
         public = row.name if row.action == SET else f"{row.module}.{row.name}"
         if row.action == SET:
             report.in_place.append(f"{row.module}.{row.name}")
+            if isinstance(real, (FunctionType, MethodDescriptorType)):
+                pairs.append((real, green))  # whoever kept the method of the class, and calls it or sets it again
         else:
             report.replaced.append(public)
             pairs.append((real, green))

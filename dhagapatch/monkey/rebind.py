@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial as _Partial
-from types import CellType, FrameType, FunctionType, MethodType, ModuleType
+from types import CellType, FrameType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 __all__ = ["Holder", "Undo", "line_of", "rebind"]
@@ -106,6 +106,9 @@ class _Rebinder:
         self.private |= {id(self.pairs), id(self.new), *(id(pair) for pair in self.pairs)}
         # a C function that ctypes made refers to itself
         self.private |= {id(old) for old, _ in self.pairs if not isinstance(old, type)}
+        # HAZARD: a static C type is not known to the collector, so its dictionary looks like one that nobody owns
+        kinds = {old.__objclass__ for old, _ in self.pairs if isinstance(old, MethodDescriptorType)}
+        self.private |= {id(mapping) for kind in kinds for mapping in gc.get_referents(vars(kind))}
         self.modules = {id(vars(module)): module for module in list(sys.modules.values()) if isinstance(module, ModuleType)}
 
     def run(self) -> list[Holder]:
@@ -204,7 +207,7 @@ class _Rebinder:
             new = self.new[id(old)]
             # HAZARD: a built-in function is no descriptor, a Python function is: without this it would be
             # called with the instance as its first argument
-            value = staticmethod(new) if isinstance(new, FunctionType) and not isinstance(old, FunctionType) else new
+            value = staticmethod(new) if isinstance(new, FunctionType) and not hasattr(old, "__get__") else new
             try:
                 setattr(owner, key, value)
             except (AttributeError, TypeError):

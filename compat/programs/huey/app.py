@@ -13,6 +13,6 @@ def add(one, other):
     return one + other
 
 
-@huey.task(priority=-1)
+@huey.task()
 def stop():
     os.kill(os.getpid(), signal.SIGINT)

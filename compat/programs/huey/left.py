@@ -2,4 +2,4 @@
 
 import app
 
-print(len(app.huey), app.huey.result_count())
+print(len(app.huey))
