@@ -91,13 +91,13 @@ def run_program(program: Program, launcher: Launcher, python: str, source: Path 
     """Run its steps in a fresh copy of its folder; ServerFailed if its server does not start."""
     with tempfile.TemporaryDirectory(prefix="compat-", ignore_cleanup_errors=True) as name:
         top = Path(name)
-        for part in ("home", "server"):
+        for part in ("home", "server", "tmp"):
             (top / part).mkdir()
         cwd = top / "cwd"
         if (source / program.name).is_dir():
             shutil.copytree(source / program.name, cwd, ignore=shutil.ignore_patterns("__pycache__"))
         (cwd / "out").mkdir(parents=True, exist_ok=True)
-        environ = {**third_party.environ_of(python, top / "home"), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
+        environ = {**third_party.environ_of(python, top), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
         with _server(program, python, cwd, top, environ) as facts:
             facts = {**facts, "launcher": " ".join(launcher.prefix)}
             environ.update({key: value.format_map(facts) for key, value in program.environ.items()})

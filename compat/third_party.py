@@ -64,13 +64,13 @@ def run_suite(
     """Run one suite to its end in a fresh copy of its source distribution, with the server it needs; `tests`: these only."""
     with tempfile.TemporaryDirectory(prefix="compat-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        for part in ("home", "server"):
+        for part in ("home", "server", "tmp"):
             (folder / part).mkdir()
         cwd = environment.unpack()
         with servers.running(suite.server, folder / "server") as facts:
             for path, text in suite.files.items():
                 (cwd / path).write_text(text.format_map(facts))
-            environ = environ_of(environment.python, folder / "home")
+            environ = environ_of(environment.python, folder)
             environ.update({key: value.format_map(facts) for key, value in suite.environ.items()})
             environ.update(launcher.environ)
             environ["PYTHONPATH"] = str(INSIDE)
@@ -91,15 +91,19 @@ def _only(suite: Suite, tests: list[str]) -> list[str]:
     return options + [test.removeprefix(suite.prefix) for test in tests]
 
 
-def environ_of(python: str, home: Path) -> dict[str, str]:
-    """As in a fresh shell of a user with an empty home folder and no proxy, the virtual environment activated."""
+def environ_of(python: str, folder: Path) -> dict[str, str]:
+    """As in a fresh shell of a user with an empty home folder and no proxy, the virtual environment activated.
+
+    What is left in the folder for temporary files would be found by the next run.
+    """
     environ = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(FORGOTTEN) and not name.lower().endswith("_proxy")
     }
     path = f"{Path(python).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"
-    return {**environ, "PATH": path, "HOME": str(home), "VIRTUAL_ENV": str(Path(python).parents[1])}
+    venv = {"VIRTUAL_ENV": str(Path(python).parents[1])}
+    return {**environ, "PATH": path, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), **venv}
 
 
 def _one(
