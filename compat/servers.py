@@ -120,7 +120,8 @@ SLAPD = Server(
         ),
         "first.ldif": (
             "dn: o=test\nobjectClass: organization\no: test\n\n"
-            "dn: ou=fixtures,o=test\nobjectClass: organizationalUnit\nou: fixtures\n"
+            "dn: ou=fixtures,o=test\nobjectClass: organizationalUnit\nou: fixtures\n\n"
+            "dn: ou=moved,o=test\nobjectClass: organizationalUnit\nou: moved\n"
         ),
     },
 )  # fmt: skip

@@ -12,8 +12,9 @@
     args = ["tests"]               # for pytest, started in the unpacked source distribution
     server = "redis"               # a name of servers.py
     environ = { URL = "redis://127.0.0.1:{port}" }
-    files = { "tests/site.cfg" = "port = {port}" }   # the project's own way to be told where the server is
     left_out = [{ id = "tests/test_x.py::test_y*", why = "needs the network." }]
+
+What is in `settings/NAME` is put beside the project's files: what its tests read, and the source distribution lacks.
 """
 
 from __future__ import annotations
@@ -48,7 +49,6 @@ class Suite:
     extras: tuple[str, ...] = ()
     server: str = ""
     environ: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
     @property

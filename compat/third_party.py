@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -28,6 +29,7 @@ LEDGER = HERE / "expectations" / "third_party.toml"
 SUITES = HERE / "suites.toml"
 PINS = HERE / "pins"  # what `pip freeze` said of each suite's environment
 INSIDE = HERE / "inside"
+SETTINGS = HERE / "settings"
 CHOICES = ("native", "dhagapatch", "gevent", "eventlet")
 FORGOTTEN = ("PYTHON", "PYTEST_", "DHAGAPATCH_", "GEVENT_", "EVENTLET_", "COVERAGE_")  # of the caller's environment
 
@@ -68,8 +70,8 @@ def run_suite(
             (folder / part).mkdir()
         cwd = environment.unpack()
         with servers.running(suite.server, folder / "server") as facts:
-            for path, text in suite.files.items():
-                (cwd / path).write_text(text.format_map(facts))
+            if (SETTINGS / suite.name).is_dir():
+                shutil.copytree(SETTINGS / suite.name, cwd, dirs_exist_ok=True)
             environ = environ_of(environment.python, folder)
             environ.update({key: value.format_map(facts) for key, value in suite.environ.items()})
             environ.update(launcher.environ)

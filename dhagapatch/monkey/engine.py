@@ -396,7 +396,8 @@ def _dress(green: FunctionType, real: Any) -> None:
 
 
 def _name_of(real: Any) -> str:
-    module = getattr(real, "__module__", None) or "builtins"
+    owner = getattr(real, "__objclass__", real)  # of a C method, whose class has a module
+    module = getattr(owner, "__module__", None) or "builtins"
     name = getattr(real, "__qualname__", None) or type(real).__name__
     return f"{module}.{name}"
 

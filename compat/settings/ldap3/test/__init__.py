@@ -1,0 +1,1 @@
+"""Else the standard library's tests are found."""
