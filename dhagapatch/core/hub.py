@@ -36,7 +36,7 @@ from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.poller import make_poller
-from dhagapatch.core.running import MODULES, SOURCE, running_loop, set_all_running_loops, set_running_loop
+from dhagapatch.core.running import MODULES, SOURCE, running_loop, set_all_running_loops, set_running_loop, thread_root
 from dhagapatch.core.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -97,10 +97,10 @@ class Hub:
     on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
 
     def __init__(self) -> None:
-        root = getcurrent()
-        while root.parent is not None and not hasattr(root, "is_dhaga"):
-            root = root.parent
-        self.main: greenlet = root  # where signal handlers, KeyboardInterrupt and DeadlockError go
+        self.main = getcurrent()
+        while self.main.parent is not None and not hasattr(self.main, "is_dhaga"):
+            self.main = self.main.parent
+        # where signal handlers, KeyboardInterrupt and DeadlockError go
         self.ident = self.waker = _real.get_ident()  # `waker`: the OS thread whose wakes need no notification
         self.pid = os.getpid()
         self.abandoned = False  # the parent's, in a forked child
@@ -113,8 +113,7 @@ class Hub:
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
         self._hooks: tuple[Any, Any] = (None, None)
-        self._level = 0
-        self._left = 0  # how many of the run queue this turn is still to resume
+        self._level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
         self.netpoll = Netpoll(make_poller(), self._turn, self._wake_here)
         self.netpoll.on_enter = self._enter
         self.netpoll.on_leave = self._leave
@@ -390,13 +389,6 @@ class Hub:
         """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""
         if is_dead(self):
             self.interrupt(self.main, self.on_dead())
-
-
-def thread_root() -> greenlet:
-    current = getcurrent()
-    while current.parent is not None:
-        current = current.parent
-    return current
 
 
 # who is calling

@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["MODULES", "SOURCE", "running_loop", "set_all_running_loops", "set_running_loop"]
+from greenlet import getcurrent, greenlet
+
+__all__ = ["MODULES", "SOURCE", "running_loop", "set_all_running_loops", "set_running_loop", "thread_root"]
 
 MODULES = sys.modules
 SOURCE = "_asyncio"  # the C module: whoever has it in MODULES may have a running loop
@@ -34,3 +36,11 @@ def set_all_running_loops(loop: Any) -> None:
     setter = getattr(events, "_set_running_loop", None)  # not there yet while it is being imported
     if setter is not None and setter is not getattr(MODULES.get(SOURCE), "_set_running_loop", None):
         setter(loop)
+
+
+def thread_root() -> greenlet:
+    """The greenlet in which this OS thread began."""
+    current = getcurrent()
+    while current.parent is not None:
+        current = current.parent
+    return current

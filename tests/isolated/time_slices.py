@@ -216,8 +216,9 @@ def in_an_import():
 
 def in_a_pattern():
     """The C code looks for signals while it searches."""
+    search = re.compile("(a+)+b").match  # in C: `re.match` is a function in Python, and may be interrupted at its entry
     before = len(turns)
-    re.match("(a+)+b", "a" * 22)
+    search("a" * 22)
     seen.append(len(turns) != before)
 
 
