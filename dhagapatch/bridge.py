@@ -208,7 +208,7 @@ async def in_dhaga(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> 
     cancelled, the dhaga is killed: its present or next wait raises `DhagaExit`, which ``except Exception`` does not
     swallow, and the task waits until it has ended.  If somebody else kills the dhaga, asyncio.CancelledError is raised here.
 
-    RuntimeError in a loop that does not let dhagas run: call `patch_all` before it is made, or `run_on` in it.
+    RuntimeError in a loop that does not let dhagas run: call `patch_all` first, or `run_on` in it.
 
     .. versionadded:: 0.1
     """
@@ -227,7 +227,7 @@ async def in_dhaga(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> 
             except asyncio.CancelledError as error:
                 cancelled = error
                 job.cancel()
-            except GeneratorExit:
+            except BaseException:  # it was closed, or something was thrown into it
                 job.cancel()
                 raise
         if isinstance(job.error, DhagaExit) or not job.has_seen():
@@ -251,7 +251,7 @@ def _hub_beside(loop: asyncio.AbstractEventLoop) -> Hub:
     selector = type(getattr(loop, "_selector", None))
     if hub is None or not is_patched("select") or selector.__module__ != "selectors":
         raise RuntimeError(
-            "dhagas do not run while this loop waits: call dhagapatch.patch_all() before the loop is made, or "
+            "dhagas do not run while this loop waits: call dhagapatch.patch_all() first, or "
             "dhagapatch.run_on(loop) while it runs"
         )
     return hub
@@ -260,7 +260,7 @@ def _hub_beside(loop: asyncio.AbstractEventLoop) -> Hub:
 def run_on(loop: Any = None) -> Host:
     """Have the running loop give this OS thread's hub its time, so that dhagas run beside its tasks.
 
-    For a loop that can't be given our selector: uvloop's, or one that was made before the patch.  `loop` is the running
+    For a loop that can't be given our selector: uvloop's, or one with a selector of its own.  `loop` is the running
     asyncio loop (None: that one), or Tornado's `IOLoop` over it.  `await_` then waits on this loop.  Dhagas that are
     ready, and their descriptors and deadlines, cost the loop a turn each time; so it is slower than the hub's own loop.
 

@@ -22,7 +22,7 @@ LAYERS: tuple[str, ...] = (
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.host core.descriptors core.fork core.scopes",
-    "core.parker core.waitq core.dhaga core.offload core.sync core.tracking core.waits core",
+    "core.parker core.waitq core.dhaga core.offload core.sync core.waits core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green._thread
@@ -57,7 +57,6 @@ MAY_SET_ATTRIBUTES = {
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
-    "core.tracking:track": "our own lock class, while tracking is on",
     "core.loop:HubLoop.__init__": "asyncio's logger, for the length of one call",
     "__main__": "sys.argv and its like, as `python` sets them for a program",
 }

@@ -26,4 +26,3 @@ def is_dead(hub: Hub) -> bool:
         or hub.deadlines.any_live()
         or any(source() for source in quiet_exceptions)
     )
-

@@ -44,7 +44,6 @@ class Dhaga(greenlet):
         "on_end",  # called with the dhaga when it has ended
         "parked",  # parked, and nobody has woken it yet
         "parks",  # how many times it was resumed
-        "since",  # when the turn began in which it parked, monotonic seconds
         "timed_out",  # its deadline woke it
         "timer_at",  # when the heap of deadlines looks at it next
         "waiting",  # what it waits for, for reports
@@ -124,8 +123,6 @@ class Dhaga(greenlet):
                 _real.setprofile(None)
             hub.deadlines.forget(self)
             hub.dhagas.discard(self)
-            hub.ended += 1
-            hub.past_switches += self.parks + 1
             if hub.main is self:  # likewise, with a hub; but the threads that it started run on
                 while hub.dhagas:
                     hub.park(self, _real.monotonic() + _LOOK, "the threads of a forked child", self.parks)

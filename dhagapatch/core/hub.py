@@ -109,7 +109,6 @@ class Hub:
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
         self.profiling = False
         self.waits_for_signal = 0
-        self.ended = self.past_switches = 0  # dhagas, and how often they were resumed
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
         self._hooks: tuple[Any, Any] = (None, None)
@@ -178,7 +177,6 @@ class Hub:
             if at is None or deadline < at:
                 self.deadlines.arm(me, deadline)
         me.waiting = what
-        me.since = self.netpoll.now
         me.parked = True
         return self._pause(me, seen)
 

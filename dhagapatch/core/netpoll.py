@@ -30,9 +30,7 @@ from dhagapatch.core.poller import ERROR, MASKS, PRIORITY, READ, WRITE, Poller
 if TYPE_CHECKING:
     from greenlet import greenlet
 
-__all__ = ["LAGS", "Entry", "Netpoll"]
-
-LAGS = 24  # the last one: 4 s and more
+__all__ = ["Entry", "Netpoll"]
 
 _POLL_EVERY = 0.0005  # seconds: how long ready dhagas may keep the poller waiting
 _LEND_EVERY, _LENT = 0.01, 0.00002  # seconds
@@ -98,9 +96,6 @@ class Netpoll(selectors.BaseSelector):
         self._wake = wake
         self._keys: dict[int, selectors.SelectorKey] = _ByDescriptor()
         self._wakeup_fd = -1
-        self.now = 0.0  # monotonic seconds, when the present turn began
-        self.polls = 0
-        self.lags = [0] * LAGS  # how late deadlines were over: index n, less than 2**n microseconds
         self._lent = 0.0
 
     # what asyncio calls
@@ -171,9 +166,8 @@ class Netpoll(selectors.BaseSelector):
         while True:
             if turn():
                 quiet = False
-            self.now = now = clock()
+            now = clock()
             if deadlines and (at := deadlines.next_at()) is not None and at <= now:
-                self.lags[min(int((now - at) * 1e6).bit_length(), LAGS - 1)] += 1
                 self._expire(now)
             if done is not None and done():
                 return []
@@ -195,7 +189,6 @@ class Netpoll(selectors.BaseSelector):
                     timeout = _LONGEST
             if self.on_idle is not None:
                 timeout = self.on_idle(timeout)
-            self.polls += 1
             ready = self._poll(timeout)
             if self.on_busy is not None:
                 on_busy, self.on_busy = self.on_busy, None

@@ -223,21 +223,17 @@ class RLock:
         except RuntimeError:
             current = None  # the interpreter's last moments
         me = id(current) if type(current) is Dhaga else owner_token()
+        if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
+            _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
         if self._owner == me:
-            if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
-                _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
             self._count += 1
             return True
         _fuel -= 1
         if _fuel < 0:
             _rest()
-        if timeout == -1:
-            taken = self._block._native.acquire(False) or (blocking and self._block._wait(None, self))
-        else:
-            if not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX:
-                _real.allocate_lock().acquire(blocking, timeout)  # raises
-            taken = self._block._native.acquire(False) or self._block._wait(_real.monotonic() + timeout, self)
-        if taken:
+        if self._block._native.acquire(False) or (
+            blocking and self._block._wait(None if timeout == -1 else _real.monotonic() + timeout, self)
+        ):
             self._owner = me
             self._count = 1
             return True

@@ -56,6 +56,36 @@ else:
     raise AssertionError
 assert time.monotonic() - start < 2
 
+# who holds what, and the ring
+first, second = threading.RLock(), threading.RLock()
+
+
+def takes(one, other):
+    try:
+        with one:
+            time.sleep(0.01)
+            with other:
+                pass
+    except dhagapatch.DhagaExit:
+        pass
+
+
+threads = [threading.Thread(target=takes, args=args, name=name) for name, *args in (("A", first, second), ("B", second, first))]
+for thread in threads:
+    thread.start()
+try:
+    threads[0].join()
+    raise AssertionError
+except dhagapatch.DeadlockError as error:
+    text = str(error)
+    assert "MainThread waits for the end of A" in text and "held by A" in text and "held by B" in text, text
+    ring = text.partition("who wait for each other:")[2]
+    assert ring.count(" in takes") == 2 and "MainThread" not in ring and "dhaga.py" not in ring, text
+for dhaga in list(dhagapatch.get_hub().dhagas):
+    dhaga.kill()
+for thread in threads:
+    thread.join()
+
 # daemon threads wait for work and the main one for Ctrl-C
 program = """
 import queue, threading
