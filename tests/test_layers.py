@@ -18,7 +18,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
     "_version _errors _config _real _cpython _frames",
-    "core.deadlines core.deadlock core.interrupts core.poller core.running core.wakeup",
+    "core.deadlines core.deadlock core.interrupts core.own core.poller core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.host core.descriptors core.fork core.scopes",

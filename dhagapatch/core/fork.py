@@ -7,6 +7,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch.core.hub import ABANDONED, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
 from dhagapatch.core.interrupts import deferred
+from dhagapatch.core.own import close_later
 
 __all__ = ["after_fork_in_child"]
 
@@ -14,8 +15,8 @@ __all__ = ["after_fork_in_child"]
 def after_fork_in_child() -> None:
     """The child has one dhaga, the one that forked; it gets a new hub when it waits.
 
-    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed.  The
-    parent's other dhagas are kept for ever: to drop them would run their `finally` blocks here.
+    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed, when the child
+    gets its own.  The parent's other dhagas are kept for ever: to drop them would run their `finally` blocks here.
     """
     old = THREAD.hub
     hubs = all_hubs().copy()
@@ -23,7 +24,7 @@ def after_fork_in_child() -> None:
     all_hubs().clear()
     for hub in hubs:
         hub.abandoned = True
-        hub.close()
+        close_later(hub.close)
     THREAD.hub = None
     set_main_thread(_real.get_ident())
     me = getcurrent()

@@ -35,6 +35,7 @@ from dhagapatch import _real
 from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
+from dhagapatch.core.own import disown
 from dhagapatch.core.poller import make_poller
 from dhagapatch.core.running import MODULES, SOURCE, running_loop, set_all_running_loops, set_running_loop, thread_root
 from dhagapatch.core.wakeup import Wakeup
@@ -381,7 +382,7 @@ class Hub:
         if self._loops is not None:
             loop: Any = self._loops[0]
             for sock in (loop._ssock, loop._csock):
-                _real.os_close(sock.detach())
+                _real.os_close(disown(sock.detach()))
 
     def _quiet(self) -> None:
         """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""

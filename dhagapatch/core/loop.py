@@ -12,7 +12,7 @@ from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
 from dhagapatch.core.netpoll import Netpoll
-from dhagapatch.core.poller import set_apart
+from dhagapatch.core.own import set_apart
 
 __all__ = ["HubLoop", "make_loops"]
 

@@ -12,7 +12,6 @@ The contract: events may be spurious, none is lost.  An edge that came before `r
 from __future__ import annotations
 
 import errno
-import fcntl
 import math
 import select
 from typing import Any, Protocol
@@ -20,10 +19,10 @@ from typing import Any, Protocol
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagapatchError
+from dhagapatch.core.own import disown, duplicate_apart
 
 __all__ = [
     "ERROR", "MASKS", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller",
-    "set_apart",
 ]  # fmt: skip
 
 READ = 1  # the same bits as selectors.EVENT_READ and EVENT_WRITE
@@ -37,7 +36,6 @@ _kq: Any = select  # type checkers know its kqueue part on some platforms only
 
 _FINE = 0.002  # seconds; waits shorter than this want better than milliseconds
 _FD_SETSIZE = 1024
-_HIGH = 960  # below FD_SETSIZE, for the sake of short waits, and of the usual limit of open files
 
 
 class _Masks(dict[int, int]):
@@ -97,24 +95,11 @@ class Poller(Protocol):
         """Give the descriptors back."""
 
 
-def set_apart(fd: int) -> int:
-    """Move a descriptor of the runtime's own to a high number: programs count on low ones, and close whole ranges of them."""
-    try:
-        high = _real.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
-    except OSError:
-        return fd  # the limit is low
-    _real.os_close(fd)
-    return high
-
-
 def _make_epoll() -> Any:
     make = _real.epoll
     assert make is not None
     low = make()  # closes its descriptor when it is dropped
-    try:
-        return make.fromfd(_real.fcntl(low.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH))
-    except OSError:
-        return low  # the limit is low
+    return make.fromfd(duplicate_apart(low.fileno()))
 
 
 class EpollPoller:
@@ -182,8 +167,9 @@ class EpollPoller:
         return self._fd
 
     def close(self) -> None:
-        self._epoll.close()
-        self._level.close()
+        for one in (self._epoll, self._level):
+            disown(one.fileno())
+            one.close()
 
 
 class KqueuePoller:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dhagapatch import _real
-from dhagapatch.core.poller import set_apart
+from dhagapatch.core.own import disown, set_apart
 
 __all__ = ["Wakeup"]
 
@@ -38,4 +38,4 @@ class Wakeup:
     def close(self) -> None:
         """Give the descriptors back."""
         for fd in {self.reader, self._writer}:
-            _real.os_close(fd)
+            _real.os_close(disown(fd))

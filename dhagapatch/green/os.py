@@ -23,6 +23,7 @@ from dhagapatch import _real
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs
+from dhagapatch.core.own import HIGH, OWN, ranges_without_own
 from dhagapatch.green.waiting import is_ready, sleep_until, spend, wait_descriptor
 from dhagapatch.green.wording import worded_by
 
@@ -338,6 +339,8 @@ def _open_writer(path: Any, flags: int, mode: int, dir_fd: int | None) -> int:
 
 @worded_by(_real.os_close)
 def close(fd: int) -> None:
+    if type(fd) is int and fd in OWN:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     waiting = forget_descriptor(fd) if all_hubs() else []
     try:
         _real.os_close(fd)
@@ -365,12 +368,18 @@ def closerange(fd_low: int, fd_high: int, /) -> None:
     for hub in all_hubs():
         for fd in [fd for fd in hub.entries if fd_low <= fd < fd_high]:
             waiting += forget_descriptor(fd)
-    _closerange(fd_low, fd_high)
+    if OWN and type(fd_low) is type(fd_high) is int:
+        for low, high in ranges_without_own(fd_low, fd_high):
+            _closerange(low, high)
+    else:
+        _closerange(fd_low, fd_high)
     wake_all(waiting)
 
 
 @worded_by(_dup2)
 def dup2(fd: int, fd2: int, inheritable: bool = True) -> int:
+    if type(fd2) is int and fd2 in OWN:
+        raise OSError(errno.EBUSY, f"descriptor {fd2} is one of dhagapatch's own: choose a number below {HIGH}")
     waiting = forget_descriptor(fd2) if fd != fd2 else []
     try:
         return _dup2(fd, fd2, inheritable)
