@@ -329,6 +329,7 @@ SEAMS = {
     "ctypes.pythonapi.PyThreadState_SetAsyncExc", "socket.socket.__init__",
     "socket.socket._accept", "socket.socket._real_close", "socket.socket.timeout", "ssl.SSLContext._wrap_socket",
     "sys._current_exceptions", "sys._current_frames", "sys._settraceallthreads", "sys.stderr", "sys.stdin", "sys.stdout",
+    "threading._maintain_shutdown_locks",
 }  # fmt: skip
 
 

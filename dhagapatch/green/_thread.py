@@ -14,6 +14,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
+from dhagapatch._cpython import shutdown_locks
 from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, sync
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
@@ -122,6 +123,7 @@ def set_sentinel() -> sync.Lock:
     def ended(_: Dhaga) -> None:
         if sentinel.locked():
             sentinel.release()
+        shutdown_locks().discard(sentinel)  # before `threading` looks for it among all of them
 
     _on_end(dhaga, ended)
     return sentinel

@@ -76,6 +76,8 @@ TABLE: tuple[Row, ...] = (
     _thread("_count", "count", "counts dhagas"),
     _thread("_local", "local", "each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
+    Row("threading", "_maintain_shutdown_locks", "threading:maintain_shutdown_locks", "thread", until=(3, 13),
+        why="its cost grows with the threads that run"),
     Row("threading", "Event.is_set", "threading:is_set", "thread", SET, why="asked in a loop, it lets the others run"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
     Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
