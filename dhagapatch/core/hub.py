@@ -55,6 +55,7 @@ __all__ = [
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
+_BEYOND = -16  # how far those who wait for each other may go on beyond what was ready when the turn began: a poll is 1 us
 FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
 
@@ -195,7 +196,7 @@ class Hub:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
             # the hub: its C stack starts where it is begun, and one inside the other they would use it up.
             runq = self.runq
-            if self._left and runq and runq[0]:
+            if runq and (self._left > 0 or (me.parked and self._left > _BEYOND)) and runq[0]:
                 self._left -= 1
                 runq.popleft().switch()
             else:
@@ -305,7 +306,7 @@ class Hub:
         runq = self.runq
         ready = self._left = len(runq)
         # HAZARD: a finalizer that runs in the hub and waits runs turns of its own, which empty the queue
-        while self._left and runq:
+        while self._left > 0 and runq:
             self._left -= 1
             runq.popleft().switch()
         return ready

@@ -7,7 +7,7 @@ queue of waiters (`waitq`) need not know which.
 from __future__ import annotations
 
 import sys
-from typing import Protocol
+from typing import Any, Protocol
 
 from greenlet import getcurrent
 
@@ -17,6 +17,8 @@ from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
 from dhagapatch.core.interrupts import restore
 
 __all__ = ["DhagaParker", "HubParker", "Parker", "ThreadParker", "make_parker"]
+
+_get_ident = _real.get_ident
 
 
 class Parker(Protocol):
@@ -46,9 +48,9 @@ class DhagaParker:
 
     __slots__ = ("granted", "greenlet", "hub", "urgent", "woken")
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, me: Any) -> None:
         self.hub = hub
-        self.greenlet = getcurrent()
+        self.greenlet = me
         self.woken = self.granted = self.urgent = False
 
     buried = False
@@ -75,7 +77,14 @@ class DhagaParker:
 
     def wake(self) -> None:
         self.woken = True
-        self.hub.wake(self.greenlet)
+        hub = self.hub
+        if _get_ident() == hub.waker:  # as `hub.wake`
+            me = self.greenlet
+            if me.parked:
+                me.parked = False
+                hub.runq.append(me)
+        else:
+            hub.wake(self.greenlet)
 
     def again(self) -> None:
         self.woken = False
@@ -144,9 +153,16 @@ class HubParker:
 
 def make_parker() -> Parker:
     """A slot for the caller, of its kind."""
+    try:
+        me = getcurrent()
+        hub = me.hub
+    except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
+        hub = None
+    if hub is not None:
+        return DhagaParker(hub, me)
     hub = hub_for_wait()
     if hub is not None:
-        return DhagaParker(hub)
+        return DhagaParker(hub, getcurrent())
     hub = current_hub()
     if hub is not None and not sys.is_finalizing():
         return HubParker(hub)

@@ -21,6 +21,7 @@ threads the interpreter would preempt it; here every so many operations let the 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from types import GenericAlias
 from typing import Any, ClassVar, Self
 
@@ -113,22 +114,21 @@ class Lock:
         return self._native.acquire(False) or self._wait(None)
 
     def release(self) -> None:
-        if not self._waiters:
-            self._native.release()
-            if not self._waiters:
-                return
-        else:
+        waiters = self._waiters
+        if waiters:
             if not self._native.locked():
                 self._native.release()  # raises
-            parker = queue_of(self).choose()
-            if parker is not None and parker.urgent:
-                parker.granted = True  # handed over: it stays locked
-            else:
-                self._native.release()
+            parker = waiters.choose()
             if parker is not None:
+                if parker.urgent:
+                    parker.granted = True  # handed over: it stays locked
+                else:
+                    self._native.release()
                 parker.wake()
                 return
-        wake_one(self)
+        self._native.release()
+        if self._waiters:
+            wake_one(self)
 
     def __exit__(self, *exc_info: object) -> None:
         if self._waiters:
@@ -145,7 +145,7 @@ class Lock:
 
     def _wait(self, deadline: float | None, what: object = None) -> bool:
         parker = make_parker()
-        waiters = queue_of(self)
+        waiters = self._waiters or queue_of(self)
         poll = _POLL_LEAST
         waiters.append(parker)
         try:
@@ -183,6 +183,8 @@ class Lock:
 
         HAZARD: a kill, or the end of a `Timeout`, is left for the next wait: whoever waited in a condition counts on the lock.
         """
+        if self._native.acquire(False):
+            return
         kept: list[BaseException] = []
         while True:
             try:
@@ -193,8 +195,15 @@ class Lock:
         if kept:
             restore(getcurrent(), kept)
 
+    @property
+    def _is_owned(self) -> Callable[[], bool]:
+        """What `threading.Condition` asks, several times for each wait."""
+        return self._native.locked
+
+    _release_save = release
+
     def _at_fork_reinit(self) -> None:
-        self._native = _real.allocate_lock()
+        self._native._at_fork_reinit()  # type: ignore[attr-defined]  # the same one: conditions keep its methods
         self._waiters = NOBODY
 
     acquire_lock = acquire

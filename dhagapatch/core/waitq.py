@@ -21,13 +21,16 @@ __all__ = ["NOBODY", "WaitQueue", "queue_of", "wake_one"]
 class WaitQueue(deque[Parker]):
     """The waiters of one primitive, the longest-waiting first."""
 
+    __slots__ = ()
+
     def choose(self) -> Parker | None:
         """Take out the first waiter; whoever takes it out must wake it."""
         try:
-            parker = self.popleft()
-            while parker.hub is not None and parker.hub.abandoned:
-                parker = self.popleft()  # HAZARD: after a fork the parent's waiters stand in the child's queues too
-            return parker
+            while True:
+                parker = self.popleft()
+                hub = parker.hub
+                if hub is None or not hub.abandoned:  # HAZARD: after a fork the parent's waiters stand in the child's queues too
+                    return parker
         except IndexError:
             return None
 

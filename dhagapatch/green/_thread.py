@@ -62,10 +62,6 @@ class _Sentinel(sync.Lock):
             self._native, self._shared = native, True
         self.locked = self._native.locked  # type: ignore[method-assign]
 
-    def _at_fork_reinit(self) -> None:
-        super()._at_fork_reinit()
-        self.locked = self._native.locked  # type: ignore[method-assign]
-
 
 _Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
 for _class, _module in ((lock, "_thread"), (_Sentinel, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):

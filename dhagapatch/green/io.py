@@ -19,17 +19,20 @@ import stat
 import sys
 import warnings
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core import READ, WRITE, RLock, hub_for_wait
+from dhagapatch.core import READ, WRITE, Lock, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.hub import parking_hub
+from dhagapatch.core.waitq import wake_one
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["BufferedRWPair", "BufferedRandom", "BufferedReader", "BufferedWriter", "FileIO", "can_wait", "makefile", "open"]
 
+_TAKERS: set[CodeType] = set()  # the code of methods that take a file's lock
 _MEMORY_DEVICES = 1  # major number of /dev/null, /dev/zero and the like, which never wait
 
 
@@ -97,24 +100,38 @@ def _size(data: Any) -> int:
 
 
 def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
+    """The method of the native class, called by one dhaga at a time; most often nobody else is in it."""
     native = getattr(base, name)
 
     def method(self: Any, *args: Any) -> Any:
         lock = getattr(self, lock_name)
-        try:
-            lock.acquire()
-        except RuntimeError:
-            # HAZARD: a file that is closed as the interpreter ends: there is no current greenlet any more
+        if not lock._native.acquire(False) and not _await_turn(lock):
             return native(self, *args)
         try:
             return native(self, *args)
         finally:
-            lock.release()
+            if lock._waiters:
+                lock.release()
+            else:
+                lock._native.release()
+                if lock._waiters:
+                    wake_one(lock)
 
+    _TAKERS.add(method.__code__)
     method.__name__ = name
     method.__qualname__ = f"{base.__name__}.{name}"
     method.__doc__ = native.__doc__
     return method
+
+
+def _await_turn(lock: Lock) -> bool:
+    """Take the file's lock when it is free; False if the caller has it already: the native method has the words for it."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code in _TAKERS and frame.f_locals["lock"] is lock:
+            return False  # a method of a file calls others, and the raw file's may call back
+        frame = frame.f_back  # type: ignore[assignment]
+    return lock.acquire()
 
 
 _READS = ("read", "read1", "readinto", "readinto1", "readline", "readlines", "peek", "__next__")
@@ -126,7 +143,7 @@ def _buffered(base: Any, **names: tuple[str, ...]) -> type:
     """The buffered class `base` whose methods take turns, those of each lock."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        self.__dict__.update((lock_name, RLock()) for lock_name in names)
+        self.__dict__.update((lock_name, Lock()) for lock_name in names)
         base.__init__(self, *args, **kwargs)
 
     def __repr__(self: Any) -> str:
