@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, spawn
+from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, spawn, start_thread
 from dhagapatch.core.hub import Hub, get_hub, hub_for_wait
 from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.offload import forget_native_threads, offload, offload_wait, own_native_threads, start_helper
@@ -37,4 +37,5 @@ __all__ = [
     "shield",
     "spawn",
     "start_helper",
+    "start_thread",
 ]

@@ -16,10 +16,11 @@ from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
 
-__all__ = ["ROOTS", "Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn"]
+__all__ = ["ROOTS", "Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn", "start_thread"]
 
 
 _LOOK = 0.01  # seconds
+_SPARES = 64  # dhagas that are kept for new threads: to begin one costs several times what it costs to go on with one
 
 
 class Dhaga(greenlet):
@@ -35,6 +36,7 @@ class Dhaga(greenlet):
 
     __slots__ = (
         "_call",
+        "again",  # another thread may run in it when this one has ended
         "deadline",  # of the present wait, monotonic seconds
         "hub",  # in which it may park
         "interrupts",  # exceptions and handlers that are due at its wait
@@ -64,6 +66,7 @@ class Dhaga(greenlet):
         self.name = getattr(function, "__name__", "dhaga")
         self.on_end: list[Callable[[Dhaga], None]] | None = None
         self.locals: dict[int, Any] | None = None
+        self.again = False
         self._call = (function, args, kwargs)
 
     @property
@@ -84,23 +87,33 @@ class Dhaga(greenlet):
             self.hub.interrupt(self, DhagaExit())
 
     def run(self) -> None:
-        function, args, kwargs = self._call
-        pid = self.hub.pid  # type: ignore[union-attr]
-        self.waiting = None
-        del self._call
-        if threading.getprofile() is not None:
-            self.hub.profiling = True  # type: ignore[union-attr]
-        try:
-            function(*args, **kwargs)
-        except (SystemExit, DhagaExit, GreenletExit):
-            pass
-        except BaseException as error:
-            _report(function, error)
-        finally:
-            # HAZARD: the function and its arguments may hold the last reference to something whose
-            # finalizer waits; let go of them while this dhaga can still park.
-            del function, args, kwargs
-            self._end(pid)
+        while True:
+            function, args, kwargs = self._call
+            pid = self.hub.pid  # type: ignore[union-attr]
+            self.waiting = None
+            del self._call
+            if threading.getprofile() is not None:
+                self.hub.profiling = True  # type: ignore[union-attr]
+            try:
+                function(*args, **kwargs)
+            except (SystemExit, DhagaExit, GreenletExit):
+                pass
+            except BaseException as error:
+                _report(function, error)
+            finally:
+                # HAZARD: the function and its arguments may hold the last reference to something whose
+                # finalizer waits; let go of them while this dhaga can still park.
+                del function, args, kwargs
+                self._end(pid)
+            hub = self.hub
+            if not self.again or hub is None or hub.abandoned or len(hub.spare) >= _SPARES:
+                return
+            # a new thread has a context, and whatever else is due to a greenlet, of its own
+            self.gr_context = None  # type: ignore[misc]  # a property of greenlet
+            self.on_end = self.interrupts = None
+            self.waiting = "another thread"
+            self.__dict__.clear()
+            hub.await_thread(self)
 
     def _end(self, pid: int) -> None:
         if _real.os_getpid() != pid and self.hub is None:
@@ -130,6 +143,29 @@ class Dhaga(greenlet):
 
 
 ROOTS = {Dhaga.run.__code__}  # what runs on top of them is the program's
+
+
+def start_thread(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], on_end: Callable[[Dhaga], None] | None = None
+) -> Dhaga:
+    """Run `function` as a thread of this OS thread's hub, in a dhaga that may have run others before.
+
+    Nobody may keep the dhaga longer than the thread lasts: like that of a native thread, its identity comes again.
+    """
+    spare = get_hub().spare
+    if spare:
+        dhaga = spare.pop()
+        dhaga._call = (function, args, kwargs)
+        dhaga.name = getattr(function, "__name__", "dhaga")
+        dhaga.waiting = "its start"
+        dhaga.parked = True
+    else:
+        dhaga = Dhaga(function, args, kwargs)
+        dhaga.again = True
+    if on_end is not None:
+        dhaga.on_end = [on_end]
+    dhaga.start()
+    return dhaga
 
 
 def _report(function: Callable[..., Any], error: BaseException) -> None:

@@ -81,7 +81,7 @@ class Host:
     def _idle(self, timeout: float | None) -> float | None:
         """In the hub: let the loop run until something happens, or for so many seconds; what is left for the poll.
 
-        One of the loop's callbacks may wait, and run the hub's turns itself meanwhile (`Hub.turns_until`): it holds the loop
+        One of the loop's callbacks may wait, and run the hub's turns itself meanwhile (`HubParker`): it holds the loop
         up, as any callback does.  A greenlet of a library's, made before the hub was hosted, may park: so does that.
         """
         runner = self.runners[-1] if self.runners else None

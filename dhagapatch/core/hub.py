@@ -108,6 +108,7 @@ class Hub:
         self.abandoned = False  # the parent's, in a forked child
         self.dhagas: set[Dhaga] = set()  # alive, parked or not: they run on even if nobody else holds them
         self.offloaded = 0  # calls under way on native threads
+        self.spare: list[Dhaga] = []  # whose threads have ended, for new ones
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
         self.profiling = False
         self.waits_for_signal = 0
@@ -116,8 +117,8 @@ class Hub:
         self._hooks: tuple[Any, Any] = (None, None)
         self._level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
         self.netpoll = Netpoll(make_poller(), self._turn, self._wake_here)
-        self.netpoll.on_enter = self._enter
-        self.netpoll.on_leave = self._leave
+        self.netpoll.on_enter = self.enter
+        self.netpoll.on_leave = self.leave
         self.netpoll.on_quiet = self._quiet
         self.netpoll.on_wakeup = self._woken
         self.entries = self.netpoll.entries
@@ -241,6 +242,12 @@ class Hub:
         self.runq.append(me)
         self._pause(me, seen, deliver)
 
+    def await_thread(self, me: Dhaga) -> None:
+        """`me` has nothing to run: until somebody takes it out of `spare`, gives it something, and wakes it."""
+        me.parked = False
+        self.spare.append(me)
+        self._switch()
+
     def rest(self, deliver: Callable[[greenlet], object] | None = None) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
         self.fuel = FUEL
@@ -311,31 +318,7 @@ class Hub:
             runq.popleft().switch()
         return ready
 
-    def turns_until(self, done: Callable[[], bool], deadline: float | None) -> None:
-        """Run dhagas, but not the loop's callbacks, inside a callback that has to wait.
-
-        For the hub's own greenlet, which can't park: a lock that a dhaga holds would never come free.
-        """
-        loop = running_loop()
-        hooks = sys.get_asyncgen_hooks()
-        host = self.host
-        self._enter()
-        set_all_running_loops(None)  # HAZARD: of a host, or of who waits inside a turn, which `_enter` does not look at
-        sys.set_asyncgen_hooks(None, None)
-        if host is not None:
-            host.runners.append(getcurrent())
-        try:
-            while not done() and not (deadline is not None and _real.monotonic() >= deadline):
-                self.netpoll.run(deadline, done)
-                self.netpoll.loop_work = False
-        finally:
-            if host is not None:
-                host.runners.pop()
-            self._leave()
-            set_running_loop(loop)
-            sys.set_asyncgen_hooks(*hooks)
-
-    def _enter(self) -> None:
+    def enter(self) -> None:
         """From asyncio to dhagas."""
         self._level += 1
         if self._level == 1:
@@ -343,7 +326,7 @@ class Hub:
             sys.set_asyncgen_hooks(None, None)
             set_all_running_loops(None)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """From dhagas to asyncio."""
         self._level -= 1
         if self._level == 0 and self._loops is not None:
@@ -377,6 +360,8 @@ class Hub:
 
     def close(self) -> None:
         """Give the descriptors back; nothing waits in it any more."""
+        if not self.abandoned:
+            self.spare.clear()
         ABANDONED.extend(self.dhagas)  # parked for ever: not unwound, as a native daemon thread is not
         self.netpoll.poller.close()
         self._wakeup.close()

@@ -7,6 +7,7 @@ queue of waiters (`waitq`) need not know which.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from greenlet import getcurrent
@@ -15,6 +16,7 @@ from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
 from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
 from dhagapatch.core.interrupts import restore
+from dhagapatch.core.running import running_loop, set_all_running_loops, set_running_loop
 
 __all__ = ["DhagaParker", "HubParker", "Parker", "ThreadParker", "make_parker"]
 
@@ -139,7 +141,7 @@ class HubParker:
 
     def park(self, deadline: float | None, what: object) -> bool:
         if not self.woken:
-            self.hub.turns_until(lambda: self.woken, deadline)
+            _run_turns(self.hub, lambda: self.woken, deadline)
         return self.woken
 
     def wake(self) -> None:
@@ -149,6 +151,31 @@ class HubParker:
 
     def again(self) -> None:
         self.woken = False
+
+
+def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> None:
+    """Run dhagas, but not the loop's callbacks, inside a callback that has to wait.
+
+    For the hub's own greenlet, which can't park: a lock that a dhaga holds would never come free.
+    """
+    loop = running_loop()
+    hooks = sys.get_asyncgen_hooks()
+    host = hub.host
+    hub.enter()
+    set_all_running_loops(None)  # HAZARD: of a host, or of who waits inside a turn, which `enter` does not look at
+    sys.set_asyncgen_hooks(None, None)
+    if host is not None:
+        host.runners.append(getcurrent())
+    try:
+        while not done() and not (deadline is not None and _real.monotonic() >= deadline):
+            hub.netpoll.run(deadline, done)
+            hub.netpoll.loop_work = False
+    finally:
+        if host is not None:
+            host.runners.pop()
+        hub.leave()
+        set_running_loop(loop)
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def make_parker() -> Parker:

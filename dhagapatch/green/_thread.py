@@ -15,7 +15,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._cpython import shutdown_locks
-from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, sync
+from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, start_thread, sync
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
@@ -102,9 +102,7 @@ def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs
     if not valid or hub_for_wait() is None:
         return _real.start_new_thread(function, args, *(() if kwargs is None else (kwargs,)))
     sys.audit("_thread.start_new_thread", function, args, kwargs)
-    dhaga = Dhaga(function, args, dict(kwargs or {}))
-    dhaga.start()
-    return dhaga.ident
+    return start_thread(function, args, dict(kwargs or {})).ident
 
 
 def set_sentinel() -> sync.Lock:
@@ -234,8 +232,6 @@ def start_joinable_thread(
         handle._state = _RUNNING
         return handle
     sys.audit("_thread.start_joinable_thread", function, daemon, handle)
-    dhaga = handle._dhaga = Dhaga(function, (), {})
-    handle._ident = dhaga.ident
     handle._state = _RUNNING
     started = handle
 
@@ -243,10 +239,10 @@ def start_joinable_thread(
         started._dhaga = None
         started._set_done()
 
-    _on_end(dhaga, ended)
     if not daemon:
         _joined_at_exit.add(handle)
-    dhaga.start()
+    dhaga = handle._dhaga = start_thread(function, (), {}, ended)
+    handle._ident = dhaga.ident
     return handle
 
 
