@@ -11,12 +11,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from greenlet import getcurrent
+from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._cpython import shutdown_locks
 from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, start_thread, sync
-from dhagapatch.core.hub import all_hubs
+from dhagapatch.core.hub import all_hubs, in_main_thread
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
 __all__ = [
@@ -268,7 +268,7 @@ class _Locals:
 
     def __init__(self, args: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
         self.args = args
-        self.dicts: dict[int, dict[str, Any]] = {}
+        self.dicts: dict[greenlet, dict[str, Any]] = {}  # of dhagas, until they end; and of the main thread
         self.native: Any = _real.local()
 
 
@@ -293,23 +293,30 @@ def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
     except RuntimeError:
         me = None  # the interpreter's last moments
     if type(me) is not Dhaga:
+        root = me
         me = current_dhaga()
         if me is None:
             try:
-                return data.native.namespace
+                namespace = data.native.namespace
             except AttributeError:
                 data.native.namespace = namespace = {}
-            _init_local(data, owner)
+                _init_local(data, owner)
+            if root is not None and root.parent is None and in_main_thread():
+                data.dicts[root] = namespace  # to be found at once from now on; other threads' would outlive them here
             return namespace
-    key = id(me)
-    namespace = data.dicts.get(key)
+    namespace = data.dicts.get(me)
     if namespace is None:
-        data.dicts[key] = namespace = {}
-        if me.locals is None:
-            me.locals = {}
-            _on_end(me, _drop_locals)
-        me.locals[id(data)] = weakref.ref(data)  # the data lives as long as its local
+        namespace = _new_dict(data, me)
         _init_local(data, owner)
+    return namespace
+
+
+def _new_dict(data: _Locals, dhaga: Dhaga) -> dict[str, Any]:
+    namespace = data.dicts[dhaga] = {}
+    if dhaga.locals is None:
+        dhaga.locals = {}
+        _on_end(dhaga, _drop_locals)
+    dhaga.locals[id(data)] = weakref.ref(data)  # the data lives as long as its local
     return namespace
 
 
@@ -326,11 +333,10 @@ def _drop_locals(dhaga: Dhaga) -> None:
         _, reference = dhaga.locals.popitem()
         data = reference()
         if data is not None:
-            data.dicts.pop(id(dhaga), None)
+            data.dicts.pop(dhaga, None)
 
 
 _object_get = object.__getattribute__
-_DATA = "_local__data"
 
 
 def _data_descriptor(kind: type, name: str) -> bool:
@@ -344,36 +350,30 @@ def _data_descriptor(kind: type, name: str) -> bool:
 class local:
     """Thread-local data: each dhaga, and each native thread, sees attributes of its own."""
 
-    __slots__ = ("__dict__", "__weakref__", "_local__data")
+    __slots__ = ("__dict__", "__weakref__", "_local__data", "_local__dicts")
 
     def __new__(cls, /, *args: Any, **kwargs: Any) -> local:
         if (args or kwargs) and cls.__init__ is object.__init__:
             raise TypeError("Initialization arguments are not supported")
         self = object.__new__(cls)
         data = _Locals((args, kwargs))
-        object.__setattr__(self, _DATA, data)
+        _set_data(self, data)
+        _set_dicts(self, data.dicts)
         # `__init__` is called by `type.__call__` for the thread that makes it: its dictionary is there by then
         me = current_dhaga()
         if me is None:
             data.native.namespace = {}
         else:
-            data.dicts[id(me)] = {}
-            if me.locals is None:
-                me.locals = {}
-                _on_end(me, _drop_locals)
-            me.locals[id(data)] = weakref.ref(data)  # the data lives as long as its local
+            _new_dict(data, me)
         return self
 
     def __getattribute__(self, name: str, /) -> Any:
         if type(self) is local:
             try:
-                # most often: a dhaga that has used it already
-                mine = _object_get(self, _DATA).dicts.get(id(getcurrent()))
-            except RuntimeError:
-                mine = None
-            if mine is not None and name in mine:
-                return mine[name]
-        namespace = _dict_of(_object_get(self, _DATA), self)
+                return _dicts_of(self)[getcurrent()][name]  # most often: it has used it already
+            except (KeyError, RuntimeError):  # RuntimeError: the interpreter's last moments
+                pass
+        namespace = _dict_of(_data_of(self), self)
         if name == "__dict__":
             return namespace
         if name in namespace:
@@ -386,17 +386,16 @@ class local:
         if name == "__dict__":
             raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")
         kind = type(self)
-        if kind is not local and _data_descriptor(kind, name):
+        if kind is local:
+            try:
+                _dicts_of(self)[getcurrent()][name] = value
+                return
+            except (KeyError, RuntimeError):
+                pass
+        elif _data_descriptor(kind, name):
             object.__setattr__(self, name, value)
             return
-        data = _object_get(self, _DATA)
-        try:
-            namespace = data.dicts.get(id(getcurrent()))
-        except RuntimeError:
-            namespace = None
-        if namespace is None:
-            namespace = _dict_of(data, self)
-        namespace[name] = value
+        _dict_of(_data_of(self), self)[name] = value
 
     def __delattr__(self, name: str, /) -> None:
         if name == "__dict__":
@@ -406,12 +405,18 @@ class local:
             object.__delattr__(self, name)
             return
         try:
-            del _dict_of(_object_get(self, _DATA), self)[name]
+            del _dict_of(_data_of(self), self)[name]
         except KeyError:
             raise AttributeError(f"'{kind.__name__}' object has no attribute '{name}'") from None
 
     def __dir__(self) -> list[str]:
-        return sorted({*_dict_of(_object_get(self, _DATA), self), *dir(type(self))})
+        return sorted({*_dict_of(_data_of(self), self), *dir(type(self))} - {"_local__data", "_local__dicts"})
+
+
+_slots = vars(local)
+_dicts_of = _slots["_local__dicts"].__get__
+_data_of, _set_data = _slots["_local__data"].__get__, _slots["_local__data"].__set__
+_set_dicts = _slots["_local__dicts"].__set__
 
 
 def adopt_local(real: Any, kind: type[local] = local) -> local:
@@ -427,7 +432,8 @@ def adopt_local(real: Any, kind: type[local] = local) -> local:
     self = object.__new__(kind)
     data = _Locals((args, kwargs))
     data.native = _RealDicts(real)
-    object.__setattr__(self, _DATA, data)
+    _set_data(self, data)
+    _set_dicts(self, data.dicts)
     return self
 
 
