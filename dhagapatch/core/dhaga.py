@@ -48,6 +48,7 @@ class Dhaga(greenlet):
         "parks",  # how many times it was resumed
         "timed_out",  # its deadline woke it
         "timer_at",  # when the heap of deadlines looks at it next
+        "token",  # its `owner_token`
         "waiting",  # what it waits for, for reports
     )
 
@@ -67,6 +68,7 @@ class Dhaga(greenlet):
         self.on_end: list[Callable[[Dhaga], None]] | None = None
         self.locals: dict[int, Any] | None = None
         self.again = False
+        self.token = id(self)
         self._call = (function, args, kwargs)
 
     @property
@@ -232,13 +234,18 @@ def owner_token() -> int:
 
     The hub's own greenlet counts for `get_ident` as the thread that it runs in, but not here: it must not be
     let into a lock that the main dhaga holds.
+
+    Dhagas, and the root greenlets of threads that have asked once, have it in a slot, ``token``.
     """
     try:
-        me: greenlet | None = getcurrent()
+        me = getcurrent()
     except RuntimeError:
         return _real.get_ident()  # the interpreter's last moments
-    while me is not None:
-        if type(me) is Dhaga or type(me) is HubGreenlet:
-            return id(me)
-        me = me.parent
+    above: greenlet | None = me
+    while above is not None:
+        if type(above) is Dhaga or type(above) is HubGreenlet:
+            return id(above)
+        above = above.parent
+    if me.parent is None:
+        me.token = _real.get_ident()
     return _real.get_ident()

@@ -29,7 +29,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
-from dhagapatch.core.dhaga import Dhaga, owner_token
+from dhagapatch.core.dhaga import owner_token
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.interrupts import deliver_handlers, restore
 from dhagapatch.core.parker import make_parker
@@ -218,52 +218,70 @@ class Lock:
 class RLock:
     """A lock that its owner, a dhaga or a native thread, may acquire again."""
 
-    __slots__ = ("__weakref__", "_block", "_count", "_owner")
+    __slots__ = ("__weakref__", "_block", "_count", "_native", "_owner")
 
     def __init__(self) -> None:
         self._block = Lock()
+        self._native = self._block._native
         self._owner = 0
         self._count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        global _fuel
-        try:
-            current = getcurrent()
-        except RuntimeError:
-            current = None  # the interpreter's last moments
-        me = id(current) if type(current) is Dhaga else owner_token()
+        if timeout == -1 and blocking:
+            return RLock.__enter__(self)  # not a subclass's, which may call this
         if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
             _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
+        global _fuel
+        me = owner_token()
         if self._owner == me:
             self._count += 1
             return True
         _fuel -= 1
         if _fuel < 0:
             _rest()
-        if self._block._native.acquire(False) or (
-            blocking and self._block._wait(None if timeout == -1 else _real.monotonic() + timeout, self)
-        ):
+        if self._native.acquire(False) or (blocking and self._block._wait(_real.monotonic() + timeout, self)):
             self._owner = me
             self._count = 1
             return True
         return False
 
-    __enter__ = acquire
+    def __enter__(self) -> bool:
+        global _fuel
+        try:
+            me = getcurrent().token
+        except (AttributeError, RuntimeError):
+            me = owner_token()
+        if self._owner == me:
+            self._count += 1
+            return True
+        _fuel -= 1
+        if _fuel < 0:
+            _rest()
+        if self._native.acquire(False) or self._block._wait(None, self):
+            self._owner = me
+            self._count = 1
+        return True
 
     def __exit__(self, *exc_info: object) -> None:
         try:
-            current = getcurrent()
-        except RuntimeError:
-            current = None
-        if self._owner != (id(current) if type(current) is Dhaga else owner_token()):
+            me = getcurrent().token
+        except (AttributeError, RuntimeError):
+            me = owner_token()
+        if self._owner != me:
             raise RuntimeError("cannot release un-acquired lock")
-        self._count -= 1
-        if not self._count:
+        count = self._count = self._count - 1
+        if not count:
             self._owner = 0
-            self._block.__exit__()
+            block = self._block
+            if block._waiters:
+                block.release()
+            else:
+                self._native.release()
+                if block._waiters:
+                    wake_one(block)
 
     def release(self) -> None:
-        self.__exit__()
+        RLock.__exit__(self)
 
     # what threading.Condition uses
 

@@ -198,3 +198,28 @@ def case_an_exception_set_in_another_thread(t: Any) -> None:
             pass
     except Stop:
         t.note("by itself")
+
+
+def case_classes_over_an_rlock(t: Any) -> None:
+    """What a subclass overrides calls what it does not, and is not called by it."""
+    calls = []
+
+    class Told(type(threading.RLock())):  # type: ignore[misc]
+        def __enter__(self) -> bool:
+            calls.append("enter")
+            return bool(self.acquire())
+
+        def __exit__(self, *exc_info: object) -> None:
+            calls.append("exit")
+            self.release()
+
+    lock = Told()
+    with lock, lock:
+        t.note("held twice", calls)
+    t.note("given back", calls, lock.acquire(False))
+    lock.release()
+    t.outcome("not held", lock.release)
+    condition = threading.Condition(lock)
+    with condition:
+        t.note("nobody notifies", condition.wait(0.01))
+    t.note("all calls", calls)
