@@ -97,7 +97,10 @@ class Dhaga(greenlet):
             if threading.getprofile() is not None:
                 self.hub.profiling = True  # type: ignore[union-attr]
             try:
-                function(*args, **kwargs)
+                if args or kwargs:
+                    function(*args, **kwargs)
+                else:
+                    function()  # takes less of the C stack, which is copied when threads are switched
             except (SystemExit, DhagaExit, GreenletExit):
                 pass
             except BaseException as error:

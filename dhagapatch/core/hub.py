@@ -181,15 +181,9 @@ class Hub:
                 self.deadlines.arm(me, deadline)
         me.waiting = what
         me.parked = True
-        return self._pause(me, seen)
-
-    def _pause(self, me: greenlet, seen: int, deliver: Callable[[greenlet], object] | None = None) -> bool:
-        """Switch away; what comes after is done when `me` is resumed.
-
-        HAZARD: a finalizer, or a signal handler, may run between any two steps of the way to the switch, and may park in this
-        very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions:
-        if one came since the outer wait began, it does not wait, and whoever waits looks again.
-        """
+        # HAZARD: a finalizer, or a signal handler, may run between any two steps of the way to the switch, and may park in this
+        # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions: if
+        # one came since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
         if loop is not None or _gettrace() is not None or self.profiling:
             self._carry(loop, me, seen)
@@ -197,7 +191,7 @@ class Hub:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
             # the hub: its C stack starts where it is begun, and one inside the other they would use it up.
             runq = self.runq
-            if runq and (self._left > 0 or (me.parked and self._left > _BEYOND)) and runq[0]:
+            if runq and self._left > _BEYOND and runq[0]:
                 self._left -= 1
                 runq.popleft().switch()
             else:
@@ -210,7 +204,7 @@ class Hub:
         if timed_out:
             me.timed_out = False
         if me.interrupts is not None:
-            (deliver or deliver_all)(me)
+            deliver_all(me)
         return not timed_out
 
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
@@ -234,13 +228,29 @@ class Hub:
             if trace is not None:
                 _real.settrace(trace)
 
-    def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] | None = None) -> None:
-        """Let each dhaga that is ready now have its turn."""
+    def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] = deliver_all) -> None:
+        """Let each dhaga that is ready now have its turn; `deliver` is called with `me` when something is due in it then.
+
+        In the steps as `park`, with fewer frames below the switch than if they shared a method: since 3.12 each costs an object.
+        """
         seen = me.parks
         me.waiting = "its turn"
         me.parked = False  # it stands in the run queue already: a wake must not put it there twice
-        self.runq.append(me)
-        self._pause(me, seen, deliver)
+        runq = self.runq
+        runq.append(me)
+        loop = running_loop() if SOURCE in MODULES else None
+        if loop is not None or _gettrace() is not None or self.profiling:
+            self._carry(loop, me, seen)
+        elif me.parks == seen:
+            if self._left > 0 and runq[0]:
+                self._left -= 1
+                runq.popleft().switch()
+            else:
+                self._switch()
+        me.parks += 1
+        me.waiting = None
+        if me.interrupts is not None:
+            deliver(me)
 
     def await_thread(self, me: Dhaga) -> None:
         """`me` has nothing to run: until somebody takes it out of `spare`, gives it something, and wakes it."""
@@ -248,7 +258,7 @@ class Hub:
         self.spare.append(me)
         self._switch()
 
-    def rest(self, deliver: Callable[[greenlet], object] | None = None) -> None:
+    def rest(self, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
         self.fuel = FUEL
         self.yield_(getcurrent(), deliver)

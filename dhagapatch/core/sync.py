@@ -165,7 +165,7 @@ class Lock:
                     if self._native.acquire(False):
                         return True
                     parker.again()
-                    waiters.appendleft(parker)
+                    waiters.insert(0, parker)
                 elif until is deadline:
                     if waiters.leave(parker):
                         return False
@@ -403,7 +403,7 @@ class Queue:
                 enqueued = False
                 if not self._items:  # somebody else was faster: back to the head of the queue
                     parker.again()
-                    waiters.appendleft(parker)
+                    waiters.insert(0, parker)
                     enqueued = True
         finally:
             if enqueued:

@@ -62,6 +62,11 @@ class _Sentinel(sync.Lock):
             self._native, self._shared = native, True
         self.locked = self._native.locked  # type: ignore[method-assign]
 
+    def thread_ended(self, _: Dhaga) -> None:
+        if self._native.locked():
+            self.release()
+        shutdown_locks().discard(self)  # before `threading` looks for it among all of them
+
 
 _Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
 for _class, _module in ((lock, "_thread"), (_Sentinel, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):
@@ -113,13 +118,7 @@ def set_sentinel() -> sync.Lock:
         return _Sentinel(_real.set_sentinel())
     sentinel = _Sentinel()
     sentinel.ends_with = dhaga.ident
-
-    def ended(_: Dhaga) -> None:
-        if sentinel.locked():
-            sentinel.release()
-        shutdown_locks().discard(sentinel)  # before `threading` looks for it among all of them
-
-    _on_end(dhaga, ended)
+    _on_end(dhaga, sentinel.thread_ended)
     return sentinel
 
 
@@ -180,6 +179,10 @@ class ThreadHandle:
         while self._waiters:
             wake_one(self)
 
+    def _thread_ended(self, _: Dhaga) -> None:
+        self._dhaga = None
+        self._set_done()
+
     def join(self, timeout: float | None = None, /) -> None:
         if self._state == _NOT_STARTED:
             raise RuntimeError("thread not started")
@@ -233,15 +236,9 @@ def start_joinable_thread(
         return handle
     sys.audit("_thread.start_joinable_thread", function, daemon, handle)
     handle._state = _RUNNING
-    started = handle
-
-    def ended(_: Dhaga) -> None:
-        started._dhaga = None
-        started._set_done()
-
     if not daemon:
         _joined_at_exit.add(handle)
-    dhaga = handle._dhaga = start_thread(function, (), {}, ended)
+    dhaga = handle._dhaga = start_thread(function, (), {}, handle._thread_ended)
     handle._ident = dhaga.ident
     return handle
 
