@@ -35,8 +35,8 @@ class Dhaga(greenlet):
     is_dhaga = True
 
     __slots__ = (
-        "_call",
         "again",  # another thread may run in it when this one has ended
+        "call",  # what it is to run, until it begins
         "deadline",  # of the present wait, monotonic seconds
         "hub",  # in which it may park
         "interrupts",  # exceptions and handlers that are due at its wait
@@ -69,7 +69,7 @@ class Dhaga(greenlet):
         self.locals: dict[int, Any] | None = None
         self.again = False
         self.token = id(self)
-        self._call = (function, args, kwargs)
+        self.call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = (function, args, kwargs)
 
     @property
     def ident(self) -> int:
@@ -90,10 +90,11 @@ class Dhaga(greenlet):
 
     def run(self) -> None:
         while True:
-            function, args, kwargs = self._call
+            assert self.call is not None
+            function, args, kwargs = self.call
             pid = self.hub.pid  # type: ignore[union-attr]
             self.waiting = None
-            del self._call
+            self.call = None
             if threading.getprofile() is not None:
                 self.hub.profiling = True  # type: ignore[union-attr]
             try:
@@ -160,7 +161,7 @@ def start_thread(
     spare = get_hub().spare
     if spare:
         dhaga = spare.pop()
-        dhaga._call = (function, args, kwargs)
+        dhaga.call = (function, args, kwargs)
         dhaga.name = getattr(function, "__name__", "dhaga")
         dhaga.waiting = "its start"
         dhaga.parked = True

@@ -253,10 +253,14 @@ class Hub:
             deliver(me)
 
     def await_thread(self, me: Dhaga) -> None:
-        """`me` has nothing to run: until somebody takes it out of `spare`, gives it something, and wakes it."""
+        """`me` has nothing to run: until somebody takes it out of `spare`, gives it something, and wakes it.
+
+        HAZARD: it may stand in the run queue once more, from when its last thread waited inside a finalizer.
+        """
         me.parked = False
         self.spare.append(me)
-        self._switch()
+        while me.call is None:
+            self._switch()
 
     def rest(self, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""

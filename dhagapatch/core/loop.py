@@ -12,7 +12,7 @@ from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
 from dhagapatch.core.netpoll import Netpoll
-from dhagapatch.core.own import set_apart
+from dhagapatch.core.own import disown, set_apart
 
 __all__ = ["HubLoop", "make_loops"]
 
@@ -34,6 +34,12 @@ class HubLoop(asyncio.SelectorEventLoop):
         loop._remove_reader(loop._ssock.fileno())
         loop._ssock, loop._csock = _apart(loop._ssock), _apart(loop._csock)
         loop._add_reader(loop._ssock.fileno(), loop._read_from_self)
+
+    def _close_self_pipe(self) -> None:
+        loop: Any = self
+        for end in (loop._ssock, loop._csock):
+            disown(end.fileno())
+        super()._close_self_pipe()  # type: ignore[misc]
 
     def _check_thread(self) -> None:
         """In debug mode: asyncio would compare the identities of dhagas."""

@@ -128,7 +128,7 @@ def _await_turn(lock: Lock) -> bool:
     """Take the file's lock when it is free; False if the caller has it already: the native method has the words for it."""
     frame = sys._getframe(2)
     while frame is not None:
-        if frame.f_code in _TAKERS and frame.f_locals["lock"] is lock:
+        if frame.f_code in _TAKERS and frame.f_locals.get("lock") is lock:
             return False  # a method of a file calls others, and the raw file's may call back
         frame = frame.f_back  # type: ignore[assignment]
     return lock.acquire()

@@ -349,6 +349,8 @@ def close(fd: int) -> None:
 
 
 def close_socket(fd: Any, /) -> None:
+    if type(fd) is int and fd in OWN:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     waiting = forget_descriptor(fd) if all_hubs() and type(fd) is int else []
     try:
         _real.socket_close(fd)

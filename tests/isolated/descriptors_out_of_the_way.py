@@ -11,6 +11,9 @@ import threading
 import time
 import traceback
 
+import dhagapatch
+from dhagapatch.core.own import OWN
+
 
 def check(holds: bool, told: object) -> None:
     assert holds, told
@@ -91,3 +94,13 @@ for number in own:
 os.dup2(0, 900)
 os.close(900)
 waits()
+
+# a loop that is closed gives its numbers back, too
+child = os.fork()
+if child == 0:
+    loop = dhagapatch.get_hub().asyncio_loop
+    both = {loop._ssock.fileno(), loop._csock.fileno()}
+    assert both <= OWN
+    loop.close()
+    os._exit(len(both & OWN))
+assert os.waitpid(child, 0)[1] == 0

@@ -118,6 +118,15 @@ ended.kill()
 assert run(time.sleep, 0.01)[0] is None
 
 
+# a wake that comes when the thread has ended begins nothing, and harms nothing
+for _ in range(3):
+    hub.runq.append(hub.spare[-1])
+    hub.wake(hub.spare[-1])
+    time.sleep(0.001)
+    hub.runq.append(hub.spare[-1])
+    assert run(time.sleep, 0.01)[0] is None
+
+
 # a deep stack of one leaves the next as much room
 def deep(levels):
     return levels and deep(levels - 1) + 1
