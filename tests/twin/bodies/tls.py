@@ -209,9 +209,10 @@ def case_timeouts(t: Any) -> None:
     t.outcome("handshake, server", lambda: (server.settimeout(SHORT), server.do_handshake(), server.do_handshake()))
     t.note(client.gettimeout(), client.fileno() >= 0)
     with _pair() as (left, right):
-        left.settimeout(SHORT)
+        left.settimeout(10)
         right.sendall(b"x")
         t.outcome("first", left.recv, 1)
+        left.settimeout(SHORT)
         for name, args in (("read", (5,)), ("recv", (5,)), ("recv_into", (bytearray(5),)), ("unwrap", ())):
             t.outcome(name, getattr(left, name), *args)
     with _pair() as (left, right):
