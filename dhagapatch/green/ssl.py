@@ -14,16 +14,20 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from greenlet import getcurrent
+
 from dhagapatch import _real
 from dhagapatch.core import READ, WRITE
+from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import make_blocking, make_nonblocking, user_timeout
-from dhagapatch.green.waiting import spend, wait_socket
+from dhagapatch.green.waiting import wait_socket
 
 __all__ = ["Connection", "adopt", "wrap_socket"]
 
 _wrap_socket = _stdlib.SSLContext.__base__._wrap_socket  # type: ignore[union-attr]
 _INSTANT = 1e-6  # seconds
+_fileno, _gettimeout = _real.sock_fileno, _real.socket.gettimeout
 
 
 class Connection:
@@ -62,22 +66,32 @@ class Connection:
         if sock is None:
             return call(*args)
         timeout = user_timeout(sock)
-        if timeout == 0.0 or _real.sock_fileno(sock) < 0:
+        if timeout == 0.0 or _fileno(sock) < 0:
             return call(*args)
-        spend(1)
-        deadline = deadline_of(timeout)
+        try:
+            hub = getcurrent().hub
+        except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
+            hub = parking_hub()
+        if hub is not None:
+            hub.fuel -= 1
+            if hub.fuel < 0:
+                hub.rest()
+        deadline: float | None = -1.0
         while True:
-            make_nonblocking(sock)  # each time: another dhaga may have set the timeout during the wait
+            if _gettimeout(sock) is None:  # looked at each time: another dhaga may have set the timeout during the wait
+                make_nonblocking(sock)
             try:
                 return call(*args)
             except _stdlib.SSLWantReadError:
                 direction = READ
             except _stdlib.SSLWantWriteError:
                 direction = WRITE
-            fd = _real.sock_fileno(sock)
+            if deadline == -1.0:  # armed at the first wait: most calls come through at once
+                deadline = deadline_of(timeout)
+            fd = _fileno(sock)
             if fd >= 0 and not wait_socket(sock, fd, direction, deadline):
                 return self._time_out(sock, call, args)
-            if fd < 0 or _real.sock_fileno(sock) != fd:
+            if fd < 0 or _fileno(sock) != fd:
                 # HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
@@ -88,7 +102,7 @@ class Connection:
         try:
             return call(*args)
         finally:
-            if _real.sock_fileno(sock) >= 0:
+            if _fileno(sock) >= 0:
                 _real.sock_settimeout(sock, 0.0)
 
 
