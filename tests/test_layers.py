@@ -17,7 +17,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _errors _config _real _cpython _frames",
+    "_version _errors _config _real _cpython _frames _ctypes",
     "core.deadlines core.deadlock core.interrupts core.poller core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
@@ -27,8 +27,8 @@ LAYERS: tuple[str, ...] = (
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green._thread
     green.threading green.asyncio green.psycopg green.pyopenssl green.imp green.startup green.asyncexc green.excepthook
-    green.sys""",
-    "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
+    green.sys green.offload green.sqlite3""",
+    "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.offloading monkey.engine monkey.hooks monkey",
     "bridge",
     "testing.watchdog testing . __main__",
 )
