@@ -1,9 +1,9 @@
 """Methods of C types that Python code may not set, set all the same.
 
-``vars(kind)`` of a class is a view of a dictionary, and the collector knows which: what is put in there is found by every look-up once
-the interpreter has been told that the class was modified.  So every instance follows, also those that C code makes.  That is for
-plain methods: the special ones (``__init__``, ``__next__``) are called through the C structure, which nothing here changes.
-Nothing is taken on trust: after each change the class is asked.  Checked: 3.11.7, 3.12.1, 3.13.0.
+``vars(kind)`` of a class is a view of a dictionary, and the collector knows which: what is put in there is found by every
+look-up once the interpreter has been told that the class was modified.  So every instance follows, also those that C code makes.
+That is for plain methods: the special ones (``__init__``, ``__next__``) are called through the C structure, which nothing here
+changes.  Nothing is taken on trust: after each change the class is asked.  Checked: 3.11.7, 3.12.1, 3.13.0.
 """
 
 from __future__ import annotations

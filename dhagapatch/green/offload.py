@@ -1,14 +1,16 @@
 """What stands for a callable that the user named for native threads.
 
-It is a `wrapt.FunctionWrapper`: signature, binding, `isinstance`, `inspect` and attributes are those of what it stands for, and it
-is pickled and copied like that, by its name.
+It is a `wrapt.FunctionWrapper`: signature, binding, `isinstance`, `inspect` and attributes are those of what it stands for,
+and it is pickled and copied like that, by its name.
 """
 
 from __future__ import annotations
 
+import functools
+import sys
 import weakref
 from collections.abc import Callable
-from types import MethodDescriptorType
+from types import FunctionType, MethodDescriptorType
 from typing import Any
 
 import wrapt
@@ -18,11 +20,18 @@ from dhagapatch.core.offload import OwnThread, offload
 __all__ = ["AffineMethod", "Offloaded", "own_thread_of"]
 
 
-class _Bound(wrapt.BoundFunctionWrapper):
+class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
     """A method of an instance or a class, to be called on a native thread."""
 
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__reduce_ex__(protocol)
+        wrapped = self.__wrapped__
+        if isinstance(wrapped, FunctionType):  # a function of a class
+            *path, name = wrapped.__qualname__.split(".")
+            return getattr, (functools.reduce(getattr, path, sys.modules[wrapped.__module__]), name)
+        return wrapped.__reduce_ex__(protocol)
 
     def __copy__(self) -> Any:
         return self
@@ -31,13 +40,16 @@ class _Bound(wrapt.BoundFunctionWrapper):
         return self
 
 
-class Offloaded(wrapt.FunctionWrapper):
+class Offloaded(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """A callable that runs on a native thread while other dhagas run."""
 
     __bound_function_wrapper__ = _Bound
 
     def __init__(self, real: Any) -> None:
         super().__init__(real, _call)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if isinstance(self.__wrapped__, MethodDescriptorType):

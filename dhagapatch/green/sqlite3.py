@@ -3,8 +3,9 @@
 Each connection has its thread, from its first statement to its end; its cursors and blobs use the same.  SQLite's own lock
 would do for safety; one thread keeps the statements in the order in which they were asked for.
 
-Callbacks (`create_function`, adapters, converters, row factories, `set_progress_handler`, an iterator given to `executemany`) run where the
-statement runs, on the native thread, where patched calls behave natively.  `interrupt` is called at once, from anywhere.
+Callbacks (`create_function`, adapters, converters, row factories, `set_progress_handler`, an iterator given to `executemany`)
+run where the statement runs, on the native thread, where patched calls behave natively.  `interrupt` is called at once, from
+anywhere.
 
 The library's check that a connection stays in the thread that made it compares native threads; so here it is made
 without, and checked against the dhaga that calls.
@@ -37,6 +38,7 @@ _CHECK = 4  # where `Connection` has check_same_thread among its arguments
 _ROWS = 256  # at most, that an iteration fetches in one go
 _FETCHING = 0.002  # seconds, at most
 _UNSET = object()
+_ARRAYSIZE = type("int", (int,), {})(1)  # what the C code shows for "as many as `arraysize` says"
 
 
 class _Kind(ABCMeta):
@@ -113,11 +115,26 @@ def _setting(real: Any) -> property:
     return property(lambda self: real.__get__(self), fset, lambda self: real.__delete__(self), real.__doc__)
 
 
-class Connection(_RealConnection, metaclass=_Kind):
+def _made(make: Callable[[Any], Any], real: Any, names: str) -> dict[str, Any]:
+    """What stands for some of a C class's names, those that this version of it has."""
+    return {name: make(vars(real)[name]) for name in names.split() if name in vars(real)}
+
+
+class Connection(_RealConnection, metaclass=_Kind):  # type: ignore[misc]
     __slots__ = ("_dhaga_ident", "_dhaga_maker", "_dhaga_thread")
     __doc__ = _RealConnection.__doc__
 
     instances_stay = True  # for the patcher
+    vars().update(
+        _made(_offloaded, _RealConnection, "__exit__ commit rollback backup serialize deserialize load_extension"),
+        **_made(
+            _checked,
+            _RealConnection,
+            "__call__ create_aggregate create_collation create_function create_window_function set_authorizer "
+            "set_progress_handler set_trace_callback setlimit getlimit enable_load_extension iterdump setconfig getconfig",
+        ),
+        **_made(_setting, _RealConnection, "isolation_level autocommit"),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         check = True
@@ -162,11 +179,26 @@ class Connection(_RealConnection, metaclass=_Kind):
         return _Blob(own.call(super().blobopen, *args, **kwargs), self)
 
 
-class Cursor(_RealCursor, metaclass=_Kind):
+def _running(real: Any) -> Any:
+    """A method of a cursor that begins another statement, or ends the cursor."""
+
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        own = _own_of(self)
+        if own is None:
+            return real(self, *args, **kwargs)
+        self._dhaga_rows.clear()
+        self._dhaga_next, self._dhaga_error = 1, None
+        return own.call(real, self, *args, **kwargs)
+
+    return _named(method, real)
+
+
+class Cursor(_RealCursor, metaclass=_Kind):  # type: ignore[misc]
     __slots__ = ("_dhaga_error", "_dhaga_next", "_dhaga_rows")
     __doc__ = _RealCursor.__doc__
 
     instances_stay = True
+    vars().update(_made(_running, _RealCursor, "execute executemany executescript close"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -196,15 +228,15 @@ class Cursor(_RealCursor, metaclass=_Kind):
             return self._dhaga_take()
         return super().fetchone() if own is None else own.call(super().fetchone)
 
-    def fetchmany(self, size: Any = _UNSET) -> Any:
+    def fetchmany(self, size: Any = _ARRAYSIZE) -> Any:
         own = _own_of(self)
         if own is None:
-            return super().fetchmany(*(() if size is _UNSET else (size,)))
+            return super().fetchmany(*(() if size is _ARRAYSIZE else (size,)))
         ahead = getattr(self, "_dhaga_rows", None)
         if not ahead and self._dhaga_error is None:
-            return own.call(super().fetchmany, *(() if size is _UNSET else (size,)))
-        wanted = self.arraysize if size is _UNSET else size
-        rows = []
+            return own.call(super().fetchmany, *(() if size is _ARRAYSIZE else (size,)))
+        wanted = self.arraysize if size is _ARRAYSIZE else size
+        rows: list[Any] = []
         while len(rows) < wanted and (ahead or self._dhaga_error is not None):
             rows.append(self._dhaga_take())
         return rows + own.call(super().fetchmany, wanted - len(rows)) if len(rows) < wanted else rows
@@ -213,7 +245,7 @@ class Cursor(_RealCursor, metaclass=_Kind):
         own = _own_of(self)
         if own is None:
             return super().fetchall()
-        rows = []
+        rows: list[Any] = []
         while self._dhaga_rows or self._dhaga_error is not None:
             rows.append(self._dhaga_take())
         return rows + own.call(super().fetchall)
@@ -246,22 +278,19 @@ def _fetch(cursor: Cursor) -> None:
     cursor._dhaga_next = min(cursor._dhaga_next * 2, _ROWS)
 
 
-def _running(real: Any) -> Any:
-    """A method of a cursor that begins another statement, or ends the cursor."""
-
+def _of_blob(real: Any) -> Any:
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        own = _own_of(self)
-        if own is None:
-            return real(self, *args, **kwargs)
-        self._dhaga_rows.clear()
-        self._dhaga_next, self._dhaga_error = 1, None
-        return own.call(real, self, *args, **kwargs)
+        return _call(self._self_connection, real, (self.__wrapped__, *args), kwargs)
 
     return _named(method, real)
 
 
-class _Blob(wrapt.ObjectProxy):
+class _Blob(wrapt.ObjectProxy):  # type: ignore[type-arg]
     """A blob whose reads and writes run on its connection's native thread; `isinstance` takes it for the C one."""
+
+    vars().update(
+        _made(_of_blob, _sqlite3.Blob, "read write seek tell close __exit__ __len__ __getitem__ __setitem__ __delitem__")
+    )
 
     def __init__(self, real: Any, connection: Any) -> None:
         super().__init__(real)
@@ -276,29 +305,6 @@ class _Blob(wrapt.ObjectProxy):
         return self.__wrapped__.__reduce_ex__(protocol)
 
 
-def _of_blob(real: Any) -> Any:
-    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return _call(self._self_connection, real, (self.__wrapped__, *args), kwargs)
-
-    return _named(method, real)
-
-
-def _fill(kind: type, names: str, make: Callable[[Any], Any], reals: type) -> None:
-    for name in names.split():
-        if name in vars(reals):
-            type.__setattr__(kind, name, make(vars(reals)[name]))
-
-
-_fill(Connection, "__exit__ commit rollback backup serialize deserialize load_extension", _offloaded, _RealConnection)
-_fill(
-    Connection,
-    "__call__ create_aggregate create_collation create_function create_window_function set_authorizer set_progress_handler "
-    "set_trace_callback setlimit getlimit enable_load_extension iterdump setconfig getconfig",
-    _checked, _RealConnection,
-)  # fmt: skip
-_fill(Connection, "isolation_level autocommit", _setting, _RealConnection)
-_fill(Cursor, "execute executemany executescript close", _running, _RealCursor)
-_fill(_Blob, "read write seek tell close __exit__ __len__ __getitem__ __setitem__ __delitem__", _of_blob, _sqlite3.Blob)
 for _class in (Connection, Cursor):
     _class.__module__ = "sqlite3"
 

@@ -206,18 +206,19 @@ class Engine:
         self, row: Row, owner: Any, name: str, green: Callable[..., Any], report: PatchReport, pairs: list[tuple[Any, Any]]
     ) -> None:
         offloading = importlib.import_module("dhagapatch.monkey.offloading")
-        real = offloading.raw_attribute(owner, name)
+        real, before = offloading.raw_attribute(owner, name), vars(owner).get(name, _MISSING)
         wrapped = green(real)
         if isinstance(owner, type) and offloading.is_fixed(owner):
             if not offloading.set_method(owner, name, wrapped):
-                raise PatchError(f"offload={row.module}.{row.name!r}: this interpreter does not let it be exchanged; leave it out")
+                raise PatchError(f"offload={row.module}.{row.name!r}: this interpreter doesn't let it be exchanged; leave it out")
             self._undo.append(Undo(offloading.set_method, owner, name, real))
         else:
-            self._set(owner, name, wrapped, vars(owner).get(name, _MISSING))
+            self._set(owner, name, wrapped, before)
         self._applied[row.module, row.name] = owner
         self.originals.setdefault((row.module, row.name), real)
         (report.in_place if isinstance(owner, type) else report.replaced).append(f"{row.module}.{row.name}")
-        if not isinstance(owner, type) or isinstance(real, (FunctionType, MethodDescriptorType)):
+        # of a class's base it is left alone
+        if not isinstance(owner, type) or (before is real and isinstance(real, (FunctionType, MethodDescriptorType))):
             pairs.append((real, wrapped))
 
     def _green_for(self, real: Any, function: FunctionType) -> Any:
@@ -324,7 +325,10 @@ class Engine:
 
     def offload_groups(self, names: Iterable[str]) -> tuple[set[str], tuple[str, ...]]:
         """The groups among the names for native threads, and the others; PatchError for what is no name."""
-        groups, rest = importlib.import_module("dhagapatch.monkey.offloading").groups_of(names)
+        offloading = importlib.import_module("dhagapatch.monkey.offloading")
+        groups, rest = offloading.groups_of(names)
+        for name in rest:
+            offloading.find(name)  # before anything is done
         return groups, tuple(rest)
 
     def offload(self, names: Iterable[str]) -> PatchReport:
@@ -423,7 +427,7 @@ class Engine:
             for thing in _instances(stdlib.socket):
                 green.restore_timeout(thing)
         for names in (self.offloaded, self.watched, self._offload_rows, self._offload_later):
-            names.clear()  # type: ignore[attr-defined]
+            names.clear()
         self._applied.clear()
         self._pairs.clear()
         self.originals.clear()

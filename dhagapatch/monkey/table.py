@@ -187,8 +187,8 @@ TABLE: tuple[Row, ...] = (
     _child("posix", "putenv", "the environment that children inherit"),
     _child("posix", "unsetenv", "the environment that children inherit"),
     # databases, on native threads
-    Row("_sqlite3", "Connection", "sqlite3:Connection", "sqlite3", why="what its connections do waits"),
-    Row("_sqlite3", "Cursor", "sqlite3:Cursor", "sqlite3", why="what its cursors do waits"),
+    Row("_sqlite3", "Connection", "sqlite3:Connection", "sqlite3", why="what a connection does waits; without it, it blocks"),
+    Row("_sqlite3", "Cursor", "sqlite3:Cursor", "sqlite3", why="what a cursor does waits; without it, it blocks"),
     Row("_sqlite3", "connect", "sqlite3:connect", "sqlite3", why="makes such connections"),
 )
 
