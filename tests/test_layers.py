@@ -30,7 +30,7 @@ LAYERS: tuple[str, ...] = (
     green.sys green.offload green.sqlite3""",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.offloading monkey.engine monkey.hooks monkey",
     "bridge",
-    "testing.watchdog testing . __main__",
+    "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",
 )
 
 # What is not allowed, except in the file and function named here.
@@ -58,6 +58,7 @@ MAY_SET_ATTRIBUTES = {
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
     "core.loop:HubLoop.__init__": "asyncio's logger, for the length of one call",
+    "testing.exploring:_conditions": "the hooks for exceptions of threads, for the length of an exploration",
     "__main__": "sys.argv and its like, as `python` sets them for a program",
 }
 LINES_OF_A_FILE = 500

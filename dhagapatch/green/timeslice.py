@@ -33,7 +33,7 @@ from dhagapatch.core.hub import Hub, current_hub, in_main_thread, main_hub, on_n
 from dhagapatch.core.poller import EpollPoller, KqueuePoller, PollPoller
 from dhagapatch.green.signal import OWN_SIGNALS
 
-__all__ = ["LEAST", "start", "stop"]
+__all__ = ["LEAST", "holds_nothing", "start", "stop"]
 
 LEAST = 0.0002  # seconds: the shortest slice, and when it is tried again where there was no place
 _SIGNAL: int = getattr(_stdlib, "SIGRTMAX", 0) - 5
@@ -129,7 +129,7 @@ class _Slices:
         if running != self._ran:
             self._ran = running
             self._retry = LEAST
-        elif not _holds_nothing(frame):
+        elif not holds_nothing(frame):
             self._timer.next_in(self._retry)
             self._retry = min(self._retry * 2, self._most)
         elif not _frames.is_interruptible(frame):
@@ -163,7 +163,7 @@ def _at_next_check() -> None:
     _add_pending_call(_set_interrupt, _SIGNAL)
 
 
-def _holds_nothing(frame: FrameType) -> bool:
+def holds_nothing(frame: FrameType) -> bool:
     """Whether, as far as the callers of this innermost frame tell, its dhaga may be switched away from."""
     at: FrameType | None = frame
     while at is not None:
