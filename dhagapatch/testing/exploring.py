@@ -98,9 +98,21 @@ class _Hub(Hub):
     def __init__(self, run: _Run) -> None:
         super().__init__()
         self.clock = run.clock
+        self.ended = False
         self._run_of = run
         self.runq = self.netpoll.runq = _RunQueue(run)
         self.netpoll.on_idle = run.on_idle
+
+    def _run(self) -> None:
+        self._level = 1
+        while not self.ended:
+            self.netpoll.loop_work = False
+            self.netpoll.run(None)
+
+    def end(self) -> None:
+        """HAZARD: a greenlet whose OS thread has ended keeps what its frames hold for ever; so it comes to its end before."""
+        self.ended = self.netpoll.loop_work = True
+        self._switch()
 
     def rest(self, deliver: Any = None) -> None:
         """An operation that came through at once."""
@@ -166,9 +178,15 @@ class _Run:
             self._end()
         finally:
             _real.settrace(None)
+            hub.end()
             all_hubs().remove(hub)
             THREAD.hub = None
             hub.close()
+            # HAZARD: the collector does not look into a root greenlet, nor into one whose OS thread has ended
+            hub.main.hub = self._last = self._forced = None
+            self._killed.clear()
+            self.interleaving.close()
+            del self.strategy
 
     def _main(self) -> None:
         try:

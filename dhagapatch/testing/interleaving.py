@@ -64,6 +64,7 @@ class Interleaving:
         self._scope = scope
         self._names: dict[Any, str] = {}
         self._steps: list[tuple[Any, CodeType, int]] = []
+        self._done: tuple[Step, ...] = ()
 
     def is_wanted(self, frame: FrameType) -> bool:
         """Whether the frame's lines are steps."""
@@ -90,9 +91,15 @@ class Interleaving:
             self._names[who] = name
         return name
 
+    def close(self) -> None:
+        """Nothing comes any more: who ran is let go of."""
+        self._done = tuple(Step(self._names[who], code.co_filename, line, code.co_name) for who, code, line in self._steps)
+        self._steps.clear()
+        self._names.clear()
+
     def steps(self) -> tuple[Step, ...]:
-        """All of them."""
-        return tuple(Step(self._names[who], code.co_filename, line, code.co_name) for who, code, line in self._steps)
+        """All of them, when it is closed."""
+        return self._done
 
     def tell(self) -> str:
         """For reading; each thread's stretch has its name on top."""
