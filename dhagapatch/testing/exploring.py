@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any, NamedTuple
 
 from greenlet import getcurrent
@@ -46,6 +46,8 @@ _LOOK = 0.01  # seconds
 _PATIENCE = 1000  # points in a row that one thread may have while others are ready
 _ENDING = 2000  # points and wake-ups that the threads of a run which is over may have, to clean up
 _COLLECT = 64  # runs
+_RUN = threading.Thread.run.__code__
+_BOOKKEEPING = {method.__code__ for method in vars(threading.Thread).values() if isinstance(method, FunctionType)} - {_RUN}
 _tracing: Any = ctypes.pythonapi
 for _name in ("PyThreadState_LeaveTracing", "PyThreadState_EnterTracing"):
     getattr(_tracing, _name).argtypes = (ctypes.c_void_p,)
@@ -118,7 +120,7 @@ class _Hub(Hub):
         """An operation that came through at once."""
         self.fuel = 0
         frame = program_frame(sys._getframe(1))
-        if frame is not None and holds_nothing(frame):
+        if frame is not None and self._run_of.is_of_interest(frame) and holds_nothing(frame):
             self._run_of.point()
 
     def preempt(self, me: Any) -> None:
@@ -251,6 +253,15 @@ class _Run:
     def _remaining(self) -> bool:
         """Whether threads are left that the program would wait for at its end."""
         return any((thread := thread_of(one.ident)) is not None and not thread.daemon for one in self._hub.dhagas)
+
+    def is_of_interest(self, frame: FrameType) -> bool:
+        """Whether an operation on a lock, in this frame, is not one of those with which threads begin and end."""
+        at: FrameType | None = frame
+        while at is not None and at.f_code is not _RUN and not self.interleaving.is_wanted(at):
+            if at.f_code in _BOOKKEEPING:
+                return False
+            at = at.f_back
+        return True
 
     def point(self) -> None:
         """The current dhaga may be interrupted here."""
@@ -390,7 +401,7 @@ def explore(
     clocks of `time` tell what they would have.
 
     The function should make all that it uses, and be deterministic apart from the order of its threads.  The interpreter must be
-    patched; PatchError if it is not, RuntimeError if another exploration is under way.
+    patched; DhagapatchError if it is not, or for a bad argument, RuntimeError if another exploration is under way.
 
     .. versionadded:: 0.1
     """

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 __all__ = ["Plain", "Priorities", "RandomWalk", "Strategy", "make_strategy"]
 
-_CHANCES = (0.5, 0.1, 0.02)  # of a switch, at each point of a random walk
+_CHANCES = (1.0, 0.2, 0.05)  # that it is decided anew, at a point of a random walk
 _DEPTHS = (2, 3, 4)
 
 
 class Strategy(Protocol):
-    """Decides at each point of one run.  `here` runs, or has just stopped; `ready` are those that could, the longest-ready first."""
+    """Decides at each point of one run.  `here` is the one that runs; `ready` are those that could, the longest-ready first."""
 
     def at_point(self, here: Any, ready: Sequence[Any]) -> Any:
         """Who goes on: `here`, or one of `ready`."""
@@ -46,14 +46,14 @@ class Plain:
 
 
 class RandomWalk(Plain):
-    """At each point somebody else goes on, with the same chance."""
+    """At each point, with some chance, it is decided anew who goes on."""
 
     def __init__(self, source: random.Random, chance: float) -> None:
         self._source = source
         self._chance = chance
 
     def at_point(self, here: Any, ready: Sequence[Any]) -> Any:
-        return self._source.choice(ready) if self._source.random() < self._chance else here
+        return self._source.choice((here, *ready)) if self._source.random() < self._chance else here
 
     def at_wait(self, ready: Sequence[Any]) -> Any:
         return self._source.choice(ready)

@@ -63,10 +63,9 @@ _NAMES = ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "time"
 _PAIRS: list[tuple[Any, Any]] = []
 for _name in _NAMES:
     _offset = _WALL - _MONOTONIC if _name.startswith("time") else 0.0
-    _PAIRS.append(
-        (getattr(time, _name), green_builtin(_function(getattr(time, _name), _offset, _name.endswith("_ns")), getattr(time, _name)))
-    )
-del _name, _offset
+    _real_one = getattr(time, _name)
+    _PAIRS.append((_real_one, green_builtin(_function(_real_one, _offset, _name.endswith("_ns")), _real_one)))
+del _name, _offset, _real_one
 
 
 @contextmanager
