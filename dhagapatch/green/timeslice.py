@@ -31,7 +31,7 @@ from dhagapatch._errors import DhagapatchError
 from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.hub import Hub, current_hub, in_main_thread, main_hub, on_new_hub, parking_hub
 from dhagapatch.core.poller import EpollPoller, KqueuePoller, PollPoller
-from dhagapatch.green.signal import OWN_SIGNALS
+from dhagapatch.green.signal import OWN_SIGNALS, hide_wakeup_fd
 
 __all__ = ["LEAST", "holds_nothing", "start", "stop"]
 
@@ -200,6 +200,7 @@ def start(seconds: float) -> None:
             hub.interrupt(hub.main, _start_wanted)
         return
     OWN_SIGNALS.add(_SIGNAL)
+    hide_wakeup_fd(True)
     before = _real.set_signal(_SIGNAL, _handle)  # before the first signal can come
     if before is not _handle:
         _before = before
@@ -220,6 +221,7 @@ def stop() -> None:
         _slices = None
     if in_main_thread() and _SIGNAL in OWN_SIGNALS:
         OWN_SIGNALS.discard(_SIGNAL)
+        hide_wakeup_fd(False)
         _real.set_signal(_SIGNAL, _signal.SIG_IGN)  # one that is under way is dropped
         if _before is not None:
             _real.set_signal(_SIGNAL, _before)
@@ -233,6 +235,7 @@ def _start_wanted() -> None:
 def _on_hub(hub: Hub) -> None:
     if not in_main_thread():
         return
+    hide_wakeup_fd(_wanted > 0)
     if _slices is None:
         _start_wanted()
     else:

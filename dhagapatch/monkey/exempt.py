@@ -206,7 +206,7 @@ EXEMPT: tuple[Exempt, ...] = (
     # signals
     Exempt(
         "_signal",
-        "alarm default_int_handler getitimer pidfd_send_signal set_wakeup_fd setitimer "
+        "alarm default_int_handler getitimer pidfd_send_signal setitimer "
         "siginterrupt sigpending strsignal valid_signals",
         ASKS,
     ),

@@ -175,6 +175,7 @@ TABLE: tuple[Row, ...] = (
     _signal("sigwaitinfo", "waits for a signal", "linux"),
     _signal("sigtimedwait", "waits for a signal", "linux"),
     _signal("pthread_sigmask", "each dhaga has a mask of its own"),
+    _signal("set_wakeup_fd", "the runtime's own signals are not told there"),
     _signal("raise_signal", "others may wait for what it does"),
     _signal("pthread_kill", "knows the identities of dhagas"),
     # processes

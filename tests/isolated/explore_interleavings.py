@@ -15,7 +15,7 @@ import dhagapatch
 from dhagapatch.testing import ExploreError, Watchdog, explore
 
 watchdog = Watchdog(18)
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "races"))
+sys.path.insert(0, str(Path(sys.path[0]).parents[1] / "examples" / "races"))
 
 try:
     explore(int)

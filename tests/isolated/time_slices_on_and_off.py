@@ -40,7 +40,7 @@ thread.join()
 assert spin()
 dhagapatch.unpatch_all()
 assert timeslice._slices is None
-dhagapatch.patch_all()
+dhagapatch.patch_all(timeslice=0)
 assert not spin()
 
 # from a native thread, while the main thread's hub is there and waits, and is idle: on, off, and on again
