@@ -1,5 +1,5 @@
 # run: -m dhagapatch --timeslice 0.01
-"""A heartbeat beside two hogs is never more than 100 ms late, by the CPU time of the process: so it holds on a busy machine too."""
+"""A heartbeat beside two hogs is never more than 100 ms late, by the CPU time of the process, which no other one adds to."""
 
 import threading
 import time

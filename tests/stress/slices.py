@@ -1,5 +1,5 @@
 # run: -m dhagapatch --timeslice 0.001
-"""Threads that compute inside of C code which calls Python back, with slices of 1 ms: nothing goes wrong.  SECONDS is an argument."""
+"""Threads that compute inside of C code which calls Python back, with slices of 1 ms: nothing goes wrong. Argument: seconds."""
 
 import collections
 import decimal
@@ -208,7 +208,7 @@ def generators():
             compute()
             yield n
 
-    assert sum(map(lambda n: (compute(20), n)[1], count())) == 45
+    assert sum(map(lambda n: (compute(20), n)[1], count())) == 45  # noqa: C417
     assert list(filter(lambda n: (compute(20), n % 2)[1], count())) == [1, 3, 5, 7, 9]
 
 
