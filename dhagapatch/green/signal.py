@@ -394,7 +394,7 @@ raise_signal = worded_by(_c_raise_signal)(_raise_signal)
 
 
 @worded_by(_c_set_wakeup_fd)
-def set_wakeup_fd(fd: int, *, warn_on_full_buffer: bool = True) -> int:
+def set_wakeup_fd(fd: int, /, *, warn_on_full_buffer: bool = True) -> int:
     global _hidden_fd  # from any dhaga: uvloop looks at the OS thread, and would be told that it is in the wrong one
     before = _c_set_wakeup_fd(fd, warn_on_full_buffer=warn_on_full_buffer)
     if _hidden_fd >= 0:

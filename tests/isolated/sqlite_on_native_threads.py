@@ -95,6 +95,9 @@ for one in (connection, early):
             got.append(row)
     except sqlite3.OperationalError as error:
         outcomes.append((got, str(error), rows.fetchall()))
+bad = connection.execute(LONG.format(10, "bad(n)"))
+assert next(bad) == (-1,) and next(bad) == (-1,)  # the error has been fetched ahead by now, or the row before it
+assert bad.execute("select 7").fetchone() == (7,) and bad.fetchall() == []
 assert outcomes[0] == outcomes[1] and len(outcomes[0][0]) >= 3, outcomes
 
 # callbacks run there, where patched calls are native; they may use the connection
