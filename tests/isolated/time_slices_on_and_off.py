@@ -28,7 +28,7 @@ for wrong in (-1, 0.0001, 100, "0.01", float("nan")):
 def spin():
     flag = []
     threading.Thread(target=lambda: (time.sleep(0.001), flag.append(1))).start()
-    for rounds in range(30_000_000):
+    for rounds in range(10_000_000):
         if flag:
             return rounds > 0
     return False
@@ -59,7 +59,7 @@ program = """if True:
     import threading, time
     flag = []
     threading.Thread(target=lambda: (time.sleep(0.001), flag.append(1))).start()
-    for _ in range(30_000_000):
+    for _ in range(10_000_000):
         if flag:
             raise SystemExit(3)
 """
