@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+os.environ.pop("DHAGAPATCH_TIMESLICE", None)  # its children have what it says itself
+
 import dhagapatch
 from dhagapatch import _real
 from dhagapatch.green import timeslice
