@@ -34,7 +34,7 @@ class Expectation:
     since: str
     python: tuple[str, ...] = ()
     launchers: tuple[str, ...] = (
-        "dhagapatch", "dhagapatch-children", "dhagapatch-timeslice", "dhagapatch-late",
+        "dhagapatch", "dhagapatch-children", "dhagapatch-timeslice", "dhagapatch-timeslice-1ms", "dhagapatch-late",
     )  # fmt: skip
 
     def holds(self, python: str, launcher: str) -> bool:

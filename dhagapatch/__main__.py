@@ -33,12 +33,15 @@ options:
   --disable NAME   leave a group ("ssl") or a name ("time.sleep") as it is; may be given more than once
   --children       have every Python process that the program starts start patched too
   --timeslice S    a thread that has run for S seconds without a wait makes room for the others (0.01 is a good value)
+  --offload NAME   run a function or method ("zlib.compress", "package.module.Class.method"), the methods of a class
+                   ("package.module.Class", one native thread an object), or "sqlite3" on native threads; may be repeated
   --audit          print what was patched, and what could not be, to standard error when the program ends
   --version        print the version
   --help           print this
 
 Environment: DHAGAPATCH_DISABLE (names, comma separated), DHAGAPATCH_POLLER (auto, epoll, kqueue, poll),
-DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE, DHAGAPATCH_CHILDREN (1: as --children), DHAGAPATCH_TIMESLICE.
+DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE, DHAGAPATCH_CHILDREN (1: as --children), DHAGAPATCH_TIMESLICE,
+DHAGAPATCH_OFFLOAD (names, comma separated).
 """
 
 
@@ -48,6 +51,7 @@ class _Options:
         self.audit = False
         self.children: bool | None = None
         self.timeslice: float | None = None
+        self.offload: list[str] | None = None
         self.kind = ""  # "c", "m", "file" or "stdin"
         self.what = ""
         self.args: list[str] = []
@@ -79,6 +83,11 @@ def parse(argv: list[str]) -> _Options:
             if not value:
                 _fail("--disable needs a name")
             options.disable += value.split(",")
+        elif word == "--offload" or word.startswith("--offload="):
+            value = word.partition("=")[2] or (rest.pop(0) if rest else "")
+            if not value:
+                _fail("--offload needs a name")
+            options.offload = [*(options.offload or ()), value]
         elif word == "--timeslice" or word.startswith("--timeslice="):
             value = word.partition("=")[2] or (rest.pop(0) if rest else "")
             try:
@@ -216,7 +225,7 @@ def main(argv: list[str]) -> None:
     """Patch, then run the program that `argv` names."""
     options = parse(argv)
     try:
-        patch_all(disable=options.disable, children=options.children, timeslice=options.timeslice)
+        patch_all(disable=options.disable, children=options.children, timeslice=options.timeslice, offload=options.offload)
     except DhagapatchError as error:
         _fail(str(error))
     if options.audit:

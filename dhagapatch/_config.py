@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dhagapatch._errors import DhagapatchError
 
-__all__ = ["SETTINGS", "Settings", "check_timeslice", "read_settings"]
+__all__ = ["SETTINGS", "Settings", "check_timeslice", "read_settings", "split_names"]
 
 
 class Settings(NamedTuple):
@@ -22,6 +23,7 @@ class Settings(NamedTuple):
     frames: bool = False  # DHAGAPATCH_FRAMES: show the runtime's frames in what is printed of uncaught exceptions
     children: bool = False  # DHAGAPATCH_CHILDREN: Python processes that the program starts start patched
     timeslice: float = 0.0  # DHAGAPATCH_TIMESLICE: seconds after which a running dhaga makes room for others; 0: never
+    offload: tuple[str, ...] = ()  # DHAGAPATCH_OFFLOAD: callables that run on native threads, comma separated
     disable: tuple[str, ...] = ()  # DHAGAPATCH_DISABLE: "group" or "module.name", comma separated
 
 
@@ -41,7 +43,8 @@ def read_settings(environ: dict[str, str]) -> Settings:
         frames=_number(environ, "DHAGAPATCH_FRAMES", 0, least=0) != 0,
         children=_number(environ, "DHAGAPATCH_CHILDREN", 0, least=0) != 0,
         timeslice=check_timeslice(_number(environ, "DHAGAPATCH_TIMESLICE", 0, least=0), "DHAGAPATCH_TIMESLICE"),
-        disable=tuple(part.strip() for part in disable.split(",") if part.strip()),
+        offload=split_names([environ.get("DHAGAPATCH_OFFLOAD", "")]),
+        disable=split_names([disable]),
     )
 
 
@@ -50,6 +53,11 @@ def check_timeslice(seconds: float, name: str = "timeslice") -> float:
     if not isinstance(seconds, (int, float)) or not (seconds == 0 or 0.001 <= seconds <= 60):
         raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.001 to 60 seconds; 0.01 is a good value")
     return seconds
+
+
+def split_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """The names in texts that may hold several, separated by commas."""
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
 def _number(environ: dict[str, str], name: str, default: float, least: float) -> float:

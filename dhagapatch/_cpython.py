@@ -8,7 +8,7 @@ import threading
 from types import CodeType
 from typing import Any
 
-__all__ = ["name_of_thread", "register_source", "shutdown_locks", "thread_message", "unraisable_arguments"]
+__all__ = ["name_of_thread", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments"]
 
 _arguments_type: Any = None
 
@@ -18,8 +18,7 @@ def name_of_thread(ident: int) -> str:
 
     `threading.enumerate` would take a lock, which the thread that is asked about may hold.  Checked: 3.11.7, 3.12.1, 3.13.0.
     """
-    active: dict[int, threading.Thread] = getattr(threading, "_active", {})
-    thread = active.get(ident)
+    thread = thread_of(ident)
     return "" if thread is None else thread.name
 
 
@@ -30,6 +29,12 @@ def shutdown_locks() -> set[Any]:
     """
     locks: set[Any] = threading._shutdown_locks  # type: ignore[attr-defined]
     return locks
+
+
+def thread_of(ident: int) -> threading.Thread | None:
+    """The `threading.Thread` with this identity; likewise."""
+    active: dict[int, threading.Thread] = getattr(threading, "_active", {})
+    return active.get(ident)
 
 
 def register_source(code: CodeType, source: str) -> None:

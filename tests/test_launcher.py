@@ -199,6 +199,9 @@ def test_bad_options_say_what_to_do(tmp_path: Path) -> None:
         (["--disable", "nonsense"], "no group or name 'nonsense'"),
         (["--nonsense"], "unknown option: --nonsense"),
         (["--disable"], "--disable needs a name"),
+        (["--offload"], "--offload needs a name"),
+        (["--offload", "os.nonsense"], "os has no 'nonsense'"),
+        (["--offload", "time"], "a function's name with its module is needed"),
         ([], "nothing to run"),
     ):
         code, out, error = _run(["-m", "dhagapatch", *options], ["-c", "pass"] if options[1:] else [], tmp_path)
@@ -209,3 +212,16 @@ def test_a_group_can_be_left_as_it_is(tmp_path: Path) -> None:
     code = "import time, dhagapatch; print(dhagapatch.is_patched('time.sleep'), dhagapatch.is_patched('socket'))"
     assert _run(["-m", "dhagapatch", "--disable", "time"], ["-c", code], tmp_path)[1] == "False True\n"
     assert _run(["-m", "dhagapatch", "--disable=time.sleep,socket"], ["-c", code], tmp_path)[1] == "False False\n"
+
+
+def test_callables_run_on_native_threads_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("zlib.crc32", "zlib.adler32", "sqlite3", "zlib.compress")
+    code = f"import dhagapatch, zlib, sqlite3; print([dhagapatch.is_patched(name) for name in {names}])"
+    options = ["--offload", "zlib.crc32, zlib.adler32", "--offload=sqlite3"]
+    assert _run(["-m", "dhagapatch", *options], ["-c", code], tmp_path)[1] == "[True, True, True, False]\n"
+    monkeypatch.setenv("DHAGAPATCH_OFFLOAD", "zlib.compress,sqlite3")
+    assert _run(["-m", "dhagapatch"], ["-c", code], tmp_path)[1] == "[False, False, True, True]\n"
+    assert _run(["-m", "dhagapatch", *options], ["-c", code], tmp_path)[1] == "[True, True, True, False]\n"
+    monkeypatch.delenv("DHAGAPATCH_OFFLOAD")
+    child = f"import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', {code!r}], text=True))"
+    assert _run(["-m", "dhagapatch", "--children", *options], ["-c", child], tmp_path)[1] == "[True, True, True, False]\n\n"

@@ -17,7 +17,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _errors _config _real _cpython _frames",
+    "_version _errors _config _real _cpython _frames _ctypes",
     "core.deadlines core.deadlock core.interrupts core.own core.poller core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
@@ -27,10 +27,10 @@ LAYERS: tuple[str, ...] = (
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green._thread
     green.threading green.asyncio green.psycopg green.pyopenssl green.imp green.startup green.asyncexc green.excepthook
-    green.sys""",
-    "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
+    green.sys green.offload green.sqlite3""",
+    "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.offloading monkey.engine monkey.hooks monkey",
     "bridge",
-    "testing.watchdog testing . __main__",
+    "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",
 )
 
 # What is not allowed, except in the file and function named here.
@@ -58,6 +58,7 @@ MAY_SET_ATTRIBUTES = {
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
     "core.loop:HubLoop.__init__": "asyncio's logger, for the length of one call",
+    "testing.exploring:_conditions": "the hooks for exceptions of threads, for the length of an exploration",
     "__main__": "sys.argv and its like, as `python` sets them for a program",
 }
 LINES_OF_A_FILE = 500

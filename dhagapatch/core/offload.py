@@ -3,6 +3,8 @@
 The workers are made from the real primitives, on the real `_thread`; in them every patched call behaves natively.
 A worker that idles for long ends.  A dhaga that is killed while its call runs leaves; the call runs to its end on the
 worker and its result is dropped.  After a fork the child starts with an empty pool.
+
+An `OwnThread` is for an object that must stay on one native thread: whatever is called through it runs on one and the same.
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ from typing import Any, TypeVar
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch.core.deadlock import quiet_exceptions
-from dhagapatch.core.hub import hub_for_wait
+from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
-__all__ = ["Pool", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool", "start_helper"]
+__all__ = ["OwnThread", "Pool", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool", "start_helper"]
 
 T = TypeVar("T")
 
@@ -58,7 +60,10 @@ def _start(function: Callable[..., object], *args: Any) -> None:
 
 
 class Pool:
-    """At most `most` native threads, started when there is no idle one; further calls queue."""
+    """At most `most` native threads, started when there is no idle one; further calls queue.
+
+    An idle one ends after `idle` seconds; -1: never.
+    """
 
     def __init__(self, most: int, idle: float) -> None:
         self._most = most
@@ -75,15 +80,18 @@ class Pool:
     def submit(self, job: _Job) -> None:
         """Run `job` on a worker."""
         with self._lock:
-            if self._idle:
-                worker = self._idle.pop()
+            try:
+                worker = self._idle.pop()  # HAZARD: `_SinglePool.end` may do so without the lock
                 worker.job = job
                 worker.lock.release()
                 return
+            except IndexError:
+                pass
             if self.threads >= self._most:
                 self._jobs.append(job)
                 return
             self.threads += 1
+            _pools.add(self)
         try:
             _start(self._work, _Worker(job))
         except BaseException:
@@ -119,7 +127,7 @@ class Pool:
                 return True
             self._idle.append(worker)
         if worker.lock.acquire(True, self._idle_seconds):
-            return True
+            return worker.job is not None
         with self._lock:
             if worker in self._idle:
                 self._idle.remove(worker)
@@ -129,6 +137,79 @@ class Pool:
         return True
 
 
+class _SinglePool(Pool):
+    """One native thread, always the same, that ends when it is told to and has nothing left to do."""
+
+    def __init__(self) -> None:
+        self._ends = False
+        super().__init__(1, -1)
+
+    def reset(self) -> None:
+        super().reset()
+        self.ident = 0  # of the thread
+
+    def _work(self, worker: _Worker) -> None:
+        self.ident = _real.get_ident()
+        super()._work(worker)
+
+    def _next(self, worker: _Worker) -> bool:
+        while True:
+            with self._lock:
+                if worker.job is not None:
+                    return True
+                if self._jobs:
+                    worker.job = self._jobs.popleft()
+                    return True
+                self._idle.append(worker)
+                if self._ends:  # looked at after that, and set before `end` looks for an idle one: one of the two sees the other
+                    self._idle.clear()
+                    self._ends = False  # a later call starts another thread
+                    self.threads = self.ident = 0
+                    _pools.discard(self)
+                    return False
+            worker.lock.acquire()
+
+    def end(self) -> None:
+        """HAZARD: also from a finalizer, on whatever thread, in whatever it does: so without the lock."""
+        if not self.threads:
+            return
+        self._ends = True
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            return  # it works, and looks when it has done
+        worker.lock.release()
+
+
+class OwnThread:
+    """A native thread for an object that must stay on one: started by the first call, ended by `end`, or when this is dropped.
+
+    Calls run one after the other, in the order in which they came.
+    """
+
+    __slots__ = ("_pool",)
+
+    def __init__(self) -> None:
+        self._pool = _SinglePool()
+
+    def call(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """Call `function` there and wait; other dhagas run.  What it calls itself runs there too, at once."""
+        if self._pool.ident == _real.get_ident() or sys.is_finalizing():
+            return function(*args, **kwargs)  # in the interpreter's last moments no other thread gets it any more
+        return _run(self._pool, hub_for_wait(), function, args, kwargs)
+
+    def is_here(self) -> bool:
+        """Whether it is the thread that asks."""
+        return self._pool.ident == _real.get_ident()
+
+    def end(self) -> None:
+        """The thread ends when it has done what it was given; a later call starts another one."""
+        self._pool.end()
+
+    __del__ = end
+
+
+_pools: set[Pool] = set()  # those that have threads
 pool = Pool(SETTINGS.offload_threads, SETTINGS.offload_idle)
 # HAZARD: what waits for something that the program itself must do (a file lock, the other end of a FIFO, a child) has as many
 # threads as it needs: with a limit, the call that would end the others' waits could stand in the queue behind them
@@ -155,7 +236,7 @@ def start_helper(function: Callable[[], object]) -> None:
 
 def own_native_threads() -> int:
     """How many native threads are the runtime's own, the pool's and the helpers."""
-    return pool.threads + _waiting_pool.threads + _helpers
+    return sum(one.threads for one in list(_pools)) + _helpers
 
 
 # a native thread of the program's own may wake anybody, so nothing is a deadlock while there is one
@@ -166,8 +247,9 @@ def forget_native_threads() -> None:
     """After a fork there are none."""
     global _helpers
     _helpers = 0
-    pool.reset()
-    _waiting_pool.reset()
+    for one in _pools:
+        one.reset()
+    _pools.clear()
 
 
 def offload(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -190,10 +272,15 @@ def _offload(threads: Pool, function: Callable[..., T], args: tuple[Any, ...], k
     hub = hub_for_wait()
     if hub is None:
         return function(*args, **kwargs)
+    return _run(threads, hub, function, args, kwargs)
+
+
+def _run(threads: Pool, hub: Hub | None, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
     context = contextvars.copy_context()
     job = _Job(lambda: context.run(function, *args, **kwargs), make_parker())
     name = getattr(function, "__name__", repr(function))
-    hub.offloaded += 1
+    if hub is not None:
+        hub.offloaded += 1
     try:
         threads.submit(job)
         job.parker.park(None, f"{name}() on a native thread")
@@ -201,7 +288,8 @@ def _offload(threads: Pool, function: Callable[..., T], args: tuple[Any, ...], k
         job.call = None  # not begun yet: it need not
         raise
     finally:
-        hub.offloaded -= 1
+        if hub is not None:
+            hub.offloaded -= 1
     if job.error is not None:
         try:
             raise job.error

@@ -33,7 +33,7 @@ from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "OWN_SIGNALS", "getsignal", "install", "mask_of_child", "pause", "pthread_kill", "pthread_sigmask",
+    "OWN_SIGNALS", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill", "pthread_sigmask",
     "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
 ]  # fmt: skip
 
@@ -61,6 +61,11 @@ _HOWS = (_stdlib.SIG_BLOCK, _stdlib.SIG_UNBLOCK, _stdlib.SIG_SETMASK)
 _NEVER_BLOCKED = {_stdlib.SIGKILL, _stdlib.SIGSTOP}
 
 
+_hides = False
+_hidden_fd = -1  # the program's wake-up descriptor, while the interpreter is not told of it
+_told: set[int] = set()  # signals of which it was told, and whose handlers come a moment later
+
+
 class _Relay:
     """Stands in the interpreter's table for the user's handler."""
 
@@ -72,10 +77,13 @@ class _Relay:
     def __call__(self, signum: int, frame: FrameType | None) -> Any:
         hub = _main_hub if _main_hub in all_hubs() else None
         me = getcurrent()
+        if _hidden_fd >= 0:
+            _tell_wakeup(signum)
         if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code not in _SENDERS:  # type: ignore[union-attr]
             # HAZARD: an exception must not come between two steps of a primitive, so the signal is tripped again a
             # moment later.  Not from here: the interpreter would look for signals at once, in this very frame.
             call = partial(_late, signum)
+            _told.add(signum)
             deferred.append(call)
             start_helper(partial(_trip_later, signum, call))
             return None
@@ -86,6 +94,38 @@ class _Relay:
             return self.handler(signum, _of_user(frame))
         hub.interrupt(hub.main, partial(_handle, self.handler, signum))
         return None
+
+
+def _tell_wakeup(signum: int) -> None:
+    """What the interpreter would have done when the signal came."""
+    if signum in _told:
+        _told.discard(signum)  # it is tripped for the second time
+        return
+    try:
+        _real.os_write(_hidden_fd, bytes((signum,)))
+    except OSError:
+        pass  # full, or closed
+
+
+def hide_wakeup_fd(hides: bool) -> None:
+    """Keep the program's wake-up descriptor from the interpreter, or give it back: for who sends signals to itself.
+
+    The interpreter writes the number of each signal there; those of the program are written by the relays, its own are not.  Not
+    where uvloop runs, or another loop hosts the hub: that waits in C, and sees a signal by its descriptor only.
+    """
+    global _hides, _hidden_fd
+    _hides = hides
+    if not in_main_thread():
+        return
+    hosted = (_main_hub is not None and _main_hub.host is not None) or "uvloop" in sys.modules
+    if hides and _hidden_fd < 0 and not hosted:
+        _hidden_fd = _c_set_wakeup_fd(-1)
+    elif not hides and _hidden_fd >= 0:
+        fd, _hidden_fd = _hidden_fd, -1
+        try:
+            _c_set_wakeup_fd(fd, warn_on_full_buffer=False)
+        except (OSError, ValueError):
+            pass  # closed meanwhile
 
 
 def _trip_later(signum: int, call: Any) -> None:
@@ -354,7 +394,11 @@ raise_signal = worded_by(_c_raise_signal)(_raise_signal)
 
 
 @worded_by(_c_set_wakeup_fd)
-def set_wakeup_fd(fd: int, *, warn_on_full_buffer: bool = True) -> int:
-    if not _in_main_dhaga():
-        raise ValueError("set_wakeup_fd only works in main thread of the main interpreter")
-    return _c_set_wakeup_fd(fd, warn_on_full_buffer=warn_on_full_buffer)
+def set_wakeup_fd(fd: int, /, *, warn_on_full_buffer: bool = True) -> int:
+    global _hidden_fd  # from any dhaga: uvloop looks at the OS thread, and would be told that it is in the wrong one
+    before = _c_set_wakeup_fd(fd, warn_on_full_buffer=warn_on_full_buffer)
+    if _hidden_fd >= 0:
+        before, _hidden_fd = _hidden_fd, -1
+    if _hides:
+        hide_wakeup_fd(True)
+    return before

@@ -32,6 +32,7 @@ _c_posix_spawn: Any = getattr(posix, "posix_spawn", None)
 _c_posix_spawnp: Any = getattr(posix, "posix_spawnp", None)
 _disabled: list[str] = []
 _timeslice = 0.0
+_offload: list[str] = []
 
 
 class _Counts:
@@ -51,15 +52,17 @@ class _Pair(NamedTuple):
 
 def _pair(path: bytes | None) -> _Pair:
     """The two variables, for a child whose PYTHONPATH is to be `path`."""
-    said = {"path": None if path is None else os.fsdecode(path), "disable": _disabled, "timeslice": _timeslice}
+    said = {
+        "path": None if path is None else os.fsdecode(path), "disable": _disabled, "timeslice": _timeslice, "offload": _offload,
+    }  # fmt: skip
     folder = os.fsencode(_FOLDER)
     return _Pair(folder if not path else folder + os.fsencode(os.pathsep) + path, json.dumps(said).encode())
 
 
-def install(disabled: Iterable[str], timeslice: float = 0.0) -> None:
-    """From now on children that inherit the environment start patched, without the names in `disabled`, with time slices."""
+def install(disabled: Iterable[str], timeslice: float, offload: Iterable[str]) -> None:
+    """From now on children that inherit the environment start patched: the same is off, sliced and offloaded there."""
     global _timeslice
-    _disabled[:], _timeslice = sorted(disabled), timeslice
+    _disabled[:], _timeslice, _offload[:] = sorted(disabled), timeslice, offload
     _set(os.environb.get(_PATH))
 
 

@@ -31,9 +31,9 @@ from dhagapatch._errors import DhagapatchError
 from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.hub import Hub, current_hub, in_main_thread, main_hub, on_new_hub, parking_hub
 from dhagapatch.core.poller import EpollPoller, KqueuePoller, PollPoller
-from dhagapatch.green.signal import OWN_SIGNALS
+from dhagapatch.green.signal import OWN_SIGNALS, hide_wakeup_fd
 
-__all__ = ["LEAST", "start", "stop"]
+__all__ = ["LEAST", "holds_nothing", "start", "stop"]
 
 LEAST = 0.0002  # seconds: the shortest slice, and when it is tried again where there was no place
 _SIGNAL: int = getattr(_stdlib, "SIGRTMAX", 0) - 5
@@ -129,7 +129,7 @@ class _Slices:
         if running != self._ran:
             self._ran = running
             self._retry = LEAST
-        elif not _holds_nothing(frame):
+        elif not holds_nothing(frame):
             self._timer.next_in(self._retry)
             self._retry = min(self._retry * 2, self._most)
         elif not _frames.is_interruptible(frame):
@@ -163,7 +163,7 @@ def _at_next_check() -> None:
     _add_pending_call(_set_interrupt, _SIGNAL)
 
 
-def _holds_nothing(frame: FrameType) -> bool:
+def holds_nothing(frame: FrameType) -> bool:
     """Whether, as far as the callers of this innermost frame tell, its dhaga may be switched away from."""
     at: FrameType | None = frame
     while at is not None:
@@ -200,6 +200,7 @@ def start(seconds: float) -> None:
             hub.interrupt(hub.main, _start_wanted)
         return
     OWN_SIGNALS.add(_SIGNAL)
+    hide_wakeup_fd(True)
     before = _real.set_signal(_SIGNAL, _handle)  # before the first signal can come
     if before is not _handle:
         _before = before
@@ -220,6 +221,7 @@ def stop() -> None:
         _slices = None
     if in_main_thread() and _SIGNAL in OWN_SIGNALS:
         OWN_SIGNALS.discard(_SIGNAL)
+        hide_wakeup_fd(False)
         _real.set_signal(_SIGNAL, _signal.SIG_IGN)  # one that is under way is dropped
         if _before is not None:
             _real.set_signal(_SIGNAL, _before)
@@ -233,6 +235,7 @@ def _start_wanted() -> None:
 def _on_hub(hub: Hub) -> None:
     if not in_main_thread():
         return
+    hide_wakeup_fd(_wanted > 0)
     if _slices is None:
         _start_wanted()
     else:

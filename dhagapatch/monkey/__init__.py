@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dhagapatch._config import SETTINGS, check_timeslice
+from dhagapatch._config import SETTINGS, check_timeslice, split_names
 from dhagapatch.monkey import hooks
 from dhagapatch.monkey.engine import engine
 from dhagapatch.monkey.report import PatchReport
@@ -15,7 +15,8 @@ __all__ = ["PatchReport", "is_patched", "original", "patch", "patch_all", "unpat
 
 
 def patch_all(
-    *, disable: Iterable[str] = (), children: bool | None = None, timeslice: float | None = None
+    *, disable: Iterable[str] = (), children: bool | None = None, timeslice: float | None = None,
+    offload: Iterable[str] | None = None,
 ) -> PatchReport:
     """Make the standard library cooperative; all groups, except those in `disable`.
 
@@ -26,6 +27,10 @@ def patch_all(
     for the others, as the interpreter does for threads (0: never).  Without it, what an earlier call asked for stays; at the
     first call DHAGAPATCH_TIMESLICE sets the default, which is 0.
 
+    `offload` names callables that run on native threads, so that they hold nobody up: functions ("zlib.compress"), methods
+    ("package.module.Class.method"), classes whose objects must stay on one native thread each ("package.module.Class"), and the
+    group "sqlite3".  DHAGAPATCH_OFFLOAD sets the default, which is none; what an earlier call named stays.
+
     `disable` names groups ("ssl") or single names ("time.sleep").  May be called at any time, also late and
     again: what was done before is left as it is.  The report says what was patched, and what could not be.
 
@@ -35,10 +40,16 @@ def patch_all(
     .. versionadded:: 0.1
     """
     off = frozenset([disable] if isinstance(disable, str) else disable)
-    wanted = OPTIONAL if (SETTINGS.children if children is None else children) else ()
+    wanted = {"children"} if (SETTINGS.children if children is None else children) else set()
+    names = split_names([offload] if isinstance(offload, str) else SETTINGS.offload if offload is None else offload)
+    if names:
+        meant, names = engine.offload_groups(names)
+        wanted |= meant
     slices = engine.timeslice or SETTINGS.timeslice if timeslice is None else check_timeslice(timeslice)
     report = patch(*(group for group in GROUPS if group not in off and (group not in OPTIONAL or group in wanted)), _off=off)
     engine.slice_time(slices)
+    if names:
+        report.merge(engine.offload(names))
     return report
 
 

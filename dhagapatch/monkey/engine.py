@@ -6,13 +6,14 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
-from dhagapatch._errors import PatchConflictError, PatchError
+from dhagapatch._errors import PatchConflictError, PatchError, PatchWarning
 from dhagapatch.core import forget_native_threads
 from dhagapatch.core.fork import after_fork_in_child
 from dhagapatch.core.hub import all_hubs, on_new_hub
@@ -20,7 +21,7 @@ from dhagapatch.green._thread import adopt_local
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.rebind import Undo, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
-from dhagapatch.monkey.table import GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
+from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
 
 __all__ = ["Engine", "engine", "green_builtin"]
 
@@ -87,6 +88,10 @@ class Engine:
         self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
         self._hooked = False
         self.timeslice = 0.0
+        self.offloaded: list[str] = []  # names that the user gave for native threads
+        self.watched: set[str] = set()  # further modules whose import is of interest
+        self._offload_rows: list[Row] = []
+        self._offload_later: list[str] = []
 
     # planning
 
@@ -144,11 +149,10 @@ class Engine:
         self.groups |= new
         if "signal" in new:
             importlib.import_module("dhagapatch.green.signal").install()
-        if "children" in new:
-            importlib.import_module("dhagapatch.green.startup").install(disabled, self.timeslice)
         self._adopt_sockets(new, report)
         report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
         self._disabled = disabled
+        self._tell_children()
         self.report.merge(report)
         return report
 
@@ -167,6 +171,9 @@ class Engine:
         source_module, _, attribute = row.source.partition(":")
         source = importlib.import_module(f"dhagapatch.green.{source_module}")
         green = getattr(source, attribute)
+        if row.action == OFFLOAD:
+            self._apply_offload(row, owner, name, green, report, pairs)
+            return
         if row.action == TELL:
             undo = green(real)
             if undo is not None:
@@ -194,6 +201,25 @@ class Engine:
         else:
             report.replaced.append(public)
             pairs.append((real, green))
+
+    def _apply_offload(
+        self, row: Row, owner: Any, name: str, green: Callable[..., Any], report: PatchReport, pairs: list[tuple[Any, Any]]
+    ) -> None:
+        offloading = importlib.import_module("dhagapatch.monkey.offloading")
+        real, before = offloading.raw_attribute(owner, name), vars(owner).get(name, _MISSING)
+        wrapped = green(real)
+        if isinstance(owner, type) and offloading.is_fixed(owner):
+            if not offloading.set_method(owner, name, wrapped):
+                raise PatchError(f"offload={row.module}.{row.name!r}: this interpreter doesn't let it be exchanged; leave it out")
+            self._undo.append(Undo(offloading.set_method, owner, name, real))
+        else:
+            self._set(owner, name, wrapped, before)
+        self._applied[row.module, row.name] = owner
+        self.originals.setdefault((row.module, row.name), real)
+        (report.in_place if isinstance(owner, type) else report.replaced).append(f"{row.module}.{row.name}")
+        # of a class's base it is left alone
+        if not isinstance(owner, type) or (before is real and isinstance(real, (FunctionType, MethodDescriptorType))):
+            pairs.append((real, wrapped))
 
     def _green_for(self, real: Any, function: FunctionType) -> Any:
         for known, green in self._pairs:
@@ -235,7 +261,7 @@ class Engine:
     def _subclasses(self, real: type, green: type, report: PatchReport) -> None:
         subclasses: list[type] = real.__subclasses__()
         for kind in subclasses:
-            if kind.__module__.startswith("dhagapatch"):
+            if kind.__module__.startswith("dhagapatch") or kind is green:
                 continue
             moved = self._moved_class(kind, real, green)
             if moved is None:
@@ -248,6 +274,8 @@ class Engine:
         """`kind` made again over the green base, in every place that holds it, instances included."""
         if "__slots__" in vars(kind) or kind.__subclasses__() or type(kind) is not type or len(kind.__bases__) != 1:
             return None
+        if getattr(green, "instances_stay", False) and _instances(kind):
+            return None  # what they have in C can't be had by others
         namespace = {key: value for key, value in vars(kind).items() if key not in ("__dict__", "__weakref__")}
         moved: Any = type(kind.__name__, (green,), namespace)
         moved.__qualname__ = kind.__qualname__
@@ -287,12 +315,60 @@ class Engine:
             return
         pairs: list[tuple[Any, Any]] = []
         report = PatchReport()
-        for row in self.rows(frozenset(self.groups), self._disabled):
+        self._find_offloaded(module, report)
+        for row in (*self.rows(frozenset(self.groups), self._disabled), *self._offload_rows):
             if row.module == module:
                 self._apply(row, report, pairs)
         self._rebind(pairs, report)
         self.report.merge(report)
         self.report.waiting = sorted(set(self.report.waiting) - {module})
+
+    def offload_groups(self, names: Iterable[str]) -> tuple[set[str], tuple[str, ...]]:
+        """The groups among the names for native threads, and the others; PatchError for what is no name."""
+        offloading = importlib.import_module("dhagapatch.monkey.offloading")
+        groups, rest = offloading.groups_of(names)
+        for name in rest:
+            offloading.find(name)  # before anything is done
+        return groups, tuple(rest)
+
+    def offload(self, names: Iterable[str]) -> PatchReport:
+        """Have the callables with these names run on native threads; PatchError, and nothing done, if one can't."""
+        report = PatchReport()
+        new = [name for name in dict.fromkeys(names) if name not in self.offloaded]
+        if not new:
+            return report
+        offloading = importlib.import_module("dhagapatch.monkey.offloading")
+        found = {name: offloading.find(name) for name in new}
+        pairs: list[tuple[Any, Any]] = []
+        for name, rows in found.items():
+            self.offloaded.append(name)
+            self.watched.update(offloading.prefixes(name))
+            if isinstance(rows, offloading.Later):
+                self._offload_later.append(name)
+                continue
+            self._offload_rows += rows
+            for row in rows:
+                self._apply(row, report, pairs)
+        self._rebind(pairs, report)
+        report.waiting = sorted({*self.report.waiting, *self._offload_later})
+        self.report.merge(report)
+        self._tell_children()
+        return report
+
+    def _find_offloaded(self, module: str, report: PatchReport) -> None:
+        """Which names that waited are to be found now that `module` is imported."""
+        for name in [one for one in self._offload_later if one.startswith(f"{module}.")]:
+            offloading = importlib.import_module("dhagapatch.monkey.offloading")
+            try:
+                rows = offloading.find(name)
+                if isinstance(rows, offloading.Later):
+                    continue
+                self._offload_rows += rows
+            except PatchError as error:  # the import is somebody else's, and goes on
+                report.left.append(Left(name, module, name.rpartition(".")[2], None, None, str(error)))
+                warnings.warn(str(error), PatchWarning, stacklevel=2)
+            self._offload_later.remove(name)
+            self.report.waiting = sorted({*self.report.waiting} - {name})
 
     def slice_time(self, seconds: float) -> None:
         """Give dhagas time slices of so many seconds; 0: none."""
@@ -300,8 +376,13 @@ class Engine:
             slices = importlib.import_module("dhagapatch.green.timeslice")
             slices.start(seconds) if seconds else slices.stop()
             self.timeslice = seconds
-            if "children" in self.groups:
-                importlib.import_module("dhagapatch.green.startup").install(self._disabled, seconds)
+            self._tell_children()
+
+    def _tell_children(self) -> None:
+        """What those that start from now on do."""
+        if "children" in self.groups:
+            names = [*(group for group in OFFLOAD_GROUPS if group in self.groups), *self.offloaded]
+            importlib.import_module("dhagapatch.green.startup").install(self._disabled, self.timeslice, names)
 
     def _install_hooks(self) -> None:
         """What can't be taken out again, and does nothing while nothing is patched; once in a process."""
@@ -345,6 +426,8 @@ class Engine:
             stdlib = sys.modules["socket"]
             for thing in _instances(stdlib.socket):
                 green.restore_timeout(thing)
+        for names in (self.offloaded, self.watched, self._offload_rows, self._offload_later):
+            names.clear()
         self._applied.clear()
         self._pairs.clear()
         self.originals.clear()

@@ -206,7 +206,7 @@ EXEMPT: tuple[Exempt, ...] = (
     # signals
     Exempt(
         "_signal",
-        "alarm default_int_handler getitimer pidfd_send_signal set_wakeup_fd setitimer "
+        "alarm default_int_handler getitimer pidfd_send_signal setitimer "
         "siginterrupt sigpending strsignal valid_signals",
         ASKS,
     ),
@@ -258,11 +258,7 @@ BLOCKING: tuple[Exempt, ...] = (
     Exempt("tty", "setcbreak setraw", "made of termios.tcsetattr"),
     Exempt("fcntl", "ioctl", "waits as long as the device wants"),
     Exempt("ssl", "SSLContext.load_cert_chain", "without a password for an enciphered key OpenSSL asks at the terminal"),
-    Exempt(
-        "sqlite3",
-        "Blob Connection Cursor connect",
-        "a database that another connection has locked is waited for in C; with two dhagas' connections till the timeout",
-    ),
+    Exempt("sqlite3", "Blob", 'reads the database in C; with offload=["sqlite3"] on the native thread of its connection'),
     Exempt("syslog", "syslog", "waits for room in the log's socket"),
     Exempt("ctypes", "CDLL PyDLL", "what a foreign function does can't be known; dhagapatch.offload(function) runs it beside"),
     Exempt("select", "kqueue", "its control waits", platforms=("darwin",)),

@@ -27,7 +27,9 @@ class _Finder:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in _WATCHED or name in sys.modules or not engine.groups:  # a reload keeps the module object
+        if name not in _WATCHED and name not in engine.watched:
+            return None
+        if name in sys.modules or not engine.groups:  # a reload keeps the module object
             return None
         others = sys.meta_path[sys.meta_path.index(_Finder) + 1 :]  # those before it were asked already
         for finder in others:

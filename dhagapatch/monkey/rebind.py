@@ -234,6 +234,8 @@ class _Rebinder:
             return  # a frame's, or a C function's arguments; or of the C type itself
         if len(items) == len(self.pairs) and all(item is old for item, (old, _) in zip(items, self.pairs, strict=True)):
             return  # the arguments of gc.get_referrers, which 3.13 copies and then finds
+        if any(isinstance(new, type) and (new.__mro__ is items or new.__bases__ is items) for new in self.new.values()):
+            return
         for owner in owners:
             if isinstance(owner, FunctionType) and owner.__defaults__ is items:
                 if not _ours(owner.__module__):

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "OPTIONAL", "PACKAGES", "REPLACE", "SET", "TABLE", "TELL", "WRAP", "Row"]
+__all__ = ["GROUPS", "OFFLOAD", "OFFLOAD_GROUPS", "OPTIONAL", "PACKAGES", "REPLACE", "SET", "TABLE", "TELL", "WRAP", "Row"]
 
 SET = "set on class"  # in place: every instance and subclass follows
 REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
 WRAP = "wrap object"  # the source is called with the real object, and gives the green one, or the same if it is left
 TELL = "told"  # the module has a function for it: the source calls that, and gives how to take it back, or None if it is left
+OFFLOAD = "offloaded"  # the source is called with what the module or class holds: the user named it for native threads
 
 
 class Row(NamedTuple):
@@ -176,6 +177,7 @@ TABLE: tuple[Row, ...] = (
     _signal("sigwaitinfo", "waits for a signal", "linux"),
     _signal("sigtimedwait", "waits for a signal", "linux"),
     _signal("pthread_sigmask", "each dhaga has a mask of its own"),
+    _signal("set_wakeup_fd", "the runtime's own signals are not told there"),
     _signal("raise_signal", "others may wait for what it does"),
     _signal("pthread_kill", "knows the identities of dhagas"),
     # processes
@@ -187,6 +189,10 @@ TABLE: tuple[Row, ...] = (
     _child("posix", "execve", "the environment of the next program"),
     _child("posix", "putenv", "the environment that children inherit"),
     _child("posix", "unsetenv", "the environment that children inherit"),
+    # databases, on native threads
+    Row("_sqlite3", "Connection", "sqlite3:Connection", "sqlite3", why="what a connection does waits; without it, it blocks"),
+    Row("_sqlite3", "Cursor", "sqlite3:Cursor", "sqlite3", why="what a cursor does waits; without it, it blocks"),
+    Row("_sqlite3", "connect", "sqlite3:connect", "sqlite3", why="makes such connections"),
 )
 
 
@@ -207,4 +213,6 @@ PACKAGES: tuple[Row, ...] = (
 )
 
 GROUPS: tuple[str, ...] = tuple(dict.fromkeys(row.group for row in TABLE + PACKAGES))
-OPTIONAL = ("children",)  # only when asked for
+OPTIONAL = ("children", "sqlite3")  # only when asked for
+# groups that are asked for among the names for native threads, and what of each may stand there for the whole
+OFFLOAD_GROUPS = {"sqlite3": ("connect", "Connection", "Cursor", "Blob", "dbapi2")}

@@ -1,7 +1,9 @@
-"""Help for testing on dhagas: a watchdog that ends a hang and says where each dhaga stands."""
+"""Help for testing on dhagas: interleavings of threads explored, and a watchdog that ends a hang."""
 
 from __future__ import annotations
 
+from dhagapatch.testing.exploring import Exploration, ExploreError, explore
+from dhagapatch.testing.interleaving import Step
 from dhagapatch.testing.watchdog import Watchdog, describe_dhagas
 
-__all__ = ["Watchdog", "describe_dhagas"]
+__all__ = ["Exploration", "ExploreError", "Step", "Watchdog", "describe_dhagas", "explore"]

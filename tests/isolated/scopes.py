@@ -1,4 +1,4 @@
-# run: -m dhagapatch
+# run: -m dhagapatch --timeslice 0
 """Timeouts cut blocks of legacy code short, shields protect; neither leaves anything behind for the code that comes after."""
 
 import queue

@@ -227,7 +227,7 @@ def case_blocking_stays(t: Any) -> None:
         t.note(os.get_blocking(reader), os.get_blocking(writer))
         os.write(writer, b"x")
         thread.join()
-        thread = started(os.write, writer, b"x" * BIG)
+        thread = started(os.write, writer, b"x" * (BIG // 4096 * 4096 + 1))
         while len(os.read(reader, 4096)) == 4096:
             blocking = os.get_blocking(writer)
             if not thread.is_alive():

@@ -1,0 +1,41 @@
+"""Methods of C types that Python code may not set, set all the same.
+
+``vars(kind)`` of a class is a view of a dictionary, and the collector knows which: what is put in there is found by every
+look-up once the interpreter has been told that the class was modified.  So every instance follows, also those that C code makes.
+That is for plain methods: the special ones (``__init__``, ``__next__``) are called through the C structure, which nothing here
+changes.  Nothing is taken on trust: after each change the class is asked.  Checked: 3.11.7, 3.12.1, 3.13.0.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+from typing import Any
+
+__all__ = ["is_fixed", "set_method"]
+
+_IMMUTABLE, _HEAP = 1 << 8, 1 << 9  # flags of a type
+
+_type_modified: Any = ctypes.pythonapi.PyType_Modified
+_type_modified.argtypes = (ctypes.py_object,)
+_type_modified.restype = None
+
+
+def is_fixed(kind: type) -> bool:
+    """Whether Python code may not set attributes of this class."""
+    return bool(kind.__flags__ & _IMMUTABLE) or not kind.__flags__ & _HEAP
+
+
+def set_method(kind: type, name: str, value: Any) -> bool:
+    """Have `kind` hold `value` as `name`, which it has already; whether that came to pass."""
+    found = [one for one in gc.get_referents(vars(kind)) if type(one) is dict]
+    if len(found) != 1 or name not in found[0]:
+        return False
+    before = found[0][name]
+    found[0][name] = value
+    _type_modified(kind)
+    if vars(kind).get(name) is value:
+        return True
+    found[0][name] = before
+    _type_modified(kind)
+    return False
