@@ -90,8 +90,7 @@ class Dhaga(greenlet):
 
     def run(self) -> None:
         while True:
-            assert self.call is not None
-            function, args, kwargs = self.call
+            function, args, kwargs = self.call  # type: ignore[misc]
             pid = self.hub.pid  # type: ignore[union-attr]
             self.waiting = None
             self.call = None
@@ -120,6 +119,8 @@ class Dhaga(greenlet):
             self.waiting = "another thread"
             self.__dict__.clear()
             hub.await_thread(self)
+            if self.call is None:
+                return
 
     def _end(self, pid: int) -> None:
         if _real.os_getpid() != pid and self.hub is None:

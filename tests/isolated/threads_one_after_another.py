@@ -11,6 +11,7 @@ import time
 import weakref
 
 import dhagapatch
+from dhagapatch.core import Dhaga
 from dhagapatch.core.hub import get_hub
 from dhagapatch.core.offload import own_native_threads
 
@@ -115,6 +116,7 @@ ended = dhagapatch.spawn(int)
 time.sleep(0.01)
 assert ended.dead
 ended.kill()
+del ended
 assert run(time.sleep, 0.01)[0] is None
 
 
@@ -192,4 +194,10 @@ def native():
 
 for _ in range(5):
     native()
-gc.collect()
+for _ in range(100):
+    gc.collect()
+    left = [one for one in gc.get_objects() if type(one) is Dhaga and one not in hub.spare]
+    if not left:
+        break
+    time.sleep(0.01)
+assert not left, left
