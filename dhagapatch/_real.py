@@ -62,6 +62,7 @@ getservbyname = _socket.getservbyname
 getservbyport = _socket.getservbyport
 getprotobyname = _socket.getprotobyname
 socket_close = _socket.close
+getdefaulttimeout = _socket.getdefaulttimeout
 gethostbyaddr = _socket.gethostbyaddr
 
 # os

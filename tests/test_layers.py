@@ -28,6 +28,7 @@ LAYERS: tuple[str, ...] = (
     green.signal green.timeslice green.multiprocessing green._thread
     green.threading green.asyncio green.psycopg green.pyopenssl green.imp green.startup green.asyncexc green.excepthook
     green.sys""",
+    "inspect.snapshot inspect",
     "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.engine monkey.hooks monkey",
     "bridge",
     "testing.watchdog testing . __main__",
@@ -37,6 +38,7 @@ LAYERS: tuple[str, ...] = (
 MAY_IMPORT_INSIDE = {
     "bridge": "asyncio is imported by who uses it",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
+    "inspect": "the door: what is behind it is imported when it is asked for",
     "monkey.rebind": "`ast` serves a report alone",
     "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
 }

@@ -20,9 +20,13 @@ from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.hub import hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
-__all__ = ["Pool", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool", "start_helper"]
+__all__ = [
+    "ON_NATIVE_THREAD", "Pool", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool",
+    "start_helper",
+]  # fmt: skip
 
 T = TypeVar("T")
+ON_NATIVE_THREAD = "() on a native thread"  # how reports tell a wait for an offloaded call, after the function's name
 
 
 class _Job:
@@ -196,7 +200,7 @@ def _offload(threads: Pool, function: Callable[..., T], args: tuple[Any, ...], k
     hub.offloaded += 1
     try:
         threads.submit(job)
-        job.parker.park(None, f"{name}() on a native thread")
+        job.parker.park(None, name + ON_NATIVE_THREAD)
     except BaseException:
         job.call = None  # not begun yet: it need not
         raise

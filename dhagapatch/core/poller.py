@@ -22,7 +22,7 @@ from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagapatchError
 
 __all__ = [
-    "ERROR", "MASKS", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller",
+    "ERROR", "MASKS", "POLLS", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller",
     "set_apart",
 ]  # fmt: skip
 
@@ -341,3 +341,6 @@ def make_poller(name: str = SETTINGS.poller) -> Poller:
     if name in ("auto", "poll") and _real.poll is not None:
         return PollPoller()
     raise DhagapatchError(f"the poller {name!r} is not there on this platform; set DHAGAPATCH_POLLER=auto")
+
+
+POLLS = frozenset(kind.edges.__code__ for kind in (EpollPoller, KqueuePoller, PollPoller))  # where a hub waits

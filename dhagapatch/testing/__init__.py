@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from dhagapatch.testing.watchdog import Watchdog, describe_dhagas
+from dhagapatch.testing.watchdog import Watchdog
 
-__all__ = ["Watchdog", "describe_dhagas"]
+__all__ = ["Watchdog"]
