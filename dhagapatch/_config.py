@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import NamedTuple
 
 from dhagapatch._errors import DhagapatchError
 
-__all__ = ["SETTINGS", "Settings", "check_timeslice", "read_settings"]
+__all__ = ["SETTINGS", "Settings", "check_dump_signal", "check_stall", "check_timeslice", "read_settings"]
 
 
 class Settings(NamedTuple):
@@ -22,6 +23,10 @@ class Settings(NamedTuple):
     frames: bool = False  # DHAGAPATCH_FRAMES: show the runtime's frames in what is printed of uncaught exceptions
     children: bool = False  # DHAGAPATCH_CHILDREN: Python processes that the program starts start patched
     timeslice: float = 0.0  # DHAGAPATCH_TIMESLICE: seconds after which a running dhaga makes room for others; 0: never
+    dump_signal: int | None = None  # DHAGAPATCH_DUMP_SIGNAL: has a dump printed; 0: none; None: SIGQUIT under the launcher
+    stall: float = 0.0  # DHAGAPATCH_STALL: a dhaga that holds the OS thread for so many seconds is reported; 0: never
+    track_locks: bool = False  # DHAGAPATCH_TRACK_LOCKS: who holds a lock, and where it was made
+    inspect: str = ""  # DHAGAPATCH_INSPECT: path of the socket; "1": the usual one; "": none
     disable: tuple[str, ...] = ()  # DHAGAPATCH_DISABLE: "group" or "module.name", comma separated
 
 
@@ -41,6 +46,10 @@ def read_settings(environ: dict[str, str]) -> Settings:
         frames=_number(environ, "DHAGAPATCH_FRAMES", 0, least=0) != 0,
         children=_number(environ, "DHAGAPATCH_CHILDREN", 0, least=0) != 0,
         timeslice=check_timeslice(_number(environ, "DHAGAPATCH_TIMESLICE", 0, least=0), "DHAGAPATCH_TIMESLICE"),
+        dump_signal=_dump_signal_of(environ),
+        stall=check_stall(_number(environ, "DHAGAPATCH_STALL", 0, least=0), "DHAGAPATCH_STALL"),
+        track_locks=_number(environ, "DHAGAPATCH_TRACK_LOCKS", 0, least=0) != 0,
+        inspect=environ.get("DHAGAPATCH_INSPECT", "").strip().removeprefix("0"),
         disable=tuple(part.strip() for part in disable.split(",") if part.strip()),
     )
 
@@ -50,6 +59,37 @@ def check_timeslice(seconds: float, name: str = "timeslice") -> float:
     if not isinstance(seconds, (int, float)) or not (seconds == 0 or 0.001 <= seconds <= 60):
         raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.001 to 60 seconds; 0.01 is a good value")
     return seconds
+
+
+def check_stall(seconds: float, name: str = "stall") -> float:
+    """`seconds`; a DhagapatchError that names the setting if no stall can be looked for that is so short, or so long."""
+    if not isinstance(seconds, (int, float)) or not (seconds == 0 or 0.01 <= seconds <= 3600):
+        raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.01 to 3600 seconds; 0.1 is a good value")
+    return seconds
+
+
+_NO_DUMPS = {"SIGKILL", "SIGSTOP", "SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL", "SIGCHLD", "SIGPIPE", "SIGINT", "SIGALRM"}
+
+
+def check_dump_signal(value: str | int, name: str = "dump_signal") -> int:
+    """The number of a signal, by its name ("SIGQUIT", "QUIT") or number; 0 for "" and "none".
+
+    A DhagapatchError that names the setting for what is no signal, or none that can be spared.
+    """
+    if value in ("", "0", 0, None, False) or str(value).lower() == "none":
+        return 0
+    known = {str(int(one)): one for one in signal.Signals} | {one.name: one for one in signal.Signals}
+    word = str(int(value)) if isinstance(value, int) else value.strip().upper()
+    found = known.get(word) or known.get(f"SIG{word}")
+    if found is None or found.name in _NO_DUMPS:
+        what = "no signal has this name" if found is None else "this one has another purpose"
+        raise DhagapatchError(f"{name}={value!r}: {what}; SIGQUIT and SIGUSR1 are good ones, and none turns it off")
+    return int(found)
+
+
+def _dump_signal_of(environ: dict[str, str]) -> int | None:
+    text = environ.get("DHAGAPATCH_DUMP_SIGNAL")
+    return None if text is None else check_dump_signal(text, "DHAGAPATCH_DUMP_SIGNAL")
 
 
 def _number(environ: dict[str, str], name: str, default: float, least: float) -> float:

@@ -21,7 +21,7 @@ from dhagapatch.core.hub import hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
 __all__ = [
-    "ON_NATIVE_THREAD", "Pool", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool",
+    "ON_NATIVE_THREAD", "Pool", "figures", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool",
     "start_helper",
 ]  # fmt: skip
 
@@ -95,6 +95,10 @@ class Pool:
                 self.threads -= 1
             raise
 
+    def figures(self) -> tuple[int, int, int]:
+        """How many threads it has, how many of them idle, and how many calls queue."""
+        return self.threads, len(self._idle), len(self._jobs)
+
     def _work(self, worker: _Worker) -> None:
         while True:
             job = worker.job
@@ -164,6 +168,12 @@ def own_native_threads() -> int:
 
 # a native thread of the program's own may wake anybody, so nothing is a deadlock while there is one
 quiet_exceptions.append(lambda: int(_real.thread_count()) > own_native_threads())
+
+
+def figures() -> dict[str, int]:
+    """Threads, idle ones, and calls that queue, of both pools."""
+    threads, idle, queued = map(sum, zip(pool.figures(), _waiting_pool.figures(), strict=True))
+    return {"threads": threads, "idle": idle, "queued": queued}
 
 
 def forget_native_threads() -> None:

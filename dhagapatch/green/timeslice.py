@@ -121,7 +121,7 @@ class _Slices:
             elif frame.f_code in POLLS:
                 # HAZARD: only there; the hub looks at `on_busy` after each poll, and not between that and a switch
                 self._timer.next_in(0)
-                hub.netpoll.on_busy = self.go_on
+                hub.netpoll.on_busy.append(self.go_on)
             return
         me = getcurrent()
         running = (id(me), me.parks)

@@ -18,7 +18,7 @@ from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.poller import POLLS
 from dhagapatch.core.waits import Sleeper, is_runtime, name_of, sleepers
 
-__all__ = ["DhagaState", "Dump", "HubState", "Place", "ThreadState", "Waiting", "running_in", "stack_of", "take"]
+__all__ = ["DhagaState", "Dump", "HubState", "Place", "ThreadState", "Waiting", "running_in", "stack_of", "take", "tell_stack"]
 
 _LAUNCHER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
 _UNIX = 1  # AF_UNIX
@@ -72,7 +72,7 @@ class HubState(NamedTuple):
 
 
 class ThreadState(NamedTuple):
-    """A native thread that has no hub; `own` is one of the runtime's."""
+    """A native thread that has no hub; `own` is one of the runtime's, which may run a call of the program's."""
 
     name: str
     ident: int
@@ -112,7 +112,7 @@ class Dump:
                 lines += ["", *_tell_dhaga(dhaga)]
         for thread in self.threads:
             whose = " of the runtime" if thread.own else ""
-            lines += ["", f"native thread{whose} {thread.name} {thread.ident}".replace("  ", " "), *_tell_stack(thread.stack)]
+            lines += ["", f"native thread{whose} {thread.name} {thread.ident}".replace("  ", " "), *tell_stack(thread.stack)]
         return "\n".join(lines)
 
 
@@ -131,7 +131,7 @@ def _tell_hub(hub: HubState) -> list[str]:
         f"{hub.ready} ready, {hub.inbox} in the inbox, {_count(hub.offloaded, 'offloaded call')}, "
         f"{_count(hub.deadlines, 'deadline')}, {_count(hub.descriptors, 'descriptor')}"
     )
-    return [f"hub of native thread {hub.ident} {hub.state}: {numbers}", *_tell_stack(hub.stack)]
+    return [f"hub of native thread {hub.ident} {hub.state}: {numbers}", *tell_stack(hub.stack)]
 
 
 def _tell_dhaga(dhaga: DhagaState) -> list[str]:
@@ -145,10 +145,11 @@ def _tell_dhaga(dhaga: DhagaState) -> list[str]:
             text += f", for {waits.left:.3f} s more"
     if dhaga.waited is not None:
         text += f", since {dhaga.waited:.3f} s"
-    return [text, *_tell_stack(dhaga.stack)]
+    return [text, *tell_stack(dhaga.stack)]
 
 
-def _tell_stack(stack: list[Place]) -> list[str]:
+def tell_stack(stack: list[Place]) -> list[str]:
+    """Lines as those of a traceback."""
     lines = []
     for place in stack:
         lines.append(f'  File "{place.file}", line {place.line}, in {place.function}')
@@ -194,7 +195,7 @@ def take() -> Dump:
     threads = []
     for ident, frame in frames.items():
         own = is_runtime(_outermost(frame))
-        threads.append(ThreadState(name_of_thread(ident), ident, own, stack_of(frame) or stack_of(frame, own)))
+        threads.append(ThreadState(name_of_thread(ident), ident, own, stack_of(frame)))
     return Dump(hubs, threads)
 
 

@@ -81,6 +81,7 @@ class Engine:
     def __init__(self) -> None:
         self.groups: set[str] = set()
         self.report = PatchReport()
+        self.looking: dict[str, Any] = {}  # what of `inspect` is on
         self.originals: dict[tuple[str, str], Any] = {}
         self._applied: dict[tuple[str, str], Any] = {}  # the module, or the class, that had it done
         self._undo: list[Callable[[], object]] = []
@@ -303,6 +304,15 @@ class Engine:
             if "children" in self.groups:
                 importlib.import_module("dhagapatch.green.startup").install(self._disabled, seconds)
 
+    def look_at(self, must: bool = True, **asked: Any) -> None:
+        """Turn the parts of `inspect` on and off, as `patch_all` says; None: as it is, at first as the settings say."""
+        now = {name: self.looking.get(name, getattr(SETTINGS, name) or 0) for name in asked}
+        wanted = {name: now[name] if value is None else value for name, value in asked.items()}
+        if any(wanted.values()) or any(self.looking.values()):
+            control = importlib.import_module("dhagapatch.inspect.control")
+            wanted = control.turn(wanted, must and asked["dump_signal"] is not None)
+        self.looking = wanted
+
     def _install_hooks(self) -> None:
         """What can't be taken out again, and does nothing while nothing is patched; once in a process."""
         if self._hooked:
@@ -330,6 +340,8 @@ class Engine:
         if not self.groups:
             return
         self.slice_time(0)
+        self.look_at(dump_signal=0, stall=0.0, track_locks=False, inspect="")
+        self.looking = {}
         if "children" in self.groups:
             importlib.import_module("dhagapatch.green.startup").uninstall()
         self.groups.clear()

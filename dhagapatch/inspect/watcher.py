@@ -1,0 +1,231 @@
+"""One native thread of the runtime's own, for all that must be seen from outside of a hub that is stuck.
+
+It waits in a poller for its descriptors and for the time of its ticks, and takes the interpreter only when there is something to
+do.  It is there only while something of this package is turned on.
+
+HAZARD: since 3.12 the interpreter warns of a fork in a process with several native threads, and natively this program may have
+one.  So the thread ends before each fork, and begins anew after it; a child begins its own when it gets a hub.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import select
+import sys
+from typing import Protocol
+
+from dhagapatch import _real
+from dhagapatch._cpython import unraisable_arguments
+from dhagapatch.core import start_helper
+from dhagapatch.core.hub import on_new_hub
+from dhagapatch.core.netpoll import Netpoll
+from dhagapatch.core.wakeup import Wakeup
+
+__all__ = ["Part", "Watcher", "watcher"]
+
+_LONGEST = 3600.0  # seconds
+_LEAVE = 1.0  # seconds: how long a fork waits for the thread to end
+_LOOK = 0.0002  # seconds
+
+
+class Part(Protocol):
+    """What the thread does for one feature; all of it but `begin` and `end` is called in that thread.
+
+    `begin` is called when the part is added, and in a forked child that gets a hub; `end` when the part is taken out, and,
+    with `forked`, in a forked child at once: what came from the parent must be let go of.
+    """
+
+    fds: tuple[int, ...]  # to be called for when one is readable
+    at: float | None  # monotonic seconds, when to be called
+
+    def begin(self) -> None: ...
+
+    def end(self, forked: bool = False) -> None: ...
+
+    def act(self, ready: list[int]) -> None:
+        """Descriptors are ready, or the time has come."""
+
+
+class Watcher:
+    """The thread, and its parts."""
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self._held = 0  # forks under way
+        self._wakeup: Wakeup | None = None
+        self._native_id = 0
+        self._prepared = False
+        self._dormant = False  # in a forked child without a hub
+        self._lock = _real.RLock()
+
+    def add(self, part: Part) -> None:
+        """Do this too, from now on."""
+        with self._lock:
+            if not self._prepared:
+                self._prepared = True
+                os.register_at_fork(
+                    before=self._before_fork, after_in_parent=self._after_fork_in_parent, after_in_child=self._after_fork_in_child
+                )
+                on_new_hub(lambda hub: self._on_hub())
+            self._dormant = False
+            part.begin()
+            self._parts = [*self._parts, part]
+            self._start()
+        self.wake()
+
+    def remove(self, part: Part) -> None:
+        """Do this no more; with the last part the thread ends."""
+        with self._lock:
+            if part not in self._parts:
+                return
+            self._parts = [one for one in self._parts if one is not part]
+            if not self._parts:
+                self._stop()
+            else:
+                self.wake()
+            if not self._dormant:
+                part.end()
+
+    def wake(self) -> None:
+        """Have it look at its descriptors and times again; from any OS thread, and from a hub."""
+        wakeup = self._wakeup
+        if wakeup is not None:
+            _notify(wakeup)
+
+    # the thread's life
+
+    def _start(self) -> None:
+        if self._wakeup is None and not self._held:
+            wakeup = self._wakeup = Wakeup()
+            ended = self._ended = _real.allocate_lock()
+            ended.acquire()
+            self._native_id = 0
+            Netpoll.watchers = 1
+            start_helper(lambda: self._run(wakeup, ended))
+
+    def _stop(self) -> None:
+        wakeup, self._wakeup = self._wakeup, None
+        if wakeup is None:
+            return
+        _notify(wakeup)
+        Netpoll.watchers = 0
+        if _real.get_ident() == self._ident or not self._ended.acquire(True, _LEAVE):
+            return  # it closes its descriptors itself
+        path = f"/proc/self/task/{self._native_id}"
+        until = _real.monotonic() + _LEAVE
+        # HAZARD: to the kernel it is there a moment longer
+        while os.path.exists(path) and _real.monotonic() < until:
+            _real.sleep(_LOOK)
+
+    _ident = 0
+
+    def _run(self, wakeup: Wakeup, ended: _thread.LockType) -> None:
+        self._ident = _real.get_ident()
+        self._native_id = _thread.get_native_id()
+        try:
+            while self._wakeup is wakeup:
+                wakeup.drain()
+                self._round(wakeup)
+        finally:
+            if self._ident == _real.get_ident():
+                self._ident = 0
+            try:
+                wakeup.close()
+            except OSError:
+                pass  # the program has closed it
+            ended.release()
+
+    def _round(self, wakeup: Wakeup) -> None:
+        parts = self._parts
+        poll = _real.poll()
+        poll.register(wakeup.reader, select.POLLIN)
+        for part in parts:
+            for fd in part.fds:
+                poll.register(fd, select.POLLIN)
+        times = [part.at for part in parts if part.at is not None]
+        timeout = max(min(times) - _real.monotonic(), 0.0) if times else _LONGEST
+        if self._wakeup is not wakeup:
+            return
+        events = dict(poll.poll(min(timeout, _LONGEST) * 1000))
+        ready = {fd for fd, event in events.items() if not event & select.POLLNVAL}
+        if lost := events.keys() - ready:
+            self._reopen(lost, wakeup)
+            return
+        now = _real.monotonic()
+        for part in parts:
+            mine = [fd for fd in part.fds if fd in ready]
+            if (mine or (part.at is not None and part.at <= now)) and part in self._parts and self._wakeup is wakeup:
+                try:
+                    part.act(mine)
+                except Exception as error:
+                    _report(error)
+
+    def _reopen(self, lost: set[int], wakeup: Wakeup) -> None:
+        """The program has closed descriptors of ours, as daemons close all that they find: make new ones."""
+        with self._lock:
+            if self._wakeup is not wakeup:
+                return
+            for part in self._parts:
+                if lost & set(part.fds):
+                    part.fds = ()
+                    _begin(part)
+            if wakeup.reader in lost:
+                self._wakeup = None
+                self._start()
+
+    # forks
+
+    def _before_fork(self) -> None:
+        with self._lock:
+            self._held += 1
+            self._stop()
+
+    def _after_fork_in_parent(self) -> None:
+        with self._lock:
+            self._held -= 1
+            if self._parts and not self._dormant:
+                self._start()
+
+    def _after_fork_in_child(self) -> None:
+        self._lock = _real.RLock()
+        self._held = 0
+        self._wakeup = None
+        Netpoll.watchers = 0
+        if not self._dormant:
+            for part in self._parts:
+                part.end(forked=True)
+        self._dormant = True
+
+    def _on_hub(self) -> None:
+        """A forked child goes on where its parent was, once it has a hub."""
+        with self._lock:
+            if not self._dormant or not self._parts:
+                return
+            self._dormant = False
+            for part in self._parts:
+                _begin(part)
+            self._start()
+
+
+def _begin(part: Part) -> None:
+    """Again; a failure is no reason for the program's wait to fail."""
+    try:
+        part.begin()
+    except Exception as error:
+        _report(error)
+
+
+def _report(error: Exception) -> None:
+    message = "Exception ignored in dhagapatch's watcher"
+    sys.unraisablehook(unraisable_arguments((type(error), error, error.__traceback__, message, None)))
+
+
+def _notify(wakeup: Wakeup) -> None:
+    try:
+        wakeup.notify()
+    except OSError:
+        pass  # the program has closed it; the thread finds out
+
+
+watcher = Watcher()
