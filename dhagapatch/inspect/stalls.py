@@ -22,8 +22,9 @@ from dhagapatch.inspect.watcher import watcher
 
 __all__ = ["Stall", "StallWatch", "log", "longest_stalls"]
 
-_LOOKS = 8  # in the time of the shortest stall
-_FEW = 200  # dhagas that are looked through each time; of more, only when the thread's outermost frame was there before
+_LOOKS = 2  # in the time of the shortest stall: one that is half as long again is always seen
+_CLOSER = 4  # times as often while there is one, for the sake of its end
+_FEW = 16  # dhagas that are looked through each time; of more, only when the thread's outermost frame was there before
 _IDLE = 2  # looks that find all hubs in their pollers, before nobody looks any more
 _PLACES = 1000  # that are remembered
 _SHOWN = 10
@@ -131,7 +132,8 @@ class StallWatch:
             self._idle = 0
         else:
             self._idle += 1
-        self.at = _real.monotonic() + self._every
+        stalled = any(held.place is not None for held in self._held.values())
+        self.at = _real.monotonic() + (self._every / _CLOSER if stalled else self._every)
         if self._idle < _IDLE:
             return
         self._idle = 0

@@ -10,10 +10,11 @@ one.  So the thread ends before each fork, and begins anew after it; a child beg
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 import select
 import sys
-from typing import Protocol
+from typing import Any, Protocol
 
 from dhagapatch import _real
 from dhagapatch._cpython import unraisable_arguments
@@ -55,6 +56,8 @@ class Watcher:
         self._held = 0  # forks under way
         self._wakeup: Wakeup | None = None
         self._native_id = 0
+        self._fds: list[int] = []
+        self._poll: Any = None
         self._prepared = False
         self._dormant = False  # in a forked child without a hub
         self._lock = _real.RLock()
@@ -125,52 +128,62 @@ class Watcher:
         self._native_id = _thread.get_native_id()
         try:
             while self._wakeup is wakeup:
-                wakeup.drain()
-                self._round(wakeup)
+                try:
+                    self._round(wakeup)
+                except OSError as error:
+                    if error.errno != errno.EBADF:
+                        raise
+                    self._reopen(wakeup)
         finally:
             if self._ident == _real.get_ident():
                 self._ident = 0
-            try:
-                wakeup.close()
-            except OSError:
-                pass  # the program has closed it
+            wakeup.close()
             ended.release()
 
     def _round(self, wakeup: Wakeup) -> None:
         parts = self._parts
-        poll = _real.poll()
-        poll.register(wakeup.reader, select.POLLIN)
+        fds = [wakeup.reader]
+        until = None
         for part in parts:
-            for fd in part.fds:
-                poll.register(fd, select.POLLIN)
-        times = [part.at for part in parts if part.at is not None]
-        timeout = max(min(times) - _real.monotonic(), 0.0) if times else _LONGEST
+            fds += part.fds
+            if (at := part.at) is not None and (until is None or at < until):
+                until = at
+        if fds != self._fds:
+            self._fds, self._poll = fds, _real.poll()
+            for fd in fds:
+                self._poll.register(fd, select.POLLIN)
+        timeout = _LONGEST if until is None else min(max(until - _real.monotonic(), 0.0), _LONGEST)
         if self._wakeup is not wakeup:
             return
-        events = dict(poll.poll(min(timeout, _LONGEST) * 1000))
-        ready = {fd for fd, event in events.items() if not event & select.POLLNVAL}
-        if lost := events.keys() - ready:
-            self._reopen(lost, wakeup)
-            return
+        events = dict(self._poll.poll(timeout * 1000))
+        if events:
+            if any(event & select.POLLNVAL for event in events.values()):
+                raise OSError(errno.EBADF, "")
+            if wakeup.reader in events:
+                wakeup.drain()
         now = _real.monotonic()
         for part in parts:
-            mine = [fd for fd in part.fds if fd in ready]
+            mine = [fd for fd in part.fds if fd in events] if events else []
             if (mine or (part.at is not None and part.at <= now)) and part in self._parts and self._wakeup is wakeup:
                 try:
                     part.act(mine)
                 except Exception as error:
+                    if isinstance(error, OSError) and error.errno == errno.EBADF:
+                        raise
                     _report(error)
 
-    def _reopen(self, lost: set[int], wakeup: Wakeup) -> None:
+    def _reopen(self, wakeup: Wakeup) -> None:
         """The program has closed descriptors of ours, as daemons close all that they find: make new ones."""
         with self._lock:
             if self._wakeup is not wakeup:
                 return
             for part in self._parts:
-                if lost & set(part.fds):
+                if any(map(_is_closed, part.fds)):
                     part.fds = ()
                     _begin(part)
-            if wakeup.reader in lost:
+            if _is_closed(wakeup.reader):
+                # HAZARD: its number may be another descriptor's by the time that it would be closed
+                wakeup.forget()
                 self._wakeup = None
                 self._start()
 
@@ -206,6 +219,14 @@ class Watcher:
             for part in self._parts:
                 _begin(part)
             self._start()
+
+
+def _is_closed(fd: int) -> bool:
+    try:
+        _real.os_fstat(fd)
+    except OSError:
+        return True
+    return False
 
 
 def _begin(part: Part) -> None:
