@@ -75,7 +75,7 @@ class _Held:
 
     def goes_on(self, hub: Hub) -> bool:
         if self.who is None:  # the hub itself: callbacks of its loop
-            return bool(hub.netpoll.leaves == self.parks)
+            return hub.netpoll.leaves == self.parks and _in_callbacks(hub)
         return self.who.gr_frame is None and bool(self.who) and self.who.parks == self.parks
 
 
@@ -152,6 +152,11 @@ class StallWatch:
         told = []
         frames = _real.current_frames()
         now = _real.monotonic()
+        for hub in [hub for hub in list(self._leave) if hub not in hubs]:  # its OS thread has ended
+            self._leave.pop(hub)
+            self._roots.pop(hub, None)
+            if hub in self._held:
+                told.append(self._end(self._held.pop(hub), now))
         for hub in hubs:
             frame = frames.get(hub.ident)
             held = self._held.get(hub)
@@ -183,6 +188,8 @@ class StallWatch:
                 self._roots[hub] = root
                 return
         who = running_in(hub)
+        if who is None and not _in_callbacks(hub):
+            return  # between two dhagas
         self._held[hub] = _Held(who, hub.netpoll.leaves if who is None else who.parks, now)
 
     def _tell(self, hub: Hub, held: _Held, frame: FrameType, now: float) -> tuple[str, str] | None:
@@ -213,6 +220,11 @@ class StallWatch:
             return None
         text = f"{held.name} held the OS thread for {lasted:.3f} s, at {place.file}:{place.line} in {place.function}"
         return text, held.name
+
+
+def _in_callbacks(hub: Hub) -> bool:
+    """Whether a hub's loop calls its callbacks, and no dhaga runs."""
+    return hub._level == 0 and hub._loops is not None
 
 
 def _polls(hub: Hub, frame: FrameType | None) -> bool:

@@ -41,17 +41,19 @@ code, out, error = sent("import faulthandler\nfaulthandler.register(signal.SIGQU
 assert code == 0 and "most recent call first" in error and "dhagapatch: process" not in error, error
 
 # children
-KILL = "child = {}\ntime.sleep(0.3); os.kill(child, signal.SIGQUIT)\nprint(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\nready()"
+LAUNCHER = [sys.executable, "-W", "error::DeprecationWarning", "-m", "dhagapatch", "-c"]
+IMPORTS = "import os, signal, subprocess, sys, time\n"
+KILL = "child = {}\ntime.sleep(0.3)\nos.kill(child, signal.SIGQUIT)\nprint(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(5)"]
-run = f"subprocess.Popen({SLEEPS!r}).pid"
-for child, wanted in (
-    (run, -signal.SIGQUIT), (f"os.posix_spawn({sys.executable!r}, {SLEEPS!r}, os.environ)", -signal.SIGQUIT),
-    ("os.fork() or os.execv(sys.executable, %r)" % SLEEPS, -signal.SIGQUIT),  # noqa: UP031
-    ("os.fork() or [None for _ in iter(time.monotonic, 0)]", -signal.SIGQUIT),  # without a wait it has no hub, and no watcher
-):  # fmt: skip
-    done = subprocess.run([sys.executable, "-W", "error::DeprecationWarning", "-m", "dhagapatch", "-c", "import os, signal, subprocess, sys, time\n"
-                           + KILL.format(child).replace("ready()", "")], capture_output=True, text=True, timeout=15)  # fmt: skip
-    assert (done.stdout, done.stderr) == (f"{wanted}\n", ""), (child, done)
+for child in (
+    f"subprocess.Popen({SLEEPS!r}).pid",
+    f"os.posix_spawn({sys.executable!r}, {SLEEPS!r}, os.environ)",
+    f"os.fork() or os.execv(sys.executable, {SLEEPS!r})",
+    "os.fork() or [None for _ in iter(time.monotonic, 0)]",  # without a wait it has no hub, and no watcher
+):
+    done = subprocess.run([*LAUNCHER, IMPORTS + KILL.format(child)], capture_output=True, text=True, timeout=15)
+    assert done.stdout == f"{-signal.SIGQUIT}\n" and "dhagapatch:" not in done.stderr, (child, done)
+    assert "Deprecation" not in done.stderr, done
 FORK = """
 child = os.fork()
 if not child:
@@ -63,8 +65,7 @@ print(child, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 os.kill(os.getpid(), signal.SIGQUIT)
 time.sleep(0.3)
 """
-done = subprocess.run([sys.executable, "-W", "error::DeprecationWarning", "-m", "dhagapatch", "-c", "import os, signal, time\n" + FORK],
-                      capture_output=True, text=True, timeout=15)  # fmt: skip
+done = subprocess.run([*LAUNCHER, IMPORTS + FORK], capture_output=True, text=True, timeout=15)
 pid, code = map(int, done.stdout.split())
 told = [int(word) for word in re.findall(r"dhagapatch: process (\d+)", done.stderr)]
 assert code == 7 and len(told) == 2 and told[0] == pid != told[1], done
@@ -92,7 +93,8 @@ assert sent(plain.format("dump_signal='SIGQUIT'", "dhagapatch.patch_all(dump_sig
 
 import dhagapatch
 
-for value, words in (("NONSENSE", "no signal has this name"), ("SIGKILL", "another purpose"), (70, "no signal"), ("INT", "purpose")):
+BAD = {"NONSENSE": "no signal has this name", "SIGKILL": "another purpose", 70: "no signal", "INT": "purpose"}
+for value, words in BAD.items():
     try:
         dhagapatch.patch_all(dump_signal=value)
         raise AssertionError(value)
