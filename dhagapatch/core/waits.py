@@ -20,6 +20,9 @@ __all__ = [
 ]  # fmt: skip
 
 _RUNTIME = __name__.partition(".")[0] + "."
+_KINDS = {
+    ON_NATIVE_THREAD: "call", "a deadline": "time", " descriptors": "descriptor", " on the loop": "loop", "a signal": "signal",
+}  # fmt: skip
 _SHOWN = 5  # frames of each stack in an error's text
 _CONDITION = threading.Condition.wait.__code__
 
@@ -29,7 +32,7 @@ class Wait(NamedTuple):
 
     text: str
     owner: int = 0  # the identity of who can end it, where that is known
-    kind: str = "other"  # descriptor, lock, end (of a thread), condition, call (on a native thread)
+    kind: str = "other"  # descriptor, lock, end (of a thread), condition, time, call (on a native thread), loop, signal
     fd: int = -1  # of a descriptor
     made: str = ""  # where a lock was made, if locks are tracked
 
@@ -89,7 +92,8 @@ def place(frame: FrameType) -> str:
 def _describe(sleeper: Sleeper) -> Wait:
     what = sleeper.greenlet.waiting
     if what is None or isinstance(what, str):
-        return Wait(what or "something", kind="call" if what is not None and what.endswith(ON_NATIVE_THREAD) else "other")
+        text = what or "something"
+        return Wait(text, kind=next((kind for words, kind in _KINDS.items() if text.endswith(words)), "other"))
     if isinstance(what, Entry):
         reads = sleeper.greenlet in what.readers
         return Wait(f"descriptor {what.fd} to be {'readable' if reads else 'writable'}", 0, "descriptor", what.fd)

@@ -36,7 +36,7 @@ class Waiting(NamedTuple):
     """What a dhaga waits for."""
 
     text: str
-    kind: str  # descriptor, lock, end (of a thread), condition, call (on a native thread), other
+    kind: str  # descriptor, lock, end (of a thread), condition, time, call (on a native thread), loop, signal, other
     owner: int | None = None  # the identity of who can end it, where that is known
     owner_name: str | None = None
     fd: int | None = None

@@ -59,7 +59,7 @@ CASES = {
     "joins": (joins, "end", "the end of takes_rlock"),
     "gets": (queue.SimpleQueue().get, "lock", "SimpleQueue"),
     "waits_in_condition": (waits_in_condition, "condition", "a Condition to be notified"),
-    "sleeps": (lambda: time.sleep(77), "other", "a deadline"),
+    "sleeps": (lambda: time.sleep(77), "time", "a deadline"),
     "offloads": (offloads, "call", "sleep() on a native thread"),
 }
 threads = {name: threading.Thread(target=case[0], name=name, daemon=True) for name, case in CASES.items()}

@@ -54,7 +54,7 @@ waiter = threading.Thread(target=go_on.wait, args=(60,), name="waiter")
 waiter.start()
 time.sleep(0.2)
 state = next(one for one in dhagapatch.dump().dhagas if one.name == "waiter")
-assert 0.2 <= state.waited < 2 and ", since 0.2" in str(dhagapatch.dump()) or state.waited > 0.3, state
+assert 0.2 <= state.waited < 5 and ", since 0." in str(dhagapatch.dump()), state
 
 
 # beside a loop, and in another hub
