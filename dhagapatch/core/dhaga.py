@@ -15,6 +15,7 @@ from dhagapatch import _real
 from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
+from dhagapatch.core.profiles import Profiles
 
 __all__ = ["ROOTS", "Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn"]
 
@@ -89,7 +90,7 @@ class Dhaga(greenlet):
         self.waiting = None
         del self._call
         if threading.getprofile() is not None:
-            self.hub.profiling = True  # type: ignore[union-attr]
+            self.hub.profiling = self.hub.profiling or Profiles()  # type: ignore[union-attr]
         try:
             function(*args, **kwargs)
         except (SystemExit, DhagaExit, GreenletExit):
@@ -119,7 +120,7 @@ class Dhaga(greenlet):
             # HAZARD: the interpreter keeps them for the OS thread: what is left set would trace all others
             if sys.gettrace() is not None:
                 _real.settrace(None)
-            if hub.profiling:
+            if hub.profiling is not None:
                 _real.setprofile(None)
             hub.deadlines.forget(self)
             hub.dhagas.discard(self)

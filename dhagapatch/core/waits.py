@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from types import FrameType
@@ -15,10 +16,11 @@ from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.offload import ON_NATIVE_THREAD
 
 __all__ = [
-    "Sleeper", "Wait", "cycles", "is_runtime", "made_at", "name_of", "owner_of", "place", "program_frame", "report",
+    "LAUNCHER", "Sleeper", "Wait", "cycles", "is_runtime", "made_at", "name_of", "owner_of", "place", "program_frame", "report",
     "sleeper_of", "sleepers", "tell_cycle",
 ]  # fmt: skip
 
+LAUNCHER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")  # a program begins above it
 _RUNTIME = __name__.partition(".")[0] + "."
 _KINDS = {
     ON_NATIVE_THREAD: "call", "a deadline": "time", " descriptors": "descriptor", " on the loop": "loop", "a signal": "signal",

@@ -16,11 +16,10 @@ from dhagapatch._cpython import name_of_thread
 from dhagapatch.core.hub import Hub, all_hubs
 from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.poller import POLLS
-from dhagapatch.core.waits import Sleeper, is_runtime, name_of, sleepers
+from dhagapatch.core.waits import LAUNCHER, Sleeper, is_runtime, name_of, sleepers
 
 __all__ = ["DhagaState", "Dump", "HubState", "Place", "ThreadState", "Waiting", "running_in", "stack_of", "take", "tell_stack"]
 
-_LAUNCHER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
 _UNIX = 1  # AF_UNIX
 
 
@@ -166,7 +165,7 @@ def stack_of(frame: FrameType | None, whole: bool = False) -> list[Place]:
     places: list[Place] = []
     while frame is not None:
         code = frame.f_code
-        if code.co_filename == _LAUNCHER:
+        if code.co_filename == LAUNCHER:
             break  # the program begins above it
         if whole or not (is_runtime(frame) or _is_bootstrap(frame)):
             places.append(Place(code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_qualname))
