@@ -36,7 +36,7 @@ def _patch(said):
         return  # another interpreter, without what it needs
     finally:
         sys.path.remove(root)
-    dhagapatch.patch_all(disable=said["disable"], children=True, timeslice=said["timeslice"])
+    dhagapatch.patch_all(disable=said["disable"], children=True, timeslice=said["timeslice"], **said["looking"])
 
 
 def _behind():

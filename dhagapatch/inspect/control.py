@@ -23,13 +23,14 @@ _now = Wanted(dump_signal=0, stall=0.0, track_locks=False, inspect="")
 _parts: dict[str, Part] = {}
 
 
-def turn(wanted: Wanted, must: bool) -> Wanted:
+def turn(wanted: Wanted, must: set[str]) -> Wanted:
     """Turn on what is wanted, and off what is not; what is on.
 
-    With `must` a signal that the program handles or ignores already is a DhagapatchError; otherwise it is left.
+    For what is in `must` a DhagapatchError is raised if it can't be had: a signal that the program handles or ignores already,
+    a path that another process listens at.  Otherwise the signal is left, and the path gets the process's number at its end.
     """
     global _now
-    before, _now = _now, {**wanted, "dump_signal": set_dump_signal(wanted["dump_signal"], must)}
+    before, _now = _now, {**wanted, "dump_signal": set_dump_signal(wanted["dump_signal"], "dump_signal" in must)}
     if wanted["track_locks"] != before["track_locks"]:
         from dhagapatch.inspect.locks import track
 
@@ -42,7 +43,7 @@ def turn(wanted: Wanted, must: bool) -> Wanted:
         from dhagapatch.inspect.counts import count
         from dhagapatch.inspect.server import Server
 
-        _have("inspect", Server(wanted["inspect"]) if wanted["inspect"] else None)
+        _have("inspect", Server(wanted["inspect"], "inspect" in must) if wanted["inspect"] else None)
         count(bool(wanted["inspect"]))
     looks = bool(wanted["stall"] or wanted["inspect"] or wanted["track_locks"])
     if looks != ("rings" in _parts):

@@ -49,8 +49,9 @@ class Server:
 
     at: float | None = None
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, must: bool = True) -> None:
         self._asked = path
+        self._must = must
         self.path = ""
         self._pid = 0
         self._listener: Any = None
@@ -79,6 +80,8 @@ class Server:
         self.path = self._asked if self._asked != "1" else usual_path(self._pid, make=True)
         if not first and self._asked != "1":
             self.path += f".{self._pid}"  # a forked child's; the other one is its parent's
+        elif not self._must and _is_in_use(self.path):
+            self.path += f".{self._pid}"  # a child's that has inherited the setting
         _free(self.path)
         sock = _real.socket(_UNIX, _STREAM)
         sock = _real.socket(_UNIX, _STREAM, 0, fileno=set_apart(sock.detach()))
@@ -160,13 +163,18 @@ def _free(path: str) -> None:
             raise DhagapatchError(f"inspect={path!r}: there is a file already; give another path")
     except FileNotFoundError:
         return
+    if _is_in_use(path):
+        raise DhagapatchError(f"inspect={path!r}: another process listens there; give another path")
+    os.unlink(path)
+
+
+def _is_in_use(path: str) -> bool:
     sock = _real.socket(_UNIX, _STREAM)
     sock.settimeout(_PATIENCE)
     try:
         sock.connect(path)
     except OSError:
-        os.unlink(path)
-        return
+        return False
     finally:
         sock.close()
-    raise DhagapatchError(f"inspect={path!r}: another process listens there; give another path")
+    return True

@@ -9,6 +9,7 @@ the next program after an exec has the default action.
 from __future__ import annotations
 
 import _signal
+import atexit
 import faulthandler
 import os
 import signal
@@ -48,13 +49,17 @@ class DumpSignal:
     def end(self, forked: bool = False) -> None:
         if not self.fds:
             return
-        if _getsignal(self.signum) == signal.SIG_DFL:
-            # HAZARD: only then: it gives the signal the action that it had before us
-            faulthandler.unregister(self.signum)
+        self.release()
         # HAZARD: if the program has set a handler, `faulthandler` still knows the descriptor, but never comes to use it
         _real.os_close(self.fds[0])
         _real.os_close(self._writer)
         self.fds = ()
+
+    def release(self) -> None:
+        """The signal has its action again."""
+        # HAZARD: only if the program has not set another one: it would get that which it had before us
+        if self.fds and _getsignal(self.signum) == signal.SIG_DFL:
+            faulthandler.unregister(self.signum)
 
     def act(self, ready: list[int]) -> None:
         (reader,) = self.fds
@@ -126,4 +131,6 @@ def set_dump_signal(signum: int, must: bool) -> int:
     part = DumpSignal(signum)
     watcher.add(part)
     _signal_now = part
+    # in the interpreter's last moments nobody could answer: then it ends the process, as ever
+    atexit.register(part.release)
     return signum

@@ -146,7 +146,7 @@ class Engine:
         if "signal" in new:
             importlib.import_module("dhagapatch.green.signal").install()
         if "children" in new:
-            importlib.import_module("dhagapatch.green.startup").install(disabled, self.timeslice)
+            importlib.import_module("dhagapatch.green.startup").install(disabled, self.timeslice, self.looking)
         self._adopt_sockets(new, report)
         report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
         self._disabled = disabled
@@ -302,7 +302,7 @@ class Engine:
             slices.start(seconds) if seconds else slices.stop()
             self.timeslice = seconds
             if "children" in self.groups:
-                importlib.import_module("dhagapatch.green.startup").install(self._disabled, seconds)
+                importlib.import_module("dhagapatch.green.startup").install(self._disabled, seconds, self.looking)
 
     def look_at(self, must: bool = True, **asked: Any) -> None:
         """Turn the parts of `inspect` on and off, as `patch_all` says; None: as it is, at first as the settings say."""
@@ -310,8 +310,10 @@ class Engine:
         wanted = {name: now[name] if value is None else value for name, value in asked.items()}
         if any(wanted.values()) or any(self.looking.values()):
             control = importlib.import_module("dhagapatch.inspect.control")
-            wanted = control.turn(wanted, must and asked["dump_signal"] is not None)
+            wanted = control.turn(wanted, {name for name, value in asked.items() if must and value is not None})
         self.looking = wanted
+        if "children" in self.groups:
+            importlib.import_module("dhagapatch.green.startup").install(self._disabled, self.timeslice, wanted)
 
     def _install_hooks(self) -> None:
         """What can't be taken out again, and does nothing while nothing is patched; once in a process."""
