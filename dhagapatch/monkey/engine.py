@@ -306,7 +306,8 @@ class Engine:
 
     def look_at(self, must: bool = True, **asked: Any) -> None:
         """Turn the parts of `inspect` on and off, as `patch_all` says; None: as it is, at first as the settings say."""
-        now = {name: self.looking.get(name, getattr(SETTINGS, name) or 0) for name in asked}
+        set_up = SETTINGS._replace(dump_signal=SETTINGS.dump_signal or 0)._asdict()
+        now = {name: self.looking.get(name, set_up[name]) for name in asked}
         wanted = {name: now[name] if value is None else value for name, value in asked.items()}
         if any(wanted.values()) or any(self.looking.values()):
             control = importlib.import_module("dhagapatch.inspect.control")

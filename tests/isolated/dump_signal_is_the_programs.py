@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell that starts this in the background has it ignored
 READY = "import sys, os, signal, time, threading\ndef ready(): print('ready', flush=True)\n"
 
 

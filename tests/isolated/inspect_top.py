@@ -11,7 +11,7 @@ import time
 PROGRAM = """
 import os, sys, threading, time
 def worker():
-    while True: time.sleep(0.005)
+    while True: time.sleep(0.05)
 for n in range(4): threading.Thread(target=worker, daemon=True, name=f'w{n}').start()
 def beats():
     t = time.monotonic()
