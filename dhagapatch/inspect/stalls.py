@@ -195,7 +195,7 @@ class StallWatch:
     def _tell(self, hub: Hub, held: _Held, frame: FrameType, now: float) -> tuple[str, str] | None:
         stack = stack_of(frame) or stack_of(frame, True)
         held.place = stack[-1]
-        held.name = "the loop's callbacks" if held.who is None else sleeper_of(hub, held.who).name
+        held.name = "a callback of the loop" if held.who is None else sleeper_of(hub, held.who).name
         known = _stalls.get((held.place.file, held.place.function))
         if known is not None or len(_stalls) >= _PLACES:
             return None

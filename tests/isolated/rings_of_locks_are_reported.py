@@ -134,6 +134,10 @@ except RuntimeError as error:
     assert str(error) == "release unlocked lock"
 assert plain.acquire() and not plain.acquire(False) and not plain.acquire(timeout=0.01) and plain.locked()
 plain.release()
+assert plain._holder == 0
+with plain:
+    assert plain._holder == threading.get_ident()
+assert plain._holder == 0
 
 # native threads hold and wait too
 held = threading.Lock()
