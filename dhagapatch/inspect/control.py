@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any
 
 from dhagapatch.inspect.signals import set_dump_signal
 from dhagapatch.inspect.watcher import Part, watcher
 
-__all__ = ["Wanted", "turn"]
+__all__ = ["turn"]
 
 
-class Wanted(TypedDict):
-    """What is to be on; the values are those of `patch_all`."""
+Wanted = dict[str, Any]  # dump_signal, stall, track_locks, inspect, as in `patch_all`
 
-    dump_signal: int
-    stall: float
-    track_locks: bool
-    inspect: str
-
-
-_now = Wanted(dump_signal=0, stall=0.0, track_locks=False, inspect="")
+_now: Wanted = {"dump_signal": 0, "stall": 0.0, "track_locks": False, "inspect": ""}
 _parts: dict[str, Part] = {}
 
 

@@ -8,6 +8,7 @@ from dhagapatch import _real
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waits import cycles, tell_cycle
 from dhagapatch.inspect.stalls import log
+from dhagapatch.inspect.watcher import Part
 
 __all__ = ["RingWatch"]
 
@@ -16,13 +17,10 @@ _EVERY = 1.0  # seconds
 Ring = frozenset[tuple[int, int]]  # the identity of each, and how often it had been resumed
 
 
-class RingWatch:
+class RingWatch(Part):
     """A part of the watcher."""
 
-    fds: tuple[int, ...] = ()
-
     def __init__(self) -> None:
-        self.at: float | None = None
         self._seen: set[Ring] = set()
         self._told: set[Ring] = set()
 

@@ -21,6 +21,7 @@ from dhagapatch.inspect.counts import stats
 from dhagapatch.inspect.place import usual_path
 from dhagapatch.inspect.snapshot import take
 from dhagapatch.inspect.stalls import longest_stalls
+from dhagapatch.inspect.watcher import Part
 
 __all__ = ["Server", "answer"]
 
@@ -44,10 +45,8 @@ def answer(request: bytes) -> dict[str, Any]:
     return {"error": f"no request {word!r}; there are dump and stats"}
 
 
-class Server:
+class Server(Part):
     """A part of the watcher."""
-
-    at: float | None = None
 
     def __init__(self, path: str, must: bool = True) -> None:
         self._asked = path

@@ -17,7 +17,7 @@ import signal
 from dhagapatch import _real
 from dhagapatch._errors import DhagapatchError
 from dhagapatch.core.poller import set_apart
-from dhagapatch.inspect.watcher import watcher
+from dhagapatch.inspect.watcher import Part, watcher
 
 __all__ = ["DumpSignal", "set_dump_signal"]
 
@@ -26,14 +26,11 @@ _REST = 0.02  # seconds: what the handler writes comes in pieces
 _PIPE = 65536  # bytes
 
 
-class DumpSignal:
+class DumpSignal(Part):
     """A part of the watcher."""
-
-    at: float | None = None
 
     def __init__(self, signum: int) -> None:
         self.signum = signum
-        self.fds: tuple[int, ...] = ()
         self._writer = -1
 
     def begin(self) -> None:

@@ -18,7 +18,7 @@ from dhagapatch.core.hub import Hub, all_hubs, on_new_hub
 from dhagapatch.core.poller import POLLS
 from dhagapatch.core.waits import sleeper_of
 from dhagapatch.inspect.snapshot import Place, running_in, stack_of, tell_stack
-from dhagapatch.inspect.watcher import watcher
+from dhagapatch.inspect.watcher import Part, watcher
 
 __all__ = ["Stall", "StallWatch", "log", "longest_stalls"]
 
@@ -79,15 +79,12 @@ class _Held:
         return self.who.gr_frame is None and bool(self.who) and self.who.parks == self.parks
 
 
-class StallWatch:
+class StallWatch(Part):
     """A part of the watcher."""
-
-    fds: tuple[int, ...] = ()
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._every = seconds / _LOOKS
-        self.at: float | None = None
         self._idle = 0
         self._held: dict[Hub, _Held] = {}
         self._roots: dict[Hub, int] = {}

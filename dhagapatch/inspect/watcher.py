@@ -14,7 +14,7 @@ import errno
 import os
 import select
 import sys
-from typing import Any, Protocol
+from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._cpython import unraisable_arguments
@@ -30,22 +30,25 @@ _LEAVE = 1.0  # seconds: how long a fork waits for the thread to end
 _LOOK = 0.0002  # seconds
 
 
-class Part(Protocol):
+class Part:
     """What the thread does for one feature; all of it but `begin` and `end` is called in that thread.
 
     `begin` is called when the part is added, and in a forked child that gets a hub; `end` when the part is taken out, and,
     with `forked`, in a forked child at once: what came from the parent must be let go of.
     """
 
-    fds: tuple[int, ...]  # to be called for when one is readable
-    at: float | None  # monotonic seconds, when to be called
+    fds: tuple[int, ...] = ()  # to be called for when one is readable
+    at: float | None = None  # monotonic seconds, when to be called
 
-    def begin(self) -> None: ...
+    def begin(self) -> None:
+        """Open what is needed."""
 
-    def end(self, forked: bool = False) -> None: ...
+    def end(self, forked: bool = False) -> None:
+        """Close it."""
 
     def act(self, ready: list[int]) -> None:
         """Descriptors are ready, or the time has come."""
+        raise NotImplementedError
 
 
 class Watcher:
