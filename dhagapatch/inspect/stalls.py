@@ -225,4 +225,7 @@ def _in_callbacks(hub: Hub) -> bool:
 
 
 def _polls(hub: Hub, frame: FrameType | None) -> bool:
-    return frame is None or frame.f_code in POLLS
+    """Whether a hub waits in its poller, or for the loop that hosts it: what that does, it alone knows."""
+    if frame is None or frame.f_code in POLLS:
+        return True
+    return hub.host is not None and hub.host.greenlet.gr_frame is None
