@@ -37,9 +37,5 @@ class Wakeup:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        for fd in {self.reader, self._writer} - {-1}:
+        for fd in {self.reader, self._writer}:
             _real.os_close(fd)
-
-    def forget(self) -> None:
-        """Somebody has closed them."""
-        self.reader = self._writer = -1

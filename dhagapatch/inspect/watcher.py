@@ -57,8 +57,9 @@ class Watcher:
     def __init__(self) -> None:
         self._parts: list[Part] = []
         self._held = 0  # forks under way
-        self._wakeup: Wakeup | None = None
-        self._native_id = 0
+        self._wakeup: Wakeup | None = None  # for good: who notifies it may have come by it a moment before the thread ends
+        self._life: object = None  # that of the thread
+        self._ident = self._native_id = 0
         self._fds: list[int] = []
         self._poll: Any = None
         self._prepared = False
@@ -74,7 +75,7 @@ class Watcher:
                     before=self._before_fork, after_in_parent=self._after_fork_in_parent, after_in_child=self._after_fork_in_child
                 )
                 on_new_hub(lambda hub: self._on_hub())
-            self._dormant = False
+            self._awake()
             part.begin()
             self._parts = [*self._parts, part]
             self._start()
@@ -91,7 +92,7 @@ class Watcher:
             else:
                 self.wake()
             if not self._dormant:
-                part.end()
+                _end(part)
 
     def wake(self) -> None:
         """Have it look at its descriptors and times again; from any OS thread, and from a hub."""
@@ -102,49 +103,49 @@ class Watcher:
     # the thread's life
 
     def _start(self) -> None:
-        if self._wakeup is None and not self._held:
-            wakeup = self._wakeup = Wakeup()
+        if self._life is None and not self._held:
+            if self._wakeup is None:
+                self._wakeup = Wakeup()
+            life = self._life = object()
             ended = self._ended = _real.allocate_lock()
             ended.acquire()
             self._native_id = 0
             Netpoll.watchers = 1
-            start_helper(lambda: self._run(wakeup, ended))
+            start_helper(lambda: self._run(life, ended))
 
     def _stop(self) -> None:
-        wakeup, self._wakeup = self._wakeup, None
-        if wakeup is None:
+        life, self._life = self._life, None
+        if life is None:
             return
-        _notify(wakeup)
+        self.wake()
         Netpoll.watchers = 0
         if _real.get_ident() == self._ident or not self._ended.acquire(True, _LEAVE):
-            return  # it closes its descriptors itself
+            return
         path = f"/proc/self/task/{self._native_id}"
         until = _real.monotonic() + _LEAVE
         # HAZARD: to the kernel it is there a moment longer
         while os.path.exists(path) and _real.monotonic() < until:
             _real.sleep(_LOOK)
 
-    _ident = 0
-
-    def _run(self, wakeup: Wakeup, ended: _thread.LockType) -> None:
+    def _run(self, life: object, ended: _thread.LockType) -> None:
         self._ident = _real.get_ident()
         self._native_id = _thread.get_native_id()
         try:
-            while self._wakeup is wakeup:
+            while self._life is life:
                 try:
-                    self._round(wakeup)
+                    self._round(life)
                 except OSError as error:
                     if error.errno != errno.EBADF:
                         raise
-                    self._reopen(wakeup)
+                    self._reopen(life)
         finally:
             if self._ident == _real.get_ident():
                 self._ident = 0
-            wakeup.close()
             ended.release()
 
-    def _round(self, wakeup: Wakeup) -> None:
-        parts = self._parts
+    def _round(self, life: object) -> None:
+        parts, wakeup = self._parts, self._wakeup
+        assert wakeup is not None
         fds = [wakeup.reader]
         until = None
         for part in parts:
@@ -156,7 +157,7 @@ class Watcher:
             for fd in fds:
                 self._poll.register(fd, select.POLLIN)
         timeout = _LONGEST if until is None else min(max(until - _real.monotonic(), 0.0), _LONGEST)
-        if self._wakeup is not wakeup:
+        if self._life is not life:
             return
         events = dict(self._poll.poll(timeout * 1000))
         if events:
@@ -167,7 +168,7 @@ class Watcher:
         now = _real.monotonic()
         for part in parts:
             mine = [fd for fd in part.fds if fd in events] if events else []
-            if (mine or (part.at is not None and part.at <= now)) and part in self._parts and self._wakeup is wakeup:
+            if (mine or (part.at is not None and part.at <= now)) and part in self._parts and self._life is life:
                 try:
                     part.act(mine)
                 except Exception as error:
@@ -175,20 +176,17 @@ class Watcher:
                         raise
                     _report(error)
 
-    def _reopen(self, wakeup: Wakeup) -> None:
+    def _reopen(self, life: object) -> None:
         """The program has closed descriptors of ours, as daemons close all that they find: make new ones."""
         with self._lock:
-            if self._wakeup is not wakeup:
+            if self._life is not life:
                 return
             for part in self._parts:
                 if any(map(_is_closed, part.fds)):
                     part.fds = ()
                     _begin(part)
-            if _is_closed(wakeup.reader):
-                # HAZARD: its number may be another descriptor's by the time that it would be closed
-                wakeup.forget()
-                self._wakeup = None
-                self._start()
+            if self._wakeup is not None and _is_closed(self._wakeup.reader):
+                self._wakeup = Wakeup()
 
     # forks
 
@@ -206,22 +204,32 @@ class Watcher:
     def _after_fork_in_child(self) -> None:
         self._lock = _real.RLock()
         self._held = 0
-        self._wakeup = None
+        self._life = None
+        if self._wakeup is not None:
+            try:
+                self._wakeup.close()  # it is the parent's
+            except OSError:
+                pass  # the program has closed it
+            self._wakeup = None
         Netpoll.watchers = 0
         if not self._dormant:
             for part in self._parts:
-                part.end(forked=True)
+                _end(part, forked=True)
         self._dormant = True
 
     def _on_hub(self) -> None:
         """A forked child goes on where its parent was, once it has a hub."""
         with self._lock:
-            if not self._dormant or not self._parts:
-                return
+            if self._dormant:
+                self._awake()
+                if self._parts:
+                    self._start()
+
+    def _awake(self) -> None:
+        if self._dormant:
             self._dormant = False
             for part in self._parts:
                 _begin(part)
-            self._start()
 
 
 def _is_closed(fd: int) -> bool:
@@ -230,6 +238,13 @@ def _is_closed(fd: int) -> bool:
     except OSError:
         return True
     return False
+
+
+def _end(part: Part, forked: bool = False) -> None:
+    try:
+        part.end(forked)
+    except OSError:
+        pass  # the program has closed its descriptors
 
 
 def _begin(part: Part) -> None:

@@ -63,6 +63,22 @@ atexit.register(at_exit)
 done = subprocess.run([sys.executable, "-m", "dhagapatch", "-c", LAST], capture_output=True, text=True, env=ENVIRON)
 assert (done.returncode, done.stdout) == (-signal.SIGQUIT, "goes on\n") and "in at_exit" in done.stderr, done
 
+# a forked child that has no hub, and asks for more
+FORKED = """
+import os, signal, time, dhagapatch
+child = os.fork()
+if not child:
+    dhagapatch.patch_all(stall=0.5)
+    os.kill(os.getpid(), signal.SIGQUIT)
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until: pass
+    os._exit(7)
+print(child, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+done = subprocess.run([sys.executable, "-m", "dhagapatch", "-c", FORKED], capture_output=True, text=True, env=ENVIRON)
+pid, code = done.stdout.split()
+assert code == "7" and f"dhagapatch: process {pid}, 0 dhagas" in done.stderr, done
+
 for variable, value, words in (
     ("DHAGAPATCH_STALL", "0.001", "0.01 to 3600 seconds"), ("DHAGAPATCH_STALL", "long", "a number is needed"),
     ("DHAGAPATCH_DUMP_SIGNAL", "SIGNONE", "no signal has this name"), ("DHAGAPATCH_TRACK_LOCKS", "yes", "a number is needed"),
