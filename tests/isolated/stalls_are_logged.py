@@ -44,9 +44,9 @@ def told(place, count=2, limit=5):
         time.sleep(0.01)
 
 
-def longest(place):
-    """The longest stall in a function, in seconds."""
-    return max([stall.longest for stall in longest_stalls() if stall.place.function.endswith(place)], default=0)
+def total(place):
+    """The time of all stalls in a function, in seconds."""
+    return sum(stall.total for stall in longest_stalls() if stall.place.function.endswith(place))
 
 
 def in_c(seconds):
@@ -115,7 +115,8 @@ while time.monotonic() < until:  # threads that come and go, at the same places 
     thread.start()
     thread.join()
 time.sleep(0.2)
-assert longest("works_and_waits") < 0.5 and longest("spins") < 0.5 and longest("brief") < 0.5 and longest("<module>") < 0.5
+# a busy machine may have made a short one of any
+assert total("works_and_waits") < 0.35 and total("spins") < 0.35 and total("brief") < 0.35
 
 
 # among many
