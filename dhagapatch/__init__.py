@@ -16,6 +16,7 @@ from dhagapatch._errors import (
 from dhagapatch._version import __version__
 from dhagapatch.bridge import await_, in_dhaga, run_on
 from dhagapatch.core import Dhaga, Hub, Timeout, current_dhaga, get_hub, offload, shield, spawn
+from dhagapatch.inspect import dump, stats
 from dhagapatch.monkey import PatchReport, is_patched, original, patch, patch_all, unpatch_all
 from dhagapatch.monkey.table import GROUPS
 
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "await_",
     "current_dhaga",
+    "dump",
     "get_hub",
     "in_dhaga",
     "is_patched",
@@ -44,5 +46,6 @@ __all__ = [
     "run_on",
     "shield",
     "spawn",
+    "stats",
     "unpatch_all",
 ]

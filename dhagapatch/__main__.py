@@ -7,16 +7,19 @@ tracebacks without a frame of ours.
 from __future__ import annotations
 
 import atexit
+import importlib
 import importlib.machinery
 import io
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from dhagapatch import __version__
+from dhagapatch._config import SETTINGS
 from dhagapatch._cpython import register_source
 from dhagapatch._errors import DhagapatchError
 from dhagapatch.monkey import patch_all
@@ -26,6 +29,8 @@ __all__ = ["main"]
 
 USAGE = """\
 usage: python -m dhagapatch [option] ... [-c code | -m module | prog.py | folder | -] [arg] ...
+       python -m dhagapatch top PID [--once]   show what a program does that was started with --inspect
+       python -m dhagapatch dump PID [--json]  print a dump of it
 
 Run a program written with threads and blocking sockets on micro-threads.
 
@@ -35,13 +40,20 @@ options:
   --timeslice S    a thread that has run for S seconds without a wait makes room for the others (0.01 is a good value)
   --offload NAME   run a function or method ("zlib.compress", "package.module.Class.method"), the methods of a class
                    ("package.module.Class", one native thread an object), or "sqlite3" on native threads; may be repeated
+  --dump-signal NAME  the signal on which a dump of all threads is printed to standard error (SIGQUIT, that is Ctrl-\\;
+                   "none": none); the program goes on
+  --stall S        log the stack of a thread that runs for S seconds without a wait, while it does (0.1 is a good value)
+  --track-locks    know who holds each lock, and where it was made, for dumps and reports
+  --inspect, --inspect=PATH
+                   open a UNIX socket, for "top" and "dump"
   --audit          print what was patched, and what could not be, to standard error when the program ends
   --version        print the version
   --help           print this
 
 Environment: DHAGAPATCH_DISABLE (names, comma separated), DHAGAPATCH_POLLER (auto, epoll, kqueue, poll),
 DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE, DHAGAPATCH_CHILDREN (1: as --children), DHAGAPATCH_TIMESLICE,
-DHAGAPATCH_OFFLOAD (names, comma separated).
+DHAGAPATCH_OFFLOAD (names, comma separated), DHAGAPATCH_DUMP_SIGNAL, DHAGAPATCH_STALL, DHAGAPATCH_TRACK_LOCKS (1),
+DHAGAPATCH_INSPECT (1, or a path).
 """
 
 
@@ -52,6 +64,10 @@ class _Options:
         self.children: bool | None = None
         self.timeslice: float | None = None
         self.offload: list[str] | None = None
+        self.dump_signal: str | None = None
+        self.stall: float | None = None
+        self.track_locks: bool | None = None
+        self.inspect: str | bool | None = None
         self.kind = ""  # "c", "m", "file" or "stdin"
         self.what = ""
         self.args: list[str] = []
@@ -60,6 +76,31 @@ class _Options:
 def _fail(text: str) -> NoReturn:
     print(f"python -m dhagapatch: {text}\n\n{USAGE}", file=sys.stderr, end="")
     raise SystemExit(2)
+
+
+_WITH_VALUE = {
+    "--disable": "a name",
+    "--offload": "a name",
+    "--dump-signal": 'a name, SIGQUIT say, or "none"',
+    "--stall": "seconds, 0.1 say",
+    "--timeslice": "seconds, 0.01 say",
+}
+
+
+def _set_option(options: _Options, name: str, value: str) -> None:
+    try:
+        if not value:
+            raise ValueError
+        if name == "--disable":
+            options.disable += value.split(",")
+        elif name == "--offload":
+            options.offload = [*(options.offload or ()), value]
+        elif name == "--dump-signal":
+            options.dump_signal = value
+        else:
+            setattr(options, name.strip("-"), float(value))
+    except ValueError:
+        _fail(f"{name} needs {_WITH_VALUE[name]}")
 
 
 def parse(argv: list[str]) -> _Options:
@@ -78,22 +119,13 @@ def parse(argv: list[str]) -> _Options:
             options.audit = True
         elif word == "--children":
             options.children = True
-        elif word == "--disable" or word.startswith("--disable="):
-            value = word.partition("=")[2] or (rest.pop(0) if rest else "")
-            if not value:
-                _fail("--disable needs a name")
-            options.disable += value.split(",")
-        elif word == "--offload" or word.startswith("--offload="):
-            value = word.partition("=")[2] or (rest.pop(0) if rest else "")
-            if not value:
-                _fail("--offload needs a name")
-            options.offload = [*(options.offload or ()), value]
-        elif word == "--timeslice" or word.startswith("--timeslice="):
-            value = word.partition("=")[2] or (rest.pop(0) if rest else "")
-            try:
-                options.timeslice = float(value)
-            except ValueError:
-                _fail("--timeslice needs seconds, 0.01 say")
+        elif word == "--track-locks":
+            options.track_locks = True
+        elif word == "--inspect" or word.startswith("--inspect="):
+            options.inspect = word.partition("=")[2] or True
+        elif word.partition("=")[0] in _WITH_VALUE:
+            name, _, value = word.partition("=")
+            _set_option(options, name, value or (rest.pop(0) if rest else ""))
         elif word[:2] in ("-c", "-m"):
             value = word[2:] or (rest.pop(0) if rest else "")
             if not value:
@@ -111,6 +143,9 @@ def parse(argv: list[str]) -> _Options:
             options.kind, options.what, options.args = "file", word, rest
             return options
     _fail("nothing to run")
+
+
+_AS_IT_IS: dict[str, Any] = {"dump_signal": None, "stall": None, "track_locks": None, "inspect": None}
 
 
 def _fresh_main() -> dict[str, Any]:
@@ -223,9 +258,17 @@ def _is_zip(path: str) -> bool:
 
 def main(argv: list[str]) -> None:
     """Patch, then run the program that `argv` names."""
+    if len(argv) > 1 and argv[0] in ("top", "dump"):
+        importlib.import_module("dhagapatch.inspect.client").main(argv)
+        return
     options = parse(argv)
     try:
-        patch_all(disable=options.disable, children=options.children, timeslice=options.timeslice, offload=options.offload)
+        patch_all(
+            disable=options.disable, children=options.children, timeslice=options.timeslice, offload=options.offload,
+            dump_signal=options.dump_signal, stall=options.stall, track_locks=options.track_locks, inspect=options.inspect,
+        )  # fmt: skip
+        if options.dump_signal is None and SETTINGS.dump_signal is None and hasattr(signal, "SIGQUIT"):
+            engine.look_at(must=False, **{**_AS_IT_IS, "dump_signal": int(signal.SIGQUIT)})
     except DhagapatchError as error:
         _fail(str(error))
     if options.audit:

@@ -20,7 +20,7 @@ import time
 import types
 from typing import Any
 
-__all__ = ["other_patcher"]
+__all__ = ["other_patcher", "other_patcher_now"]
 
 # threads
 allocate_lock = _thread.allocate_lock
@@ -62,6 +62,7 @@ getservbyname = _socket.getservbyname
 getservbyport = _socket.getservbyport
 getprotobyname = _socket.getprotobyname
 socket_close = _socket.close
+getdefaulttimeout = _socket.getdefaulttimeout
 gethostbyaddr = _socket.gethostbyaddr
 
 # os
@@ -103,4 +104,15 @@ def other_patcher() -> str | None:
     for function in originals:
         if not isinstance(function, types.BuiltinFunctionType):
             return str(getattr(function, "__module__", None) or "an unknown patcher").split(".")[0]
+    return None
+
+
+def other_patcher_now() -> str | None:
+    """The name of another patcher that has been at work by now, or None."""
+    for name in ("gevent", "eventlet"):
+        monkey = sys.modules.get(f"{name}.monkey") or sys.modules.get(f"{name}.patcher")
+        if monkey is None:
+            continue
+        if getattr(monkey, "saved", None) or getattr(monkey, "already_patched", None):
+            return name
     return None

@@ -57,9 +57,9 @@ def dump_on_signal(log=2):
     if "dhagapatch" not in sys.modules:
         signal.signal(signal.SIGRTMAX - 3, signal.SIG_IGN)
         return
-    from dhagapatch.testing import describe_dhagas
+    import dhagapatch
 
     def dump(number, frame):
-        _write(log, describe_dhagas().encode("utf-8", "backslashreplace"))
+        _write(log, str(dhagapatch.dump()).encode("utf-8", "backslashreplace"))
 
     signal.signal(signal.SIGRTMAX - 3, dump)

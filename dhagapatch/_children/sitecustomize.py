@@ -36,7 +36,9 @@ def _patch(said):
         return  # another interpreter, without what it needs
     finally:
         sys.path.remove(root)
-    dhagapatch.patch_all(disable=said["disable"], children=True, timeslice=said["timeslice"], offload=said["offload"])
+    dhagapatch.patch_all(
+        disable=said["disable"], children=True, timeslice=said["timeslice"], offload=said["offload"], **said["looking"]
+    )
 
 
 def _behind():

@@ -15,6 +15,7 @@ from dhagapatch import _real
 from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
+from dhagapatch.core.profiles import Profiles
 
 __all__ = ["ROOTS", "Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn", "start_thread"]
 
@@ -95,7 +96,7 @@ class Dhaga(greenlet):
             self.waiting = None
             self.call = None
             if threading.getprofile() is not None:
-                self.hub.profiling = True  # type: ignore[union-attr]
+                self.hub.profiling = self.hub.profiling or Profiles()  # type: ignore[union-attr]
             try:
                 if args or kwargs:
                     function(*args, **kwargs)
@@ -139,7 +140,7 @@ class Dhaga(greenlet):
             # HAZARD: the interpreter keeps them for the OS thread: what is left set would trace all others
             if sys.gettrace() is not None:
                 _real.settrace(None)
-            if hub.profiling:
+            if hub.profiling is not None:
                 _real.setprofile(None)
             hub.deadlines.forget(self)
             hub.dhagas.discard(self)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from dhagapatch.core.dhaga import Dhaga
     from dhagapatch.core.host import Host
     from dhagapatch.core.loop import HubLoop
+    from dhagapatch.core.profiles import Profiles
 
 __all__ = [
     "ABANDONED", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub", "hub_for_wait",
@@ -110,7 +111,7 @@ class Hub:
         self.offloaded = 0  # calls under way on native threads
         self.spare: list[Dhaga] = []  # whose threads have ended, for new ones
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
-        self.profiling = False
+        self.profiling: Profiles | None = None
         self.waits_for_signal = 0
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
@@ -185,7 +186,7 @@ class Hub:
         # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions: if
         # one came since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or self.profiling:
+        if loop is not None or _gettrace() is not None or self.profiling is not None:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
@@ -210,11 +211,10 @@ class Hub:
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
         """Switch, with what the interpreter keeps for the OS thread saved and put back."""
         hooks = sys.get_asyncgen_hooks()
-        trace, profile = _gettrace(), sys.getprofile()
+        trace, profiles = _gettrace(), self.profiling
         if trace is not None:
             _real.settrace(None)
-        if self.profiling:
-            _real.setprofile(None)
+        profile = None if profiles is None else profiles.take()
         set_running_loop(None)
         sys.set_asyncgen_hooks(None, None)
         try:
@@ -223,8 +223,8 @@ class Hub:
         finally:
             set_running_loop(loop)
             sys.set_asyncgen_hooks(*hooks)
-            if self.profiling:
-                _real.setprofile(profile)
+            if self.profiling is not None:
+                self.profiling.put(profile)
             if trace is not None:
                 _real.settrace(trace)
 
@@ -326,7 +326,7 @@ class Hub:
         while self._left > 0 and runq:
             self._left -= 1
             runq.popleft().switch()
-        return ready
+        return ready and max(ready - self._left, 1)  # some may have gone on to others that became ready meanwhile
 
     def enter(self) -> None:
         """From asyncio to dhagas."""

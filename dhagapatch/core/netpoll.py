@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Netpoll"]
 
 _POLL_EVERY = 0.0005  # seconds: how long ready dhagas may keep the poller waiting
-_LEND_EVERY, _LENT = 0.01, 0.00002  # seconds
+_LEND_EVERY, _LEND_SELDOM, _LENT = 0.01, 0.2, 0.00002  # seconds
 _STAYS = ERROR | PRIORITY
 _LONGEST = 86400.0  # seconds: pollers count milliseconds, in 32 bits
 _QUIET = 0.05  # seconds without an event before it is asked whether one can still come
@@ -79,6 +79,9 @@ class _ByDescriptor(dict[Any, selectors.SelectorKey]):
 class Netpoll(selectors.BaseSelector):
     """A selector for asyncio, with a run queue, deadlines and readiness for dhagas inside."""
 
+    leaves = 0  # how often it has returned to asyncio; counted while stalls are watched
+    watchers = 0  # native threads that look at the process now and then
+
     def __init__(self, poller: Poller, turn: Callable[[], int], wake: Callable[[Any], None]) -> None:
         self.poller = poller
         self.deadlines = Deadlines()
@@ -91,12 +94,12 @@ class Netpoll(selectors.BaseSelector):
         self.on_wakeup: Callable[[], None] = _nothing
         # called before each poll with the seconds that it may take; may wait itself, and says what is left for the poll
         self.on_idle: Callable[[float | None], float | None] | None = None
-        self.on_busy: Callable[[], None] | None = None  # called once, when the next poll has ended
+        self.on_busy: list[Callable[[], None]] = []  # called once, when the next poll has ended
         self._turn = turn
         self._wake = wake
         self._keys: dict[int, selectors.SelectorKey] = _ByDescriptor()
         self._wakeup_fd = -1
-        self._lent = 0.0
+        self._lent = self._lent_last = 0.0
 
     # what asyncio calls
 
@@ -190,9 +193,10 @@ class Netpoll(selectors.BaseSelector):
             if self.on_idle is not None:
                 timeout = self.on_idle(timeout)
             ready = self._poll(timeout)
-            if self.on_busy is not None:
-                on_busy, self.on_busy = self.on_busy, None
-                on_busy()
+            if self.on_busy:
+                calls, self.on_busy = self.on_busy, []
+                for call in calls:
+                    call()
             polled = clock() if runq else 0.0
             if ready or over:
                 return ready
@@ -212,7 +216,10 @@ class Netpoll(selectors.BaseSelector):
         Polls let go of it more often, and take it back before the waiter has woken: it would never get it.
         """
         self._lent = now
-        if _real.thread_count():
+        count = _real.thread_count()
+        # the runtime's watcher wants it seldom
+        if count > self.watchers or (count and now - self._lent_last > _LEND_SELDOM):
+            self._lent_last = now
             _real.sleep(_LENT)
 
     def _expire(self, now: float) -> None:

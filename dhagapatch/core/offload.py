@@ -22,9 +22,13 @@ from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
-__all__ = ["OwnThread", "Pool", "forget_native_threads", "offload", "offload_wait", "own_native_threads", "pool", "start_helper"]
+__all__ = [
+    "ON_NATIVE_THREAD", "OwnThread", "Pool", "figures", "forget_native_threads", "offload", "offload_wait", "own_native_threads",
+    "pool", "start_helper",
+]  # fmt: skip
 
 T = TypeVar("T")
+ON_NATIVE_THREAD = "() on a native thread"  # how reports tell a wait for an offloaded call, after the function's name
 
 
 class _Job:
@@ -98,6 +102,10 @@ class Pool:
             with self._lock:
                 self.threads -= 1
             raise
+
+    def figures(self) -> tuple[int, int, int]:
+        """How many threads it has, how many of them idle, and how many calls queue."""
+        return self.threads, len(self._idle), len(self._jobs)
 
     def _work(self, worker: _Worker) -> None:
         while True:
@@ -243,6 +251,12 @@ def own_native_threads() -> int:
 quiet_exceptions.append(lambda: int(_real.thread_count()) > own_native_threads())
 
 
+def figures() -> dict[str, int]:
+    """Threads, idle ones, and calls that queue, of both pools."""
+    threads, idle, queued = map(sum, zip(pool.figures(), _waiting_pool.figures(), strict=True))
+    return {"threads": threads, "idle": idle, "queued": queued}
+
+
 def forget_native_threads() -> None:
     """After a fork there are none."""
     global _helpers
@@ -283,7 +297,7 @@ def _run(threads: Pool, hub: Hub | None, function: Callable[..., T], args: tuple
         hub.offloaded += 1
     try:
         threads.submit(job)
-        job.parker.park(None, f"{name}() on a native thread")
+        job.parker.park(None, name + ON_NATIVE_THREAD)
     except BaseException:
         job.call = None  # not begun yet: it need not
         raise

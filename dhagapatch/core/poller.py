@@ -22,7 +22,7 @@ from dhagapatch._errors import DhagapatchError
 from dhagapatch.core.own import disown, duplicate_apart
 
 __all__ = [
-    "ERROR", "MASKS", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller",
+    "ERROR", "MASKS", "POLLS", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller",
 ]  # fmt: skip
 
 READ = 1  # the same bits as selectors.EVENT_READ and EVENT_WRITE
@@ -327,3 +327,6 @@ def make_poller(name: str = SETTINGS.poller) -> Poller:
     if name in ("auto", "poll") and _real.poll is not None:
         return PollPoller()
     raise DhagapatchError(f"the poller {name!r} is not there on this platform; set DHAGAPATCH_POLLER=auto")
+
+
+POLLS = frozenset(kind.edges.__code__ for kind in (EpollPoller, KqueuePoller, PollPoller))  # where a hub waits

@@ -73,7 +73,8 @@ class Lock:
     without our knowing: then waiters look for themselves now and then.
     """
 
-    __slots__ = ("__weakref__", "_native", "_shared", "_waiters")
+    # `_holder`, a thread's identity, and `_made`, a place, are set only while locks are tracked (`inspect.locks`)
+    __slots__ = ("__weakref__", "_holder", "_made", "_native", "_shared", "_waiters")
 
     def __init__(self) -> None:
         self._native = _real.allocate_lock()

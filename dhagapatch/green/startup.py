@@ -33,6 +33,7 @@ _c_posix_spawnp: Any = getattr(posix, "posix_spawnp", None)
 _disabled: list[str] = []
 _timeslice = 0.0
 _offload: list[str] = []
+_looking: dict[str, Any] = {}  # what of `inspect` they have on
 
 
 class _Counts:
@@ -52,16 +53,24 @@ class _Pair(NamedTuple):
 
 def _pair(path: bytes | None) -> _Pair:
     """The two variables, for a child whose PYTHONPATH is to be `path`."""
-    said = {
+    said: dict[str, Any] = {
         "path": None if path is None else os.fsdecode(path), "disable": _disabled, "timeslice": _timeslice, "offload": _offload,
+        "looking": _looking,
     }  # fmt: skip
     folder = os.fsencode(_FOLDER)
     return _Pair(folder if not path else folder + os.fsencode(os.pathsep) + path, json.dumps(said).encode())
 
 
-def install(disabled: Iterable[str], timeslice: float, offload: Iterable[str]) -> None:
-    """From now on children that inherit the environment start patched: the same is off, sliced and offloaded there."""
+def install(disabled: Iterable[str], timeslice: float, offload: Iterable[str], looking: Mapping[str, Any]) -> None:
+    """From now on children that inherit the environment start patched: the same is off, sliced and offloaded there.
+
+    Of what looks at the program they have stalls, locks that are tracked, and a socket of their own; they die of signals as ever.
+    """
     global _timeslice
+    _looking.clear()
+    _looking.update({name: looking[name] for name in ("stall", "track_locks") if looking.get(name)})
+    if looking.get("inspect"):
+        _looking["inspect"] = True  # at the usual path
     _disabled[:], _timeslice, _offload[:] = sorted(disabled), timeslice, offload
     _set(os.environb.get(_PATH))
 

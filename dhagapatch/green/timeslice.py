@@ -30,7 +30,7 @@ from dhagapatch import _frames, _real
 from dhagapatch._errors import DhagapatchError
 from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.hub import Hub, current_hub, in_main_thread, main_hub, on_new_hub, parking_hub
-from dhagapatch.core.poller import EpollPoller, KqueuePoller, PollPoller
+from dhagapatch.core.poller import POLLS
 from dhagapatch.green.signal import OWN_SIGNALS, hide_wakeup_fd
 
 __all__ = ["LEAST", "holds_nothing", "start", "stop"]
@@ -41,7 +41,6 @@ _MONOTONIC = 1  # CLOCK_MONOTONIC
 _BY_SIGNAL = 0  # SIGEV_SIGNAL
 _RUNTIME = __name__.rpartition(".green.")[0] + "."
 _IMPORTS = ("importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib", "_frozen_importlib_external")
-_POLLS = frozenset(kind.edges.__code__ for kind in (EpollPoller, KqueuePoller, PollPoller))  # where the hub waits
 _add_pending_call: Any = ctypes.pythonapi.Py_AddPendingCall
 _add_pending_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 _set_interrupt = ctypes.cast(ctypes.pythonapi.PyErr_SetInterruptEx, ctypes.c_void_p)
@@ -119,10 +118,10 @@ class _Slices:
             hub = current_hub()
             if hub is None:
                 self._timer.next_in(0)  # until there is one
-            elif frame.f_code in _POLLS:
+            elif frame.f_code in POLLS:
                 # HAZARD: only there; the hub looks at `on_busy` after each poll, and not between that and a switch
                 self._timer.next_in(0)
-                hub.netpoll.on_busy = self.go_on
+                hub.netpoll.on_busy.append(self.go_on)
             return
         me = getcurrent()
         running = (id(me), me.parks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dhagapatch._config import SETTINGS, check_timeslice, split_names
+from dhagapatch._config import SETTINGS, check_dump_signal, check_stall, check_timeslice, split_names
 from dhagapatch.monkey import hooks
 from dhagapatch.monkey.engine import engine
 from dhagapatch.monkey.report import PatchReport
@@ -15,8 +15,15 @@ __all__ = ["PatchReport", "is_patched", "original", "patch", "patch_all", "unpat
 
 
 def patch_all(
-    *, disable: Iterable[str] = (), children: bool | None = None, timeslice: float | None = None,
+    *,
+    disable: Iterable[str] = (),
+    children: bool | None = None,
+    timeslice: float | None = None,
     offload: Iterable[str] | None = None,
+    dump_signal: str | int | None = None,
+    stall: float | None = None,
+    track_locks: bool | None = None,
+    inspect: str | bool | None = None,
 ) -> PatchReport:
     """Make the standard library cooperative; all groups, except those in `disable`.
 
@@ -31,11 +38,22 @@ def patch_all(
     ("package.module.Class.method"), classes whose objects must stay on one native thread each ("package.module.Class"), and the
     group "sqlite3".  DHAGAPATCH_OFFLOAD sets the default, which is none; what an earlier call named stays.
 
+    What the program is doing can be asked from outside, and told by itself; all of it is off by default:
+
+    - `dump_signal`, "SIGQUIT" say, has a `dump` printed to standard error, and the program goes on; "none" turns it off;
+    - `stall`, in seconds: when one dhaga holds the OS thread for longer, its stack is logged (logger "dhagapatch.stall");
+    - `track_locks`: who holds a plain lock, and where each lock was made, is known to dumps and reports;
+    - `inspect`, a path or True for the usual one: a UNIX socket for ``python -m dhagapatch top``.
+
+    Their defaults are DHAGAPATCH_DUMP_SIGNAL, DHAGAPATCH_STALL, DHAGAPATCH_TRACK_LOCKS and DHAGAPATCH_INSPECT.
+
+    With any of the last three, dhagas that wait for each other in a ring are reported ("dhagapatch.deadlock") after a second.
+
     `disable` names groups ("ssl") or single names ("time.sleep").  May be called at any time, also late and
     again: what was done before is left as it is.  The report says what was patched, and what could not be.
 
     PatchConflictError if gevent or eventlet has patched already; PatchError for an unknown name; DhagapatchError where there can
-    be no time slices.
+    be no time slices, and for a setting that can't be.
 
     .. versionadded:: 0.1
     """
@@ -46,11 +64,25 @@ def patch_all(
         meant, names = engine.offload_groups(names)
         wanted |= meant
     slices = engine.timeslice or SETTINGS.timeslice if timeslice is None else check_timeslice(timeslice)
+    asked = _asked(dump_signal, stall, track_locks, inspect)
     report = patch(*(group for group in GROUPS if group not in off and (group not in OPTIONAL or group in wanted)), _off=off)
     engine.slice_time(slices)
     if names:
         report.merge(engine.offload(names))
+    engine.look_at(**asked)
     return report
+
+
+def _asked(
+    dump_signal: str | int | None, stall: float | None, track_locks: bool | None, inspect: str | bool | None
+) -> dict[str, Any]:
+    """What `Engine.look_at` is called with; DhagapatchError for what makes no sense."""
+    return {
+        "dump_signal": None if dump_signal is None else check_dump_signal(dump_signal),
+        "stall": None if stall is None else check_stall(stall),
+        "track_locks": track_locks,
+        "inspect": "1" if inspect is True else inspect or "" if inspect is not None else None,
+    }
 
 
 def patch(*groups: str, _off: frozenset[str] = frozenset()) -> PatchReport:

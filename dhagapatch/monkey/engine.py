@@ -19,7 +19,7 @@ from dhagapatch.core.fork import after_fork_in_child
 from dhagapatch.core.hub import all_hubs, on_new_hub
 from dhagapatch.green._thread import adopt_local
 from dhagapatch.monkey.adopt import adopt_objects
-from dhagapatch.monkey.rebind import Undo, rebind
+from dhagapatch.monkey.rebind import Undo, instances, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
 
@@ -82,6 +82,7 @@ class Engine:
     def __init__(self) -> None:
         self.groups: set[str] = set()
         self.report = PatchReport()
+        self.looking: dict[str, Any] = {}  # what of `inspect` is on
         self.originals: dict[tuple[str, str], Any] = {}
         self._applied: dict[tuple[str, str], Any] = {}  # the module, or the class, that had it done
         self._undo: list[Callable[[], object]] = []
@@ -103,7 +104,7 @@ class Engine:
         names = {f"{row.module}.{row.name}" for row in _ROWS} | set(GROUPS)
         for name in sorted(disabled - names):
             raise PatchError(f"no group or name {name!r} to leave as it is; the groups are {', '.join(GROUPS)}")
-        other = _real.other_patcher() or _other_patcher_now()
+        other = _real.other_patcher() or _real.other_patcher_now()
         if other is not None and not self.groups:
             raise PatchConflictError(
                 f"{other} has patched the standard library already; two patchers can't share it. "
@@ -274,7 +275,7 @@ class Engine:
         """`kind` made again over the green base, in every place that holds it, instances included."""
         if "__slots__" in vars(kind) or kind.__subclasses__() or type(kind) is not type or len(kind.__bases__) != 1:
             return None
-        if getattr(green, "instances_stay", False) and _instances(kind):
+        if getattr(green, "instances_stay", False) and instances(kind):
             return None  # what they have in C can't be had by others
         namespace = {key: value for key, value in vars(kind).items() if key not in ("__dict__", "__weakref__")}
         moved: Any = type(kind.__name__, (green,), namespace)
@@ -297,13 +298,13 @@ class Engine:
         if "socket" in groups:
             green = importlib.import_module("dhagapatch.green.timeouts")
             stdlib = sys.modules["socket"]
-            for thing in _instances(stdlib.socket):
+            for thing in instances(stdlib.socket):
                 if _real.sock_fileno(thing) >= 0 and _real.sock_gettimeout(thing):
                     report.adopted.append(Adopted("socket with a timeout", f"{_real.sock_gettimeout(thing)} s", 1))
                     green.adopt_timeout(thing)
         if "ssl" in groups and "ssl" in sys.modules:
             green_ssl = importlib.import_module("dhagapatch.green.ssl")
-            for thing in _instances(sys.modules["ssl"].SSLSocket):
+            for thing in instances(sys.modules["ssl"].SSLSocket):
                 native = thing._sslobj
                 if native is not None and not isinstance(native, green_ssl.Connection):
                     thing._sslobj = green_ssl.adopt(native, thing)
@@ -382,7 +383,19 @@ class Engine:
         """What those that start from now on do."""
         if "children" in self.groups:
             names = [*(group for group in OFFLOAD_GROUPS if group in self.groups), *self.offloaded]
-            importlib.import_module("dhagapatch.green.startup").install(self._disabled, self.timeslice, names)
+            startup = importlib.import_module("dhagapatch.green.startup")
+            startup.install(self._disabled, self.timeslice, names, self.looking)
+
+    def look_at(self, must: bool = True, **asked: Any) -> None:
+        """Turn the parts of `inspect` on and off, as `patch_all` says; None: as it is, at first as the settings say."""
+        set_up = SETTINGS._replace(dump_signal=SETTINGS.dump_signal or 0)._asdict()
+        now = {name: self.looking.get(name, set_up[name]) for name in asked}
+        wanted = {name: now[name] if value is None else value for name, value in asked.items()}
+        if any(wanted.values()) or any(self.looking.values()):
+            control = importlib.import_module("dhagapatch.inspect.control")
+            wanted = control.turn(wanted, {name for name, value in asked.items() if must and value is not None})
+        self.looking = wanted
+        self._tell_children()
 
     def _install_hooks(self) -> None:
         """What can't be taken out again, and does nothing while nothing is patched; once in a process."""
@@ -411,6 +424,8 @@ class Engine:
         if not self.groups:
             return
         self.slice_time(0)
+        self.look_at(dump_signal=0, stall=0.0, track_locks=False, inspect="")
+        self.looking = {}
         if "children" in self.groups:
             importlib.import_module("dhagapatch.green.startup").uninstall()
         self.groups.clear()
@@ -424,7 +439,7 @@ class Engine:
         if "socket" in sys.modules:
             green = importlib.import_module("dhagapatch.green.timeouts")
             stdlib = sys.modules["socket"]
-            for thing in _instances(stdlib.socket):
+            for thing in instances(stdlib.socket):
                 green.restore_timeout(thing)
         for names in (self.offloaded, self.watched, self._offload_rows, self._offload_later):
             names.clear()
@@ -463,13 +478,6 @@ class Engine:
         return next((real for real, one in self._pairs if one is green), None)
 
 
-def _instances(kind: type) -> list[Any]:
-    """All objects of this class that there are."""
-    things = gc.get_objects()
-    kinds = {one for one in set(map(type, things)) if issubclass(one, kind)}
-    return [thing for thing in things if type(thing) in kinds] if kinds else []
-
-
 def _dress(green: FunctionType, real: Any) -> None:
     """Let a method that is set on a class look like the one that it stands for."""
     for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
@@ -483,16 +491,6 @@ def _name_of(real: Any) -> str:
     module = getattr(owner, "__module__", None) or "builtins"
     name = getattr(real, "__qualname__", None) or type(real).__name__
     return f"{module}.{name}"
-
-
-def _other_patcher_now() -> str | None:
-    for name in ("gevent", "eventlet"):
-        monkey = sys.modules.get(f"{name}.monkey") or sys.modules.get(f"{name}.patcher")
-        if monkey is None:
-            continue
-        if getattr(monkey, "saved", None) or getattr(monkey, "already_patched", None):
-            return name
-    return None
 
 
 engine = Engine()

@@ -18,7 +18,7 @@ from functools import partial as _Partial
 from types import CellType, FrameType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
-__all__ = ["Holder", "Undo", "line_of", "rebind"]
+__all__ = ["Holder", "Undo", "instances", "line_of", "rebind"]
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -352,3 +352,10 @@ def rebind(pairs: Iterable[tuple[Any, Any]], private: Iterable[Any] = ()) -> lis
     `private` are containers that are to keep the old objects.
     """
     return _Rebinder(pairs, private).run()
+
+
+def instances(kind: type) -> list[Any]:
+    """All objects of this class that there are."""
+    things = gc.get_objects()
+    kinds = {one for one in set(map(type, things)) if issubclass(one, kind)}
+    return [thing for thing in things if type(thing) in kinds] if kinds else []

@@ -83,6 +83,8 @@ TABLE: tuple[Row, ...] = (
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
     Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
     Row("sys", "_current_exceptions", "sys:current_exceptions", "thread", why="shows dhagas too"),
+    Row("cProfile", "Profile.enable", "profile:profiled", "thread", WRAP, why="up to 3.11 each dhaga has its profiler"),
+    Row("faulthandler", "dump_traceback", "faulthandler:dump_traceback", "thread", why="shows dhagas too"),
     Row("ctypes", "pythonapi.PyThreadState_SetAsyncExc", "asyncexc:SetAsyncExc", "thread", WRAP, why="reaches dhagas"),
     # imports
     Row("_imp", "acquire_lock", "imp:acquire_lock", "thread", why="each dhaga holds the import lock for itself"),

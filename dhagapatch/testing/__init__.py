@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from dhagapatch.testing.exploring import Exploration, ExploreError, explore
 from dhagapatch.testing.interleaving import Step
-from dhagapatch.testing.watchdog import Watchdog, describe_dhagas
+from dhagapatch.testing.watchdog import Watchdog
 
-__all__ = ["Exploration", "ExploreError", "Step", "Watchdog", "describe_dhagas", "explore"]
+__all__ = ["Exploration", "ExploreError", "Step", "Watchdog", "explore"]

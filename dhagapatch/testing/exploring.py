@@ -325,7 +325,7 @@ class _Run:
             for one in sleepers(self._hub)
             if one.greenlet is not self._hub.main and (wait := one.wait) is not None
         ]
-        rings = [f"  who wait for each other:\n  {tell_cycle(ring)}" for ring in cycles(self._hub)]
+        rings = [f"  who wait for each other:\n  {tell_cycle(ring)}" for ring in cycles([self._hub])]
         return "\n".join(["deadlock: no thread can ever run again", *lines, *rings])
 
     # tracing

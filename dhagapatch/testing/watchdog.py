@@ -8,43 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from types import FrameType
 
 from dhagapatch import _real
 from dhagapatch.core import start_helper
-from dhagapatch.core.hub import all_hubs
+from dhagapatch.inspect.snapshot import take
 
-__all__ = ["EXIT_CODE", "Watchdog", "describe_dhagas"]
+__all__ = ["EXIT_CODE", "Watchdog"]
 
 EXIT_CODE = 86  # of a process that the watchdog ended
-
-
-def _stack(frame: FrameType | None) -> str:
-    return "".join(traceback.format_stack(frame)) if frame is not None else "  (no frame)\n"
-
-
-def describe_dhagas() -> str:
-    """Every native thread and every dhaga, with what it waits for and its stack, the innermost frame last.
-
-    .. versionadded:: 0.1
-    """
-    parts = []
-    for ident, frame in _real.current_frames().items():
-        parts.append(f"native thread {ident}{', which tells this' if ident == _real.get_ident() else ''}\n{_stack(frame)}")
-    for hub in all_hubs():
-        main = hub.main
-        sleepers = [(main, "main dhaga"), *((dhaga, f"dhaga {dhaga.name}") for dhaga in list(hub.dhagas))]
-        for sleeper, name in sleepers:
-            if sleeper.gr_frame is not None:  # None: it runs, and is among the native threads
-                state = "parked" if getattr(sleeper, "parked", False) else "ready"
-                parts.append(f"{name} {sleeper.ident if sleeper is not main else hub.ident}: {state}, "
-                             f"waits for {getattr(sleeper, 'waiting', None)!r}\n{_stack(sleeper.gr_frame)}")  # fmt: skip
-        parts.append(
-            f"hub of native thread {hub.ident}: {len(hub.runq)} ready, {len(hub.inbox)} in the inbox, "
-            f"{hub.offloaded} offloaded, {len(hub.deadlines)} deadlines\n"
-        )
-    return "\n".join(parts)
 
 
 class Watchdog:
@@ -76,7 +47,7 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._stop.acquire(True, max(0.0, self._until - _real.monotonic())):
             if _real.monotonic() >= self._until:
-                text = f"\nHANG: {self._label or 'nothing was reported'} took too long\n{describe_dhagas()}\n"
+                text = f"\nHANG: {self._label or 'nothing was reported'} took too long\n{take()}\n"
                 _real.os_write(self._fd, text.encode("utf-8", "backslashreplace"))
                 sys.stdout.flush()
                 os._exit(EXIT_CODE)

@@ -1,0 +1,25 @@
+"""The profile function, which the interpreter keeps for the OS thread: it goes with the dhaga that has one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from dhagapatch import _real
+
+__all__ = ["Profiles"]
+
+
+class Profiles:
+    """How it is taken out when a dhaga waits, and put back; a hub has one of these from the first profile function on."""
+
+    def take(self) -> Any:
+        """Take it out; what `put` is to be given."""
+        profile = sys.getprofile()
+        if profile is not None:
+            _real.setprofile(None)
+        return profile
+
+    def put(self, taken: Any) -> None:
+        """The thread has this one again, or none."""
+        _real.setprofile(taken)
