@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from greenlet import getcurrent
 
 from dhagapatch import _real
@@ -9,7 +11,9 @@ from dhagapatch.core.hub import ABANDONED, THREAD, HubGreenlet, all_hubs, set_ma
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.own import close_later
 
-__all__ = ["after_fork_in_child"]
+__all__ = ["after_fork_in_child", "on_forked", "tell_forked"]
+
+_forked: list[Callable[[], object]] = []
 
 
 def after_fork_in_child() -> None:
@@ -37,3 +41,17 @@ def after_fork_in_child() -> None:
             if type(one) is not HubGreenlet:
                 one.hub = None
         me.timer_at = me.deadline = None
+
+
+def on_forked(call: Callable[[], object]) -> None:
+    """Call it in the parent after each `os.fork`, later than the interpreter's own hooks.
+
+    Since 3.13 the interpreter looks after those whether there are other threads, and warns.
+    """
+    _forked.append(call)
+
+
+def tell_forked() -> None:
+    """A fork is over, in the parent."""
+    for call in _forked:
+        call()

@@ -22,7 +22,10 @@ _later: list[Callable[[], object]] = []
 def duplicate_apart(fd: int) -> int:
     """A high number for the same thing, of the runtime's own."""
     while _later:
-        _later.pop()()
+        try:
+            _later.pop()()
+        except OSError:
+            pass  # C code of the program's has closed it
     try:
         high = _real.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
     except OSError:  # the limit is low

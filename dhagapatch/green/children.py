@@ -15,16 +15,18 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core import READ, hub_for_wait, offload_wait
+from dhagapatch.core.fork import tell_forked
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.green.os import close
 from dhagapatch.green.waiting import handle_deferred, wait_descriptor
 from dhagapatch.green.wording import worded_by
 
-__all__ = ["system", "wait", "wait3", "wait4", "waitid", "waitpid"]
+__all__ = ["fork", "forkpty", "system", "wait", "wait3", "wait4", "waitid", "waitpid"]
 
 _wait, _wait3, _wait4, _waitid = os.wait, os.wait3, os.wait4, getattr(os, "waitid", None)
 _system = os.system
+_fork, _forkpty = os.fork, os.forkpty
 _pidfd_open = getattr(os, "pidfd_open", None)
 
 
@@ -121,6 +123,28 @@ def _await_any(idtype: int, id: int, options: int) -> None:
         offload_wait(_waitid, idtype, id, options)  # type: ignore[arg-type]
     except OSError:
         pass
+
+
+@worded_by(_fork)
+def fork() -> int:
+    return int(_forked(_fork, lambda pid: pid))
+
+
+@worded_by(_forkpty)
+def forkpty() -> tuple[int, int]:
+    return _forked(_forkpty, lambda result: result[0])
+
+
+def _forked(call: Callable[[], Any], pid_of: Callable[[Any], int]) -> Any:
+    """The runtime's own native threads, which are not there while it forks, come back after the call only."""
+    in_child = False
+    try:
+        result = call()
+        in_child = pid_of(result) == 0
+        return result
+    finally:
+        if not in_child:
+            tell_forked()
 
 
 @worded_by(_system)

@@ -13,10 +13,11 @@ import atexit
 import faulthandler
 import os
 import signal
+from functools import partial
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagapatchError
-from dhagapatch.core.own import disown, set_apart
+from dhagapatch.core.own import close_later, disown, set_apart
 from dhagapatch.inspect.watcher import Part, watcher
 
 __all__ = ["DumpSignal", "set_dump_signal"]
@@ -48,8 +49,11 @@ class DumpSignal(Part):
             return
         self.release()
         # HAZARD: if the program has set a handler, `faulthandler` still knows the descriptor, but never comes to use it
-        _real.os_close(disown(self.fds[0]))
-        _real.os_close(disown(self._writer))
+        for fd in (self.fds[0], self._writer):
+            if forked:
+                close_later(partial(_close, fd))
+            else:
+                _close(fd)
         self.fds = ()
 
     def release(self) -> None:
@@ -64,12 +68,16 @@ class DumpSignal(Part):
         try:
             while _real.os_read(reader, _PIPE):
                 pass
-            _real.os_close(disown(reader))  # the program has closed the other end, as daemons close all that they find
+            _close(reader)  # the program has closed the other end, as daemons close all that they find
             self.begin()
             return
         except BlockingIOError:
             pass
         _write(f"{_dump()}\n\n".encode("utf-8", "backslashreplace"))
+
+
+def _close(fd: int) -> None:
+    _real.os_close(disown(fd))
 
 
 def _dump() -> str:

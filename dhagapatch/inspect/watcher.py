@@ -4,7 +4,7 @@ It waits in a poller for its descriptors and for the time of its ticks, and take
 do.  It is there only while something of this package is turned on.
 
 HAZARD: since 3.12 the interpreter warns of a fork in a process with several native threads, and natively this program may have
-one.  So the thread ends before each fork, and begins anew after it; a child begins its own when it gets a hub.
+one.  So the thread ends before each fork, and begins anew when `os.fork` has returned; a child begins its own when it gets a hub.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._cpython import unraisable_arguments
 from dhagapatch.core import start_helper
-from dhagapatch.core.hub import on_new_hub
+from dhagapatch.core.alarms import Alarm
+from dhagapatch.core.fork import on_forked
+from dhagapatch.core.hub import current_hub, on_new_hub
 from dhagapatch.core.netpoll import Netpoll
+from dhagapatch.core.own import close_later
 from dhagapatch.core.wakeup import Wakeup
 
 __all__ = ["Part", "Watcher", "watcher"]
@@ -75,6 +78,7 @@ class Watcher:
                     before=self._before_fork, after_in_parent=self._after_fork_in_parent, after_in_child=self._after_fork_in_child
                 )
                 on_new_hub(lambda hub: self._on_hub())
+                on_forked(self._resume)
             self._awake()
             part.begin()
             self._parts = [*self._parts, part]
@@ -198,6 +202,13 @@ class Watcher:
     def _after_fork_in_parent(self) -> None:
         with self._lock:
             self._held -= 1
+        hub = current_hub()
+        if hub is not None and self._parts:
+            # HAZARD: C code forks without `os.fork`, which has the thread begin anew when it returns; and here it must not
+            Alarm(hub, _real.monotonic(), self._resume)
+
+    def _resume(self) -> None:
+        with self._lock:
             if self._parts and not self._dormant:
                 self._start()
 
@@ -206,10 +217,7 @@ class Watcher:
         self._held = 0
         self._life = None
         if self._wakeup is not None:
-            try:
-                self._wakeup.close()  # it is the parent's
-            except OSError:
-                pass  # the program has closed it
+            close_later(self._wakeup.close)  # it is the parent's
             self._wakeup = None
         Netpoll.watchers = 0
         if not self._dormant:

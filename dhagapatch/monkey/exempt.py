@@ -140,7 +140,6 @@ EXEMPT: tuple[Exempt, ...] = (
     ),
     Exempt("posix", "getrandom urandom", "waits only while the machine starts up"),
     # os: processes
-    Exempt("posix", "fork forkpty", "the child starts with a hub of its own"),
     Exempt("posix", "_exit abort execv", "ends the program"),
     Exempt(
         "posix",

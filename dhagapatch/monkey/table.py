@@ -162,6 +162,8 @@ TABLE: tuple[Row, ...] = (
     Row("posix", "wait4", "children:wait4", "os", why="waits for a child"),
     Row("posix", "waitid", "children:waitid", "os", why="waits for a child", platforms=("linux",)),
     Row("posix", "system", "children:system", "os", why="waits for a child"),
+    Row("posix", "fork", "children:fork", "os", why="the runtime's own threads come back after it"),
+    Row("posix", "forkpty", "children:forkpty", "os", why="the runtime's own threads come back after it"),
     # files
     Row("builtins", "open", "io:open", "io", why="files over pipes, FIFOs and terminals wait"),
     Row("builtins", "input", "stdio:input", "io", why="waits for the terminal"),

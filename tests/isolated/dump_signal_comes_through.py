@@ -56,10 +56,12 @@ def check(name):
 with concurrent.futures.ThreadPoolExecutor(3) as pool:
     list(pool.map(check, WORK))
 
-# a daemon that closes all descriptors that it finds
+# a daemon that closes all descriptors that it finds, by code that does not pass by the patched `os.close`, too
 code, out, error = sent("""
+from dhagapatch import _real
 high = [int(name) for name in os.listdir('/proc/self/fd') if int(name) > 900]
-for number in high: os.close(number)
+os.closerange(3, 4096)
+for number in high: _real.os_close(number)
 ready()
 t = time.monotonic()
 while time.monotonic() - t < 0.7: pass
