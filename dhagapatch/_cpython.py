@@ -28,9 +28,10 @@ def name_of_thread(ident: int) -> str:
 def shutdown_locks() -> set[Any]:
     """The locks that are held as long as the threads run that are joined at exit; made anew in a forked child.
 
+    Of the module as it is now: it may have been imported afresh.
     Until 3.12.  Checked: 3.11.7, 3.12.1, 3.13.0 (no such thing).
     """
-    locks: set[Any] = threading._shutdown_locks  # type: ignore[attr-defined]
+    locks: set[Any] = sys.modules.get("threading", threading)._shutdown_locks
     return locks
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, spawn, start_thread
+from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, running_dhaga, spawn, start_thread
 from dhagapatch.core.hub import Hub, get_hub, hub_for_wait
 from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.offload import forget_native_threads, offload, offload_wait, own_native_threads, start_helper
@@ -34,6 +34,7 @@ __all__ = [
     "owner_token",
     "program_frame",
     "report",
+    "running_dhaga",
     "shield",
     "spawn",
     "start_helper",

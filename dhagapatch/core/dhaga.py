@@ -17,7 +17,9 @@ from dhagapatch._errors import DhagaExit
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
 from dhagapatch.core.profiles import Profiles
 
-__all__ = ["ROOTS", "Dhaga", "current_dhaga", "find_dhaga", "owner_token", "spawn", "start_thread"]
+__all__ = [
+    "ROOTS", "Dhaga", "current_dhaga", "find_dhaga", "owner_token", "running_dhaga", "spawn", "start_thread",
+]  # fmt: skip
 
 
 _LOOK = 0.01  # seconds
@@ -36,7 +38,8 @@ class Dhaga(greenlet):
     is_dhaga = True
 
     __slots__ = (
-        "again",  # another thread may run in it when this one has ended
+        "_dhagapatch_token",  # its `owner_token`
+        "again",  # another thread may run in it when this one has ended; whoever keeps it, or something by it, says no
         "call",  # what it is to run, until it begins
         "deadline",  # of the present wait, monotonic seconds
         "hub",  # in which it may park
@@ -49,7 +52,6 @@ class Dhaga(greenlet):
         "parks",  # how many times it was resumed
         "timed_out",  # its deadline woke it
         "timer_at",  # when the heap of deadlines looks at it next
-        "token",  # its `owner_token`
         "waiting",  # what it waits for, for reports
     )
 
@@ -65,11 +67,11 @@ class Dhaga(greenlet):
         self.timer_at: float | None = None
         self.interrupts: deque[BaseException | Callable[[], object]] | None = None
         self.waiting: object = "its start"
-        self.name = getattr(function, "__name__", "dhaga")
+        self.name = _name_of(function)
         self.on_end: list[Callable[[Dhaga], None]] | None = None
         self.locals: dict[int, Any] | None = None
         self.again = False
-        self.token = id(self)
+        self._dhagapatch_token = id(self)
         self.call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = (function, args, kwargs)
 
     @property
@@ -92,6 +94,8 @@ class Dhaga(greenlet):
     def run(self) -> None:
         while True:
             function, args, kwargs = self.call  # type: ignore[misc]
+            if self.hub.level > 1:  # type: ignore[union-attr]
+                self.again = False  # begun inside a callback: it would keep that depth of recursion
             pid = self.hub.pid  # type: ignore[union-attr]
             self.waiting = None
             self.call = None
@@ -114,11 +118,14 @@ class Dhaga(greenlet):
             hub = self.hub
             if not self.again or hub is None or hub.abandoned or len(hub.spare) >= _SPARES:
                 return
+            if sys._getframe().f_trace is not None:
+                return  # a debugger's, of this thread
             # a new thread has a context, and whatever else is due to a greenlet, of its own
             self.gr_context = None  # type: ignore[misc]  # a property of greenlet
-            self.on_end = self.interrupts = None
-            self.waiting = "another thread"
             self.__dict__.clear()
+            self._tell_end()  # HAZARD: a finalizer, called just now, has made thread-local data again
+            self.interrupts = None
+            self.waiting = "another thread"
             hub.await_thread(self)
             if self.call is None:
                 return
@@ -132,14 +139,12 @@ class Dhaga(greenlet):
         if hub is None and THREAD.hub is not None and THREAD.hub.host is not None:
             THREAD.hub.host.has_ended()  # it ran the loop that hosted the hub
             hub = self.hub
-        if self.on_end is not None:
-            for callback in self.on_end:
-                callback(self)
-        self.locals = None
+        self._tell_end()
         if hub is not None:
             # HAZARD: the interpreter keeps them for the OS thread: what is left set would trace all others
             if sys.gettrace() is not None:
                 _real.settrace(None)
+                self.again = False  # a debugger has set one for each frame, too
             if hub.profiling is not None:
                 _real.setprofile(None)
             hub.deadlines.forget(self)
@@ -148,6 +153,13 @@ class Dhaga(greenlet):
                 while hub.dhagas:
                     hub.park(self, _real.monotonic() + _LOOK, "the threads of a forked child", self.parks)
                 os._exit(0)
+
+
+    def _tell_end(self) -> None:
+        while self.on_end:
+            callbacks, self.on_end = self.on_end, None
+            for callback in callbacks:
+                callback(self)
 
 
 ROOTS = {Dhaga.run.__code__}  # what runs on top of them is the program's
@@ -161,19 +173,28 @@ def start_thread(
     Nobody may keep the dhaga longer than the thread lasts: like that of a native thread, its identity comes again.
     """
     spare = get_hub().spare
-    if spare:
+    name = _name_of(function)
+    while spare:
         dhaga = spare.pop()
-        dhaga.call = (function, args, kwargs)
-        dhaga.name = getattr(function, "__name__", "dhaga")
-        dhaga.waiting = "its start"
-        dhaga.parked = True
+        if not dhaga.dead:  # somebody may have found it, and thrown something into it
+            break
     else:
         dhaga = Dhaga(function, args, kwargs)
         dhaga.again = True
-    if on_end is not None:
-        dhaga.on_end = [on_end]
+    dhaga.name = name
+    dhaga.waiting = "its start"
+    dhaga.on_end = None if on_end is None else [on_end]
+    dhaga.parked = True
+    dhaga.call = (function, args, kwargs)
     dhaga.start()
     return dhaga
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    try:
+        return str(function.__name__)
+    except Exception:
+        return "dhaga"
 
 
 def _report(function: Callable[..., Any], error: BaseException) -> None:
@@ -213,6 +234,14 @@ def current_dhaga() -> Dhaga | None:
 
     .. versionadded:: 0.1
     """
+    dhaga = running_dhaga()
+    if dhaga is not None:
+        dhaga.again = False  # the caller may keep it, and it stands for this thread alone
+    return dhaga
+
+
+def running_dhaga() -> Dhaga | None:
+    """As `current_dhaga`, for who does not keep it."""
     try:
         me: greenlet | None = getcurrent()
     except RuntimeError:
@@ -241,7 +270,7 @@ def owner_token() -> int:
     The hub's own greenlet counts for `get_ident` as the thread that it runs in, but not here: it must not be
     let into a lock that the main dhaga holds.
 
-    Dhagas, and the root greenlets of threads that have asked once, have it in a slot, ``token``.
+    Dhagas, and the root greenlets of threads that have asked once, have it in a slot.
     """
     try:
         me = getcurrent()
@@ -253,5 +282,5 @@ def owner_token() -> int:
             return id(above)
         above = above.parent
     if me.parent is None:
-        me.token = _real.get_ident()
+        me._dhagapatch_token = _real.get_ident()
     return _real.get_ident()

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch.core.hub import ABANDONED, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
 from dhagapatch.core.interrupts import deferred
-from dhagapatch.core.own import close_later
+from dhagapatch.core.own import close_later, close_left
 
 __all__ = ["after_fork_in_child", "on_forked", "tell_forked"]
 
 _forked: list[Callable[[], object]] = []
 
 
-def after_fork_in_child() -> None:
+def after_fork_in_child(keep: bool = False) -> None:
     """The child has one dhaga, the one that forked; it gets a new hub when it waits.
 
-    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed, when the child
-    gets its own.  The parent's other dhagas are kept for ever: to drop them would run their `finally` blocks here.
+    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed: when the child gets
+    its own, or at once, if the program could close them itself (not `keep`).  The parent's other dhagas are kept for ever: to
+    drop them would run their `finally` blocks here.
     """
     old = THREAD.hub
     hubs = all_hubs().copy()
@@ -29,18 +31,21 @@ def after_fork_in_child() -> None:
     for hub in hubs:
         hub.abandoned = True
         close_later(hub.close)
+    if not keep:
+        close_left()
     THREAD.hub = None
     set_main_thread(_real.get_ident())
     me = getcurrent()
-    if hasattr(me, "leads"):
-        me.leads = True
     ABANDONED.append(thread_root())
     deferred.clear()  # the parent's signals
     if old is not None:
-        for one in (me, thread_root()):
-            if type(one) is not HubGreenlet:
-                one.hub = None
-        me.timer_at = me.deadline = None
+        one: Any = me
+        while one is not None and type(one) is not HubGreenlet:  # a greenlet that a library made, and whose it is
+            one.hub = one.timer_at = one.deadline = None
+            if hasattr(one, "leads"):
+                one.leads = True
+            one = one.parent
+        thread_root().hub = None
 
 
 def on_forked(call: Callable[[], object]) -> None:

@@ -36,9 +36,8 @@ from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.own import disown
-from dhagapatch.core.poller import make_poller
 from dhagapatch.core.running import MODULES, SOURCE, running_loop, set_all_running_loops, set_running_loop, thread_root
-from dhagapatch.core.wakeup import Wakeup
+from dhagapatch.core.wakeup import make_poller_and_wakeup
 
 if TYPE_CHECKING:
     import asyncio
@@ -116,8 +115,9 @@ class Hub:
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
         self._hooks: tuple[Any, Any] = (None, None)
-        self._level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
-        self.netpoll = Netpoll(make_poller(), self._turn, self._wake_here)
+        self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
+        poller, self._wakeup = make_poller_and_wakeup()
+        self.netpoll = Netpoll(poller, self._turn, self._wake_here)
         self.netpoll.on_enter = self.enter
         self.netpoll.on_leave = self.leave
         self.netpoll.on_quiet = self._quiet
@@ -125,7 +125,6 @@ class Hub:
         self.entries = self.netpoll.entries
         self.deadlines = self.netpoll.deadlines
         self.runq = self.netpoll.runq
-        self._wakeup = Wakeup()
         self.netpoll.set_wakeup(self._wakeup.reader)
         self._loops: tuple[HubLoop, IOLoop] | None = None
         self._loops_lock = _real.RLock()
@@ -192,7 +191,7 @@ class Hub:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
             # the hub: its C stack starts where it is begun, and one inside the other they would use it up.
             runq = self.runq
-            if runq and self._left > _BEYOND and runq[0]:
+            if runq and (self._left > 0 or (self._left > _BEYOND and not self.netpoll.loop_work)) and runq[0]:
                 self._left -= 1
                 runq.popleft().switch()
             else:
@@ -330,16 +329,16 @@ class Hub:
 
     def enter(self) -> None:
         """From asyncio to dhagas."""
-        self._level += 1
-        if self._level == 1:
+        self.level += 1
+        if self.level == 1:
             self._hooks = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(None, None)
             set_all_running_loops(None)
 
     def leave(self) -> None:
         """From dhagas to asyncio."""
-        self._level -= 1
-        if self._level == 0 and self._loops is not None:
+        self.level -= 1
+        if self.level == 0 and self._loops is not None:
             set_all_running_loops(self._loops[0])
             sys.set_asyncgen_hooks(*self._hooks)
 
@@ -354,7 +353,7 @@ class Hub:
                 if self._loops is not None and self._loops[0].is_closed():
                     raise
                 # a callback of the loop raised SystemExit or KeyboardInterrupt: the program's main flow gets it
-                self._level = 0
+                self.level = 0
                 # HAZARD: a task that waits for another one raises the same object again
                 if error is not self._told:
                     self._told = error
@@ -362,11 +361,11 @@ class Hub:
 
     def _run_alone(self) -> None:
         """Turns and polls until somebody asks for the loop.  No loop runs here: to asyncio it is as if dhagas ran."""
-        self._level = 1
+        self.level = 1
         while self._loops is None:
             self.netpoll.loop_work = False
             self.netpoll.run(None)
-        self._level = 0
+        self.level = 0
 
     def close(self) -> None:
         """Give the descriptors back; nothing waits in it any more."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from dhagapatch import _real
 
-__all__ = ["HIGH", "OWN", "close_later", "disown", "duplicate_apart", "ranges_without_own", "set_apart"]
+__all__ = ["HIGH", "OWN", "close_later", "close_left", "disown", "duplicate_apart", "ranges_without_own", "set_apart"]
 
 HIGH = 960  # below FD_SETSIZE, for the sake of short waits, and of the usual limit of open files
 
@@ -21,11 +21,7 @@ _later: list[Callable[[], object]] = []
 
 def duplicate_apart(fd: int) -> int:
     """A high number for the same thing, of the runtime's own."""
-    while _later:
-        try:
-            _later.pop()()
-        except OSError:
-            pass  # C code of the program's has closed it
+    close_left()
     try:
         high = _real.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
     except OSError:  # the limit is low
@@ -36,9 +32,10 @@ def duplicate_apart(fd: int) -> int:
 
 def set_apart(fd: int) -> int:
     """Move a descriptor of the runtime's own to a high number; the number."""
-    high = duplicate_apart(fd)
-    _real.os_close(fd)
-    return high
+    try:
+        return duplicate_apart(fd)
+    finally:
+        _real.os_close(fd)
 
 
 def disown(fd: int) -> int:
@@ -54,6 +51,15 @@ def close_later(close: Callable[[], object]) -> None:
     them when it gets its own.
     """
     _later.append(close)
+
+
+def close_left() -> None:
+    """Now: the program's calls may reach the numbers from now on, or ours are about to be had."""
+    while _later:
+        try:
+            _later.pop()()
+        except OSError:
+            pass  # C code of the program's has closed it
 
 
 def ranges_without_own(low: int, high: int) -> list[tuple[int, int]]:

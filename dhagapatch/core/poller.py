@@ -109,7 +109,11 @@ class EpollPoller:
 
     def __init__(self) -> None:
         self._epoll = _make_epoll()
-        self._level = _make_epoll()
+        try:
+            self._level = _make_epoll()
+        except BaseException:
+            disown(self._epoll.fileno())
+            raise
         self._fd = self._epoll.fileno()
         self.level_fd = self._level.fileno()
         self._epoll.register(self.level_fd, select.EPOLLIN)

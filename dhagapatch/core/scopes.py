@@ -64,7 +64,7 @@ class Timeout:
             raise RuntimeError("a Timeout is used once; make another one")
         self._hub = _hub("Timeout")
         self._used = True
-        self._dhaga = getcurrent()
+        self._dhaga = _kept(getcurrent())
         self._scope = getattr(self._dhaga, "scope", None)
         self._handled = sys.exc_info()[1]
         self.reschedule(self.seconds)
@@ -139,7 +139,7 @@ class shield:
         if self._dhaga is not None:
             raise RuntimeError("this shield is in use; make another one")
         _hub("shield")
-        self._dhaga = getcurrent()
+        self._dhaga = _kept(getcurrent())
         self._outer = getattr(self._dhaga, "scope", None)
         self._dhaga.scope = self
         return self
@@ -172,3 +172,10 @@ def _hub(what: str) -> Hub:
             "another OS thread needs dhagapatch.get_hub() first, and a coroutine has asyncio.timeout and asyncio.shield"
         )
     return hub
+
+
+def _kept(dhaga: Any) -> Any:
+    """`dhaga`, in which no further thread is to run: what is kept here is of this one."""
+    if hasattr(dhaga, "again"):
+        dhaga.again = False
+    return dhaga

@@ -249,7 +249,7 @@ class RLock:
     def __enter__(self) -> bool:
         global _fuel
         try:
-            me = getcurrent().token
+            me = getcurrent()._dhagapatch_token
         except (AttributeError, RuntimeError):
             me = owner_token()
         if self._owner == me:
@@ -265,7 +265,7 @@ class RLock:
 
     def __exit__(self, *exc_info: object) -> None:
         try:
-            me = getcurrent().token
+            me = getcurrent()._dhagapatch_token
         except (AttributeError, RuntimeError):
             me = owner_token()
         if self._owner != me:

@@ -6,8 +6,9 @@ import os
 
 from dhagapatch import _real
 from dhagapatch.core.own import disown, set_apart
+from dhagapatch.core.poller import Poller, make_poller
 
-__all__ = ["Wakeup"]
+__all__ = ["Wakeup", "make_poller_and_wakeup"]
 
 
 class Wakeup:
@@ -39,3 +40,13 @@ class Wakeup:
         """Give the descriptors back."""
         for fd in {self.reader, self._writer}:
             _real.os_close(disown(fd))
+
+
+def make_poller_and_wakeup() -> tuple[Poller, Wakeup]:
+    """What a hub waits with; both, or an OSError where there are not enough descriptors left."""
+    poller = make_poller()
+    try:
+        return poller, Wakeup()
+    except BaseException:
+        poller.close()
+        raise

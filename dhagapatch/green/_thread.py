@@ -15,7 +15,7 @@ from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._cpython import shutdown_locks
-from dhagapatch.core import Dhaga, current_dhaga, hub_for_wait, make_parker, own_native_threads, start_thread, sync
+from dhagapatch.core import Dhaga, hub_for_wait, make_parker, own_native_threads, running_dhaga, start_thread, sync
 from dhagapatch.core.hub import all_hubs, in_main_thread
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
@@ -93,7 +93,7 @@ def get_ident() -> int:
         return id(me)
     if me.parent is None:
         return _real.get_ident()
-    dhaga = current_dhaga()
+    dhaga = running_dhaga()
     return _real.get_ident() if dhaga is None else id(dhaga)
 
 
@@ -112,7 +112,7 @@ def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs
 
 def set_sentinel() -> sync.Lock:
     """A lock that is released when the thread that calls has ended (up to 3.12: `Thread.join` waits for it)."""
-    dhaga = current_dhaga()
+    dhaga = running_dhaga()
     if dhaga is None:
         assert _real.set_sentinel is not None
         return _Sentinel(_real.set_sentinel())
@@ -166,7 +166,7 @@ class ThreadHandle:
             return self._state == _DONE or bool(self._native.is_done())
         if self._state == _RUNNING and self._pid != _real.os_getpid():
             # HAZARD: a forked child: `threading` asks before our own fork callback has run
-            return current_dhaga() is not self._dhaga
+            return running_dhaga() is not self._dhaga
         return self._state == _DONE
 
     def _set_done(self) -> None:
@@ -291,7 +291,7 @@ def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
         me = None  # the interpreter's last moments
     if type(me) is not Dhaga:
         root = me
-        me = current_dhaga()
+        me = running_dhaga()
         if me is None:
             try:
                 namespace = data.native.namespace
@@ -331,6 +331,7 @@ def _drop_locals(dhaga: Dhaga) -> None:
         data = reference()
         if data is not None:
             data.dicts.pop(dhaga, None)
+    dhaga.locals = None  # who makes some now has them dropped, too
 
 
 _object_get = object.__getattribute__
@@ -357,7 +358,7 @@ class local:
         _set_data(self, data)
         _set_dicts(self, data.dicts)
         # `__init__` is called by `type.__call__` for the thread that makes it: its dictionary is there by then
-        me = current_dhaga()
+        me = running_dhaga()
         if me is None:
             data.native.namespace = {}
         else:
@@ -368,7 +369,7 @@ class local:
         if type(self) is local:
             try:
                 return _dicts_of(self)[getcurrent()][name]  # most often: it has used it already
-            except (KeyError, RuntimeError):  # RuntimeError: the interpreter's last moments
+            except (KeyError, RuntimeError, TypeError):  # the interpreter's last moments; a greenlet without a hash
                 pass
         namespace = _dict_of(_data_of(self), self)
         if name == "__dict__":
@@ -387,7 +388,7 @@ class local:
             try:
                 _dicts_of(self)[getcurrent()][name] = value
                 return
-            except (KeyError, RuntimeError):
+            except (KeyError, RuntimeError, TypeError):
                 pass
         elif _data_descriptor(kind, name):
             object.__setattr__(self, name, value)

@@ -52,6 +52,7 @@ class SetAsyncExc:
             if not isinstance(error, BaseException):
                 error = TypeError("exceptions must derive from BaseException")
             # HAZARD: called like a signal handler, also where a kill would be left for the next wait
+            target.again = False  # it is kept here
             due = _pending[target] = partial(_raise, error)
             if target.interrupts is None:
                 target.interrupts = deque()

@@ -19,13 +19,15 @@ import stat
 import sys
 import warnings
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
+from greenlet import getcurrent
+
 from dhagapatch import _real
-from dhagapatch.core import READ, WRITE, Lock, hub_for_wait
+from dhagapatch.core import READ, WRITE, Dhaga, Lock, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
-from dhagapatch.core.hub import parking_hub
+from dhagapatch.core.hub import HubGreenlet, parking_hub
 from dhagapatch.core.waitq import wake_one
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.wording import worded_by
@@ -107,15 +109,16 @@ def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
         lock = getattr(self, lock_name)
         if not lock._native.acquire(False) and not _await_turn(lock):
             return native(self, *args)
+        held = lock  # what `_await_turn` looks for: who waits does not have it yet
         try:
             return native(self, *args)
         finally:
-            if lock._waiters:
-                lock.release()
+            if held._waiters:
+                held.release()
             else:
-                lock._native.release()
-                if lock._waiters:
-                    wake_one(lock)
+                held._native.release()
+                if held._waiters:
+                    wake_one(held)
 
     _TAKERS.add(method.__code__)
     method.__name__ = name
@@ -126,12 +129,20 @@ def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
 
 def _await_turn(lock: Lock) -> bool:
     """Take the file's lock when it is free; False if the caller has it already: the native method has the words for it."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code in _TAKERS and frame.f_locals.get("lock") is lock:
-            return False  # a method of a file calls others, and the raw file's may call back
-        frame = frame.f_back  # type: ignore[assignment]
-    return lock.acquire()
+    frame: FrameType | None = sys._getframe(2)
+    try:
+        above = getcurrent()
+    except RuntimeError:
+        return False  # a file that is closed as the interpreter ends: there is no current greenlet any more
+    while True:
+        while frame is not None:
+            if frame.f_code in _TAKERS and frame.f_locals.get("held") is lock:
+                return False  # a method of a file calls others, and the raw file's may call back
+            frame = frame.f_back
+        if type(above) in (Dhaga, HubGreenlet) or above.parent is None:
+            return lock.acquire()
+        above = above.parent  # a greenlet that a library made goes on for the one in which it was made
+        frame = above.gr_frame
 
 
 _READS = ("read", "read1", "readinto", "readinto1", "readline", "readlines", "peek", "__next__")

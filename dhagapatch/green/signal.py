@@ -23,7 +23,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch.core import Hub, current_dhaga, hub_for_wait, start_helper
+from dhagapatch.core import Hub, hub_for_wait, running_dhaga, start_helper
 from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread
@@ -234,7 +234,7 @@ quiet_exceptions += [_has_handlers, _ctrl_c_may_come, _timer_runs]
 
 def _in_main_dhaga() -> bool:
     """Whether the caller is not another thread than the main one, as the program sees it."""
-    dhaga = current_dhaga()
+    dhaga = running_dhaga()
     return dhaga is None or dhaga.leads
 
 
@@ -286,7 +286,7 @@ _SIGNALS = frozenset(_stdlib.valid_signals())
 
 def _look(sigset: Any, deadline: float | None) -> Any:
     pause = _LEAST
-    me = current_dhaga()
+    me = running_dhaga()
     pending = _pending.setdefault(me, set()) if me is not None else set()
     while True:
         for signum in sorted(pending & sigset):
@@ -341,6 +341,7 @@ def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
     dhaga = find_dhaga(thread_id)
     if dhaga is not None and dhaga.hub is not None:
         if signalnum in _masks.get(dhaga, ()):
+            dhaga.again = False  # it is kept here
             _pending.setdefault(dhaga, set()).add(signalnum)
             return
         thread_id = dhaga.hub.ident
@@ -362,7 +363,7 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
 
     HAZARD: threads block all signals for themselves, so that others get them; the OS thread must not follow.
     """
-    me = None if _in_main_dhaga() else current_dhaga()
+    me = None if _in_main_dhaga() else running_dhaga()
     wanted = _valid(mask) if me is not None and how in _HOWS else None
     if me is None or wanted is None:
         return set(_c_pthread_sigmask(how, mask))
@@ -373,6 +374,7 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
         wanted |= before
     elif how == _stdlib.SIG_UNBLOCK:
         wanted = set(before - wanted)
+    me.again = False  # it is kept here
     _masks[me] = frozenset(wanted - _NEVER_BLOCKED)
     for signum in sorted(_pending.get(me, set()) - _masks[me]):
         _pending[me].remove(signum)
@@ -382,7 +384,7 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
 
 def mask_of_child() -> None:
     """A forked child's main flow has the mask of the dhaga that forked."""
-    me = current_dhaga()
+    me = running_dhaga()
     if me is not None and me in _masks:
         _c_pthread_sigmask(_stdlib.SIG_SETMASK, _masks.pop(me))
 

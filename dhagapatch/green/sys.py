@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch.core import current_dhaga, program_frame
+from dhagapatch.core import program_frame, running_dhaga
 from dhagapatch.core.hub import all_hubs, current_hub
 from dhagapatch.green.wording import worded_by
 
@@ -17,7 +17,7 @@ __all__ = ["current_exceptions", "current_frames", "settraceallthreads"]
 
 def current_frames() -> dict[int, FrameType]:
     frames = _real.current_frames()
-    me = current_dhaga()
+    me = running_dhaga()
     here = sys._getframe(1)
     for hub in all_hubs():
         if me is not None or hub.ident != _real.get_ident():
@@ -44,7 +44,7 @@ def current_exceptions() -> dict[int, Any]:
     hub = current_hub()
     if hub is None:
         return told
-    me = current_dhaga()
+    me = running_dhaga()
     here = told[_real.get_ident()]
     asked: dict[int, Any] = {dhaga.ident: dhaga for dhaga in hub.dhagas if dhaga is not me and dhaga.parked}
     if me is not None and hub.main.parked:

@@ -221,7 +221,7 @@ class StallWatch(Part):
 
 def _in_callbacks(hub: Hub) -> bool:
     """Whether a hub's loop calls its callbacks, and no dhaga runs."""
-    return hub._level == 0 and hub._loops is not None
+    return hub.level == 0 and hub._loops is not None
 
 
 def _polls(hub: Hub, frame: FrameType | None) -> bool:

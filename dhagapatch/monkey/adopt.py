@@ -75,6 +75,9 @@ class AdoptedRLock(green_thread.RLock):
 
     __enter__ = acquire
 
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
     def release(self) -> None:
         if self._real_lock is not None and self._held() and owner_token() == self._real_owner:
             self._real_lock.release()

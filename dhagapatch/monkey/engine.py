@@ -17,6 +17,7 @@ from dhagapatch._errors import PatchConflictError, PatchError, PatchWarning
 from dhagapatch.core import forget_native_threads
 from dhagapatch.core.fork import after_fork_in_child
 from dhagapatch.core.hub import all_hubs, on_new_hub
+from dhagapatch.core.own import close_left
 from dhagapatch.green._thread import adopt_local
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.rebind import Undo, instances, rebind
@@ -415,7 +416,7 @@ class Engine:
     def _after_fork(self) -> None:
         forget_native_threads()
         if all_hubs() or self.groups:
-            after_fork_in_child()
+            after_fork_in_child(keep="os" in self.groups)
 
     # taking back
 
@@ -423,6 +424,7 @@ class Engine:
         """Take back every change, the last one first."""
         if not self.groups:
             return
+        close_left()
         self.slice_time(0)
         self.look_at(dump_signal=0, stall=0.0, track_locks=False, inspect="")
         self.looking = {}

@@ -106,7 +106,7 @@ class _Hub(Hub):
         self.netpoll.on_idle = run.on_idle
 
     def _run(self) -> None:
-        self._level = 1
+        self.level = 1
         while not self.ended:
             self.netpoll.loop_work = False
             self.netpoll.run(None)

@@ -50,7 +50,6 @@ def state():
 def leave_things_behind():
     VARIABLE.set("mine")
     LOCAL.value = 1
-    sys.settrace(lambda *_: None)
     asyncio._set_running_loop(asyncio.new_event_loop())
     try:
         raise ValueError("handled")
@@ -69,9 +68,22 @@ fresh, first = run(state)
 assert fresh[:2] == ("default", []) and fresh[2] == {}, fresh
 left, second = run(leave_things_behind)
 assert isinstance(left, SystemExit), left
+del left  # its traceback leads to the dhaga's frame
 again, third = run(state)
 assert first == second == third, (first, second, third)  # or this test tests nothing
 assert again == fresh, (again, fresh)
+
+# one that a debugger has looked at is not used again: it may have left something with each frame
+traced, fourth = run(sys.settrace, lambda *_: None)
+again, fifth = run(state)
+assert again == fresh and fifth != fourth == third, (again, fresh)
+
+# nor is one that somebody may have kept
+kept, sixth = run(dhagapatch.current_dhaga)
+assert run(time.sleep, 0.001)[1] != sixth == fifth
+kept.kill()
+assert kept.dead
+del kept
 
 # each alive at once has one of its own
 barrier = threading.Barrier(201)
@@ -200,4 +212,4 @@ for _ in range(100):
     if not left:
         break
     time.sleep(0.01)
-assert not left, left
+assert not left, (left, [gc.get_referrers(one) for one in left])
