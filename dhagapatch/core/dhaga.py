@@ -94,7 +94,7 @@ class Dhaga(greenlet):
     def run(self) -> None:
         while True:
             function, args, kwargs = self.call  # type: ignore[misc]
-            if self.hub.level > 1:  # type: ignore[union-attr]
+            if self.hub.buried:  # type: ignore[union-attr]
                 self.again = False  # begun inside a callback: it would keep that depth of recursion
             pid = self.hub.pid  # type: ignore[union-attr]
             self.waiting = None

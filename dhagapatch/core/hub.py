@@ -112,6 +112,7 @@ class Hub:
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
         self.profiling: Profiles | None = None
         self.waits_for_signal = 0
+        self.buried = 0  # how many waits inside of callbacks run turns just now
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
         self._hooks: tuple[Any, Any] = (None, None)

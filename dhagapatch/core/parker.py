@@ -162,6 +162,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     hooks = sys.get_asyncgen_hooks()
     host = hub.host
     hub.enter()
+    hub.buried += 1
     set_all_running_loops(None)  # HAZARD: of a host, or of who waits inside a turn, which `enter` does not look at
     sys.set_asyncgen_hooks(None, None)
     if host is not None:
@@ -173,6 +174,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     finally:
         if host is not None:
             host.runners.pop()
+        hub.buried -= 1
         hub.leave()
         set_running_loop(loop)
         sys.set_asyncgen_hooks(*hooks)
