@@ -34,7 +34,7 @@ try:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from compat import report, report_third_party, run_programs, third_party
+    from compat import feature_table, report, report_third_party, run_programs, third_party
 except ModuleNotFoundError as error:
     _fail(f"{error.name} is missing; run: pip install -e '.[test]'")
 
@@ -55,6 +55,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     stdlib.add_argument("--texts", action="store_true", help="print what each unexpected failure said")
     third_party.add_options(commands.add_parser("third-party", help="run the suites of other projects"), sys.executable)
     run_programs.add_options(commands.add_parser("programs", help="run programs of other projects"), sys.executable)
+    feature_table.add_options(commands.add_parser("features", help="what each runtime can do, by a script for each row"))
     commands.add_parser("report", help="write the pages of the results that are there")
     return parser.parse_args(argv)
 
@@ -143,6 +144,8 @@ def main(argv: list[str]) -> int:
             return third_party.run(options, console)
         if options.command == "programs":
             return run_programs.run(options, console)
+        if options.command == "features":
+            return feature_table.run(options, console)
     except (ValueError, OSError, subprocess.CalledProcessError) as error:
         _fail(str(error))
     return stdlib(options)

@@ -148,19 +148,26 @@ def case_an_exception_set_in_another_thread(t: Any) -> None:
     def raise_in(ident: int, kind: Any) -> int:
         return ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), kind)
 
+    ready = threading.Event()
+
     def work() -> None:
         try:
+            ready.set()  # before that it would end the thread elsewhere
             while True:
                 time.sleep(0.01)
         except Stop:
             t.note("stopped")
 
     thread = threading.Thread(target=work)
+    ready.clear()
     thread.start()
+    ready.wait(5)
     t.note(raise_in(thread.ident or 0, ctypes.py_object(Stop)), raise_in(1, ctypes.py_object(Stop)))
     thread.join()
     thread = threading.Thread(target=work)
+    ready.clear()
     thread.start()
+    ready.wait(5)
     t.note(raise_in(thread.ident or 0, ctypes.py_object(Stop)), raise_in(thread.ident or 0, None))
     thread.join(0.05)
     t.note(thread.is_alive(), raise_in(thread.ident or 0, ctypes.py_object(Stop)))
