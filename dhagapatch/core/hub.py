@@ -237,7 +237,7 @@ class Hub:
         runq = self.runq
         runq.append(me)
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or self.profiling:
+        if loop is not None or _gettrace() is not None or self.profiling is not None:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             if self._left > 0 and runq[0]:

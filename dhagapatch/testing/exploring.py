@@ -28,7 +28,7 @@ from dhagapatch.core import sync
 from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.hub import THREAD, Hub, adopt_greenlet, all_hubs, hub_for_wait
-from dhagapatch.core.interrupts import deliver_handlers
+from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.offload import start_helper
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.running import set_running_loop
@@ -126,7 +126,7 @@ class _Hub(Hub):
     def preempt(self, me: Any) -> None:
         self.rest()
 
-    def yield_(self, me: Any, deliver: Any = None) -> None:
+    def yield_(self, me: Any, deliver: Any = deliver_all) -> None:
         self._run_of.strategy.gave_way(me)
         super().yield_(me, deliver)
 

@@ -271,6 +271,33 @@ def nested():
 
 assert "another exploration" in str(fails(nested))
 
+# a kill that finds a thread between two turns ends it as any kill does
+ends = []
+
+
+def killed_while_it_gives_way():
+    handles = []
+
+    def gives_way():
+        handles.append(dhagapatch.current_dhaga())
+        try:
+            for _ in range(200):
+                os.sched_yield()
+        except BaseException as killed:
+            ends.append(type(killed).__name__)
+            raise
+
+    thread = threading.Thread(target=gives_way)
+    thread.start()
+    while not handles:
+        os.sched_yield()
+    handles[0].kill()
+    thread.join()
+
+
+explore(killed_while_it_gives_way, runs=20)
+assert ends == ["DhagaExit"] * 20, ends
+
 # nothing is left
 stop = True
 heart.join()
