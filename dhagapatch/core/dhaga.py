@@ -128,7 +128,7 @@ class Dhaga(greenlet):
             self.waiting = "another thread"
             hub.await_thread(self)
             if self.call is None:
-                return
+                return  # its hub ends; or it stood in the run queue once more, since a wait inside of a finalizer
 
     def _end(self, pid: int) -> None:
         if _real.os_getpid() != pid and self.hub is None:
@@ -176,7 +176,7 @@ def start_thread(
     name = _name_of(function)
     while spare:
         dhaga = spare.pop()
-        if not dhaga.dead:  # somebody may have found it, and thrown something into it
+        if not dhaga.dead:  # a late wake, or who threw something into it, has ended it
             break
     else:
         dhaga = Dhaga(function, args, kwargs)

@@ -254,9 +254,7 @@ class Hub:
         """`me` has nothing to run: until somebody takes it out of `spare`, gives it something, and wakes it."""
         me.parked = False
         self.spare.append(me)
-        # HAZARD: it may stand in the run queue once more, from when its last thread waited inside a finalizer
-        while me.call is None and me.again:
-            self._switch()
+        self._switch()
 
     def rest(self, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
@@ -373,7 +371,6 @@ class Hub:
         while self.spare and not self.abandoned:
             # HAZARD: its frames refer to it, and the collector does not look into them: dropped alone it would stay for ever
             one = self.spare.pop()
-            one.again = False
             one.parent = getcurrent()
             one.switch()
         ABANDONED.extend(self.dhagas)  # parked for ever: not unwound, as a native daemon thread is not

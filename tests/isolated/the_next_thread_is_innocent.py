@@ -126,6 +126,7 @@ class Late:
 
 
 def leaves_a_finalizer():
+    local.other = 1
     variable.set(Late())
     return True
 
