@@ -1,22 +1,41 @@
 """psycopg2 waits in libpq, in C; it takes a callback that waits in its place.
 
-The callback is one for the process, and belongs to whoever set one first.  While there is one, psycopg2 refuses COPY and large
-objects, and two queries at once on one connection; a program that needs them leaves the package out: group "packages".
+The callback is one for the process, and belongs to whoever set one first.  While there is one, psycopg2 refuses what works
+natively: COPY, large objects, and a second query on a connection that is busy with one.  So methods of its C types are exchanged:
+
+- Who uses a connection that another dhaga is busy with waits for its turn, as threads do natively, on a lock in libpq's wrapper.
+- COPY and large objects run without the callback.
+
+HAZARD: without the callback the OS thread is held, also in queries that other dhagas start while a COPY reads a file that waits.
+Two of them that wait for each other's locks in the server stand still for good, unless the server has a `lock_timeout`.
 """
 
 from __future__ import annotations
 
 import select
 import sys
+import weakref
 from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
+from dhagapatch._ctypes import set_method
+from dhagapatch.core import RLock
 from dhagapatch.green.select import make_poll
 
 __all__ = ["install"]
 
 _OK, _READ, _WRITE = 0, 1, 2  # what a connection's `poll` says; documented
 _EVENTS = {_READ: select.POLLIN, _WRITE: select.POLLOUT}
+
+# What goes to the server and is called seldom enough to pay for a lock.  Rows of named cursors are not here: iterating can't be
+# exchanged, `__next__` being no plain method, and `fetchone` is called for every row of the others.
+_OF_CURSOR = ("execute", "executemany", "callproc")
+_OF_CONNECTION = (
+    "commit", "rollback", "reset", "close", "set_session", "set_isolation_level", "set_client_encoding",
+    "tpc_begin", "tpc_prepare", "tpc_commit", "tpc_rollback", "tpc_recover",
+)  # fmt: skip
+_REFUSED = {"cursor": ("copy_from", "copy_to", "copy_expert"), "connection": ("lobject",)}
 
 
 def _wait(connection: Any) -> None:
@@ -29,15 +48,95 @@ def _wait(connection: Any) -> None:
         poll.poll()
 
 
+class _Turns:
+    """One user of a connection at a time; the same dhaga may come again (a file that COPY reads may use the connection)."""
+
+    def __init__(self) -> None:
+        self._locks: weakref.WeakKeyDictionary[Any, RLock] = weakref.WeakKeyDictionary()
+
+    def of(self, connection: Any) -> RLock:
+        lock = self._locks.get(connection)
+        return self._locks.setdefault(connection, RLock()) if lock is None else lock
+
+    def for_cursor(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def takes_turn(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            connection = getattr(self_, "connection", None)
+            if connection is None:
+                return method(self_, *args, **kwargs)  # it will say what is wrong
+            with self.of(connection):
+                return method(self_, *args, **kwargs)
+
+        return takes_turn
+
+    def for_connection(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def takes_turn(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            with self.of(self_):
+                return method(self_, *args, **kwargs)
+
+        return takes_turn
+
+
+class _Callback:
+    """The callback, which is taken away while a method runs that would refuse, and given back by the last of these."""
+
+    def __init__(self, module: Any) -> None:
+        self._get: Callable[[], Any] = module.get_wait_callback
+        self._set: Callable[[Any], None] = module.set_wait_callback
+        self._without = 0
+        self._set(_wait)
+
+    def is_set(self) -> bool:
+        return self._get() is _wait
+
+    def remove(self) -> None:
+        if self.is_set():
+            self._set(None)
+        self._without = -1  # and who runs without it does not give it back
+
+    def without(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def runs_without(*args: Any, **kwargs: Any) -> Any:
+            if self._without < 0 or not (self._without or self.is_set()):
+                return method(*args, **kwargs)  # the program has one of its own, or none
+            self._without += 1
+            self._set(None)
+            try:
+                return method(*args, **kwargs)
+            finally:
+                if self._without > 0:
+                    self._without -= 1
+                    if not self._without and self._get() is None:
+                        self._set(_wait)
+
+        return runs_without
+
+
 def install(set_wait_callback: Callable[[Any], None]) -> Callable[[], None] | None:
     """Have psycopg2 wait so; how to take it back, or None if somebody else has set a callback."""
-    get_wait_callback = sys.modules["psycopg2._psycopg"].get_wait_callback
-    if get_wait_callback() is not None:
+    module: Any = sys.modules["psycopg2._psycopg"]
+    if module.get_wait_callback() is not None:
         return None
-    set_wait_callback(_wait)
+    callback, turns = _Callback(module), _Turns()
+    back: list[Callable[[], Any]] = [callback.remove]
+
+    def exchange(kind: type, name: str, green: Callable[[Any], Any]) -> None:
+        real = vars(kind).get(name)
+        if real is not None and set_method(kind, name, green(real)):
+            back.append(partial(set_method, kind, name, real))
+
+    for kind, names, taking_turns in (
+        (module.cursor, _OF_CURSOR, turns.for_cursor),
+        (module.connection, _OF_CONNECTION, turns.for_connection),
+    ):
+        for name in names:
+            exchange(kind, name, taking_turns)
+        for name in _REFUSED[kind.__name__]:
+            exchange(kind, name, lambda real, taking_turns=taking_turns: taking_turns(callback.without(real)))  # type: ignore[misc]
 
     def undo() -> None:
-        if get_wait_callback() is _wait:
-            set_wait_callback(None)
+        for step in reversed(back):
+            step()
 
     return undo

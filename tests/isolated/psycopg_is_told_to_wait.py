@@ -1,4 +1,4 @@
-"""psycopg2 gets a wait callback, if nobody set one, whether it comes before or after the patch; unpatch_all takes it back."""
+"""psycopg2 gets a wait callback, if nobody set one, and loses nothing by it, whether it comes before or after the patch."""
 
 import importlib
 import socket
@@ -19,6 +19,37 @@ def set_wait_callback(callback):
 
 def get_wait_callback():
     return _callback
+
+class connection:
+    def __init__(self, said):
+        self.said, self.busy = said, False
+
+    def _query(self, what, wait):
+        if self.busy:
+            raise RuntimeError("a second query on a busy connection")
+        self.busy = True
+        self.said.append(what)
+        wait()
+        self.busy = False
+
+    def commit(self, wait):
+        self._query("commit", wait)
+
+    def lobject(self):
+        return cursor(self).copy_from(lambda: None)
+
+class cursor:
+    def __init__(self, connection):
+        self.connection = connection
+
+    def execute(self, what, wait):
+        self.connection._query(what, wait)
+
+    def copy_from(self, read):
+        if _callback is not None:
+            raise RuntimeError("refused")
+        self.connection._query("copy", read)
+        return _callback
 """
 
 
@@ -66,6 +97,80 @@ except ConnectionError as error:
 else:
     raise AssertionError
 
+# who uses a connection takes turns, as threads do natively
+said, napping = [], lambda: time.sleep(0.01)
+shared = module.connection(said)
+threads = [threading.Thread(target=module.cursor(shared).execute, args=(number, napping)) for number in range(3)]
+threads.append(threading.Thread(target=shared.commit, args=(napping,)))
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert said == [0, 1, 2, "commit"], said
+# but not on two connections
+other, both = module.connection([]), threading.Barrier(2, timeout=5)
+threads = [threading.Thread(target=one.commit, args=(both.wait,)) for one in (shared, other)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+# and a dhaga that holds its turn may come again; one that is killed, or fails, gives it up
+module.cursor(shared).copy_from(lambda: module.cursor(other).execute("within", lambda: None))
+assert other.said[-1] == "within"
+fails = module.connection([])
+for _ in range(2):
+    fails.busy = True
+    try:
+        fails.commit(napping)
+    except RuntimeError as error:
+        assert "busy" in str(error)
+    else:
+        raise AssertionError
+
+# COPY and large objects run without the callback; the last one gives it back
+first, second = threading.Event(), threading.Event()
+threads = [
+    threading.Thread(target=module.cursor(module.connection([])).copy_from, args=(event.wait,)) for event in (first, second)
+]
+for thread in threads:
+    thread.start()
+time.sleep(0.01)
+assert module.get_wait_callback() is None
+first.set()
+threads[0].join()
+assert module.get_wait_callback() is None, "the second still runs"
+second.set()
+threads[1].join()
+assert module.get_wait_callback() is wait
+assert shared.lobject() is None
+try:
+    module.cursor(shared).copy_from(lambda: 1 / 0)
+except ZeroDivisionError:
+    shared.busy = False
+assert module.get_wait_callback() is wait, "given back after an error"
+mine = lambda connection: None  # noqa: E731
+module.set_wait_callback(mine)
+try:
+    module.cursor(shared).copy_from(lambda: None)
+except RuntimeError as error:
+    assert str(error) == "refused", "the program's own callback stays, with what psycopg2 makes of it"
+else:
+    raise AssertionError
+module.set_wait_callback(wait)
+
+# nothing is given back after the patch has gone
+last = threading.Event()
+thread = threading.Thread(target=module.cursor(module.connection([])).copy_from, args=(last.wait,))
+thread.start()
+time.sleep(0.01)
+dhagapatch.unpatch_all()
+last.set()
+thread.join()
+assert module.get_wait_callback() is None
+for kind, name in ((module.cursor, "execute"), (module.cursor, "copy_from"), (module.connection, "commit")):
+    assert not hasattr(getattr(kind, name), "__wrapped__"), name
+dhagapatch.patch_all()
+wait = module.get_wait_callback()
 dhagapatch.unpatch_all()
 assert module.get_wait_callback() is None
 dhagapatch.patch_all(disable=["packages"])
