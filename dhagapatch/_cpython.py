@@ -9,9 +9,12 @@ from types import CodeType
 from typing import Any
 
 __all__ = [
-    "forget_dummy_thread", "name_of_thread", "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message",
-    "thread_of", "unraisable_arguments",
+    "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "name_of_thread", "profilers_are_of_threads", "register_source",
+    "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
+
+# Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
+LOCK_TYPE_IS_CALLABLE = sys.version_info >= (3, 13)
 
 _arguments_type: Any = None
 

@@ -84,8 +84,8 @@ class Lock:
     @classmethod
     def _adopt(cls, native: Any, shared: bool) -> Self:
         """A lock over a native one that exists; `shared`: others may release it without our knowing."""
-        self = cls()
-        self._native, self._shared = native, shared
+        self = object.__new__(cls)
+        self._native, self._shared, self._waiters = native, shared, NOBODY
         return self
 
     # HAZARD: the others have their turn before a lock is taken, never in a release: what is due to the caller is raised

@@ -23,11 +23,18 @@ class Wakeup:
             _real.os_set_blocking(self._writer, False)
 
     def notify(self) -> None:
-        """Make it readable; from any OS thread."""
+        """Make it readable; from any OS thread.
+
+        HAZARD: whoever was waited for may come a moment after the waiter gave up and its OS thread, with the hub, ended; and a
+        forked child releases locks for which the parent's threads wait.  Nobody is there to be woken: it is no error.
+        """
         try:
             _real.os_write(self._writer, b"\1\0\0\0\0\0\0\0")
         except BlockingIOError:
             pass  # it is readable already
+        except OSError:
+            if self._writer >= 0:
+                raise
 
     def drain(self) -> None:
         """Make it unreadable."""
@@ -38,7 +45,9 @@ class Wakeup:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        for fd in {self.reader, self._writer}:
+        fds = {self.reader, self._writer}
+        self.reader = self._writer = -1
+        for fd in fds:
             _real.os_close(disown(fd))
 
 

@@ -9,26 +9,41 @@ import gc
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
-from dhagapatch._cpython import shutdown_locks
+from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
 from dhagapatch.core import Dhaga, hub_for_wait, make_parker, own_native_threads, running_dhaga, start_thread, sync
 from dhagapatch.core.hub import all_hubs, in_main_thread
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
 __all__ = [
     "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "get_ident", "local", "lock",
-    "make_thread_handle", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
+    "make_thread_handle", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread",
+    "start_new_thread",
 ]  # fmt: skip
+
+
+def _reduce_ex(self: Any, protocol: Any, /) -> Any:
+    """What pickle and copy call: as natively, only a subclass that says how is pickled."""
+    kind: Any = type(self)
+    if kind.__reduce__ is not object.__reduce__ or kind.__getstate__ is not object.__getstate__:
+        return object.__reduce_ex__(self, protocol)
+    name = f"{kind.__module__}.{kind.__qualname__}" if "__reduce_ex__" in vars(kind) else kind.__name__
+    raise TypeError(f"cannot pickle {name!r} object")
 
 
 class lock(sync.Lock):  # the stdlib's name for it
     """A lock that lets other dhagas run while one waits for it."""
 
     __slots__ = ()
+
+    if not LOCK_TYPE_IS_CALLABLE:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+            raise TypeError("cannot create '_thread.lock' instances")
 
     def __init_subclass__(cls) -> None:
         raise TypeError("type '_thread.lock' is not an acceptable base type")
@@ -71,8 +86,16 @@ class _Sentinel(sync.Lock):
 _Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
 for _class, _module in ((lock, "_thread"), (_Sentinel, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):
     _class.__module__ = _module
+    _class.__reduce_ex__ = _reduce_ex  # type: ignore[method-assign]
 
-allocate_lock = lock  # a class, also where the native one is a function: a condition makes a lock for each wait
+_new: Callable[[type[lock]], lock] = object.__new__
+
+
+def allocate_lock() -> lock:
+    """A new lock; up to 3.12 the type makes none."""
+    made = _new(lock)
+    made.__init__()  # type: ignore[misc]  # looked up each time: locks may be tracked
+    return made
 
 
 def simple_queue_for(real: type) -> type:
@@ -349,6 +372,7 @@ class local:
     """Thread-local data: each dhaga, and each native thread, sees attributes of its own."""
 
     __slots__ = ("__dict__", "__weakref__", "_local__data", "_local__dicts")
+    __reduce_ex__ = _reduce_ex
 
     def __new__(cls, /, *args: Any, **kwargs: Any) -> local:
         if (args or kwargs) and cls.__init__ is object.__init__:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 __all__ = ["GROUPS", "OFFLOAD", "OFFLOAD_GROUPS", "OPTIONAL", "PACKAGES", "REPLACE", "SET", "TABLE", "TELL", "WRAP", "Row"]
 
-SET = "set on class"  # in place: every instance and subclass follows
+SET = "set in place"  # on a class: every instance and subclass follows; or in a module, for its own functions alone
 REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
 WRAP = "wrap object"  # the source is called with the real object, and gives the green one, or the same if it is left
 TELL = "told"  # the module has a function for it: the source calls that, and gives how to take it back, or None if it is left
@@ -69,14 +69,16 @@ TABLE: tuple[Row, ...] = (
     _thread("_set_sentinel", "set_sentinel", "joining a thread waits for this lock", until=(3, 13)),
     # the first of these stands for all when green locks are exchanged for real ones again
     _thread("lock", "lock", "the type of locks", since=(3, 13)),
-    _thread("allocate_lock", "lock", "acquiring a lock waits"),
-    _thread("allocate", "lock", "obsolete alias"),
+    _thread("allocate_lock", "allocate_lock", "acquiring a lock waits"),
+    _thread("allocate", "allocate_lock", "obsolete alias"),
     _thread("LockType", "lock", "the type of locks"),
     _thread("RLock", "RLock", "acquiring a lock waits; owned by a dhaga"),
     _thread("get_ident", "get_ident", "each dhaga is a thread of its own"),
     _thread("_count", "count", "counts dhagas"),
     _thread("_local", "local", "each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
+    Row("threading", "_allocate_lock", "_thread:allocate_lock", "thread", SET,
+        why="a condition makes a lock for each wait, and what stands for a built-in function takes longer"),
     Row("threading", "_maintain_shutdown_locks", "threading:maintain_shutdown_locks", "thread", until=(3, 13),
         why="its cost grows with the threads that run"),
     Row("threading", "Event.is_set", "threading:is_set", "thread", SET, why="asked in a loop, it lets the others run"),

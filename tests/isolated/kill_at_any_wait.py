@@ -44,7 +44,7 @@ def work():
 dhagas = [dhagapatch.spawn(work) for _ in range(20)]
 kills = 0
 until = time.monotonic() + 1.5
-while time.monotonic() < until:
+while time.monotonic() < until or kills <= 300 or rounds[0] <= 100:  # a slow machine takes longer; a hang, the watchdog ends
     time.sleep(0.0005)
     number = random.randrange(len(dhagas))
     if dhagas[number].dead:
@@ -56,7 +56,6 @@ while any(not dhaga.dead for dhaga in dhagas):
     for dhaga in dhagas:
         dhaga.kill()
     time.sleep(0.001)
-assert kills > 300 and rounds[0] > 100, (kills, rounds)
 assert worst == [1, 2], worst
 assert lock.acquire(False) and semaphore.acquire(False) and semaphore.acquire(False) and condition.acquire(False)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import pickle
+import queue
 import threading
 import time
-from _thread import allocate_lock, start_new_thread
+from _thread import LockType, allocate_lock, start_new_thread
 from typing import Any
 
 module_lock = threading.Lock()
@@ -137,6 +140,38 @@ def case_deadlines(t: Any) -> None:
     t.outcome("too long", held.acquire, True, 1e12)
     t.outcome("release", threading.Lock().release)
     t.outcome("release", threading.RLock().release)
+
+
+class _Subclass(threading.local):
+    pass
+
+
+class _Pickled(threading.local):
+    def __getstate__(self) -> Any:
+        return {"n": 1}
+
+    def __setstate__(self, state: Any) -> None:
+        self.n = state["n"]
+
+
+def case_what_is_no_value_is_not_copied(t: Any) -> None:
+    makers: tuple[Any, ...] = (
+        threading.Lock, threading.RLock, threading.Condition, threading.Event,
+        threading.local, _Subclass, _Pickled, queue.SimpleQueue,
+    )  # fmt: skip
+    for make in makers:
+        for function in (copy.copy, copy.deepcopy, pickle.dumps):
+            t.outcome(f"{function.__name__} of {make.__name__}", lambda: type(function(make())).__name__)  # noqa: B023
+    t.note(copy.copy(_Pickled()).n, pickle.loads(pickle.dumps(_Pickled())).n)
+
+
+def case_the_type_of_locks(t: Any) -> None:
+    made = type(threading.Lock())
+    t.note(made is LockType, made.__name__, made.__module__, threading.Lock.__name__, type(threading.Lock).__name__)
+    t.note(pickle.loads(pickle.dumps(threading.Lock)) is threading.Lock)
+    t.outcome("made of its type", lambda: type(made()).__name__)
+    t.outcome("is one", isinstance, made, threading.Lock)
+    t.outcome("a subclass", lambda: type("Sub", (made,), {}))
 
 
 def case_an_exception_set_in_another_thread(t: Any) -> None:
