@@ -8,6 +8,8 @@ import threading
 from types import CodeType
 from typing import Any
 
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+
 __all__ = [
     "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "name_of_thread", "profilers_are_of_threads", "register_source",
     "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",

@@ -12,6 +12,8 @@ import ctypes
 import gc
 from typing import Any
 
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+
 __all__ = ["is_fixed", "set_method"]
 
 _IMMUTABLE, _HEAP = 1 << 8, 1 << 9  # flags of a type

@@ -12,6 +12,8 @@ import sys
 from opcode import opname
 from types import CodeType, FrameType
 
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+
 __all__ = ["called_from_c", "check", "is_interruptible", "may_run_on_later"]
 
 _pointer = ctypes.c_void_p.from_address

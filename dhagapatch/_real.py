@@ -22,6 +22,12 @@ from typing import Any
 
 __all__ = ["other_patcher", "other_patcher_now"]
 
+# HAZARD: a program may exchange what `builtins` holds (`builtins.len = lru_cache(len)`) for what takes a lock; called between two
+# dhagas it would wait there for ever.  The interpreter's own primitives, in C, do not look there.  So every module of ours that
+# defines functions imports this as its `__builtins__`, which is where a function that is made gets them from.
+BUILTINS: Any = dict(vars(builtins))
+__builtins__ = BUILTINS
+
 # threads
 allocate_lock = _thread.allocate_lock
 LockType = _thread.LockType

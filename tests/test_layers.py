@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ast
+import functools
+import gc
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import NamedTuple
 
 import pytest
 
 import dhagapatch
+from dhagapatch import _real
 
 PACKAGE = Path(dhagapatch.__file__).parent
 
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _errors _config _real _cpython _frames _ctypes",
+    "_version _real _errors _config _cpython _frames _ctypes",
     "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
@@ -186,6 +191,24 @@ def test_only_the_hub_switches(module: Module) -> None:
     for found in walk(module.tree):
         if isinstance(found.node, ast.Attribute):
             assert found.node.attr not in ("switch", "throw"), f"{module.name}: {found}"
+
+
+@functools.cache
+def functions() -> dict[str, list[FunctionType]]:
+    """Those that are made when the modules are imported, by file."""
+    for name in MODULES:
+        importlib.import_module(f"dhagapatch.{name}".rstrip("."))
+    found: dict[str, list[FunctionType]] = {}
+    for one in gc.get_objects():
+        if type(one) is FunctionType:
+            found.setdefault(one.__code__.co_filename, []).append(one)
+    return found
+
+
+@every_module
+def test_functions_have_builtins_that_the_program_cannot_exchange(module: Module) -> None:
+    theirs = [one.__qualname__ for one in functions().get(str(module.path), ()) if one.__builtins__ is not _real.BUILTINS]
+    assert not theirs, f"{theirs}: import BUILTINS of `_real` as `__builtins__` before they are defined"
 
 
 @every_module

@@ -14,6 +14,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Protocol
 
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+
 __all__ = ["Deadlines", "Sleeper"]
 
 _COMPACT_AT = 64  # stale entries that are tolerated before the heap is swept

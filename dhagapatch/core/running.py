@@ -10,6 +10,8 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+
 __all__ = ["MODULES", "SOURCE", "running_loop", "set_all_running_loops", "set_running_loop", "thread_root"]
 
 MODULES = sys.modules

@@ -20,6 +20,7 @@ from functools import partial, wraps
 from typing import Any
 
 from dhagapatch._ctypes import set_method
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
 from dhagapatch.core import RLock
 from dhagapatch.green.select import make_poll
 

@@ -18,6 +18,8 @@ from functools import partial as _Partial
 from types import CellType, FrameType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+
 __all__ = ["Holder", "Undo", "instances", "line_of", "rebind"]
 
 _PACKAGE = __name__.partition(".")[0]

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+
 __all__ = ["GROUPS", "OFFLOAD", "OFFLOAD_GROUPS", "OPTIONAL", "PACKAGES", "REPLACE", "SET", "TABLE", "TELL", "WRAP", "Row"]
 
 SET = "set in place"  # on a class: every instance and subclass follows; or in a module, for its own functions alone

@@ -13,6 +13,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+
 __all__ = ["Plain", "Priorities", "RandomWalk", "Strategy", "make_strategy"]
 
 _CHANCES = (1.0, 0.2, 0.05)  # that it is decided anew, at a point of a random walk
