@@ -72,6 +72,8 @@ POSTGRESQL = Server(
     after=(
         (*_PSQL, "create database test"),
         (*_PSQL, "create extension hstore; create schema test_schema; create schema test_schema_2", "test"),
+        (*_PSQL, "create database peewee_test"),
+        (*_PSQL, "create extension hstore", "peewee_test"),
     ),
     stop=signal.SIGINT,
 )  # fmt: skip
@@ -89,7 +91,11 @@ MARIADB = Server(
             "--skip-test-db",
         ),
     ),
-    after=((*_MYSQL, "create database test1; create database test2"),),
+    after=(
+        (*_MYSQL, "create database test1 character set utf8mb4; create database test2 character set utf8mb4"),
+        (*_MYSQL, "create function ed25519_password returns string soname 'auth_ed25519.so'"),
+        (*_MYSQL, "create user test2@localhost identified by 'some password'; grant all on test2.* to test2@localhost"),
+    ),
 )  # fmt: skip
 
 RABBITMQ = Server(
