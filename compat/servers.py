@@ -169,7 +169,7 @@ def start(server: Server, folder: Path, variables: Mapping[str, str]) -> Iterato
     for file, text in server.files.items():
         (folder / file).write_text(text.format_map(facts))
     path = os.pathsep.join([variables.get("PATH", os.defpath), *_folders()])
-    environ = {**variables, "HOME": str(folder), "PATH": path}
+    environ = {**variables, "HOME": str(folder), "TMPDIR": str(folder), "PATH": path}  # the caller's may not be the user's
     environ.update({key: value.format_map(facts) for key, value in server.environ.items()})
     with open(folder / "printed", "w+b") as printed:
         _hand_over(folder, user)
