@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from compat import environments, suites, third_party
+from compat import environments, report_third_party, results, suites, third_party
 from compat.environments import Environment, EnvironmentFailed
 from compat.expectations import read
 from compat.launchers import LAUNCHERS
@@ -131,6 +131,24 @@ def test_the_fence_leaves_the_loopback_only() -> None:
     if done.returncode == 77:
         pytest.skip("no network namespace can be made here")
     assert done.stdout.strip() == "Network is unreachable", done.stderr
+
+
+def test_the_page_says_what_was_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = 'version = "1"\nsha256 = "0"\nargs = []\nrequires = []\n'
+    (tmp_path / "suites.toml").write_text("".join(f'[[suite]]\nname = "{name}"\n{table}' for name in "abc"))
+    (tmp_path / "ledger.toml").touch()
+    for name, value in (("RESULTS", "results"), ("SUITES", "suites.toml"), ("LEDGER", "ledger.toml")):
+        monkeypatch.setattr(third_party, name, tmp_path / value)
+    ran = [("a", "native", "pass"), ("b", "native", "pass"), ("a", "dhagapatch", "pass"), ("a", "gevent", "hang")]
+    for name, launcher, outcome in ran:
+        results.save(tmp_path / "results", Result(name, "3.11.7", launcher, {f"{name}/t": Outcome(outcome)}, seconds=2.0))
+    report_third_party.write_page(tmp_path / "page.md")
+    lines = (tmp_path / "page.md").read_text().splitlines()
+    assert "| suite | server | native | dhagapatch | dhagapatch-late | gevent | eventlet | time |" in lines
+    assert "| a 1 |  | 1 | 1 | not run | **0**, 1 hung | not run | 1.00 |" in lines
+    assert "| b 1 |  | 1 | not run | not run | not run | not run |  |" in lines
+    assert "| **in all** | | 2 | 1 of 1 (100.00 %) | not run | 0 of 1 (0.00 %) | not run | |" in lines
+    assert "| hangs | | | 0 |  | 1 |  | |" in lines and "Not run at all: c." in lines
 
 
 @pytest.mark.parametrize(
