@@ -429,15 +429,15 @@ def adopt_local(real: Any, kind: type[local] = local) -> local:
     return self
 
 
-def locals_of(real: Any, own: dict[str, Any] | None = None) -> Locals:
-    """Data beside that of native threads, which stays in `real`; `own`: a dictionary of its that is nothing to us."""
+def locals_of(real: Any) -> Locals:
+    """Data beside that of native threads, which stays in `real`."""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
     for referent in gc.get_referents(real):
         # the C structure refers to the arguments of its making, with which `__init__` is called in each thread
         if type(referent) is tuple:
             args = referent
-        elif type(referent) is dict and referent and referent is not own and all(type(key) is str for key in referent):
+        elif type(referent) is dict and referent and all(type(key) is str for key in referent):
             kwargs = referent
     data = Locals((args, kwargs))
     data.native = _RealDicts(real)

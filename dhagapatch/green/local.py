@@ -32,7 +32,7 @@ def _methods(idle_dict_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         idle = idle_dict_of(self)
         data = idle.get(_OURS)
         if data is None:
-            data = idle.setdefault(_OURS, locals_of(self, idle))
+            data = idle.setdefault(_OURS, locals_of(self))
         return data
 
     def new(cls: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -109,6 +109,8 @@ def dhaga():
     assert not hasattr(two, "name") and not hasattr(derived, "number") and not hasattr(two, "checked")
     two.name, two.default, two.checked, derived.number = "dhaga", "mine", 5, 1
     assert (two.name, two.default, two.checked, derived.number) == ("dhaga", "mine", 6, 2)
+    vars(two)["checked"] = "hidden by the property, as natively"
+    assert two.checked == 6 and vars(two).pop("checked")
     del two.default, two.checked, derived.number
     assert two.default == "class" and not hasattr(two, "_checked") and vars(derived) == {}
     assert fails(delattr, two, "nothing") == "'Two' object has no attribute 'nothing'"
