@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import shutil
 import subprocess
 import tarfile
+import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,9 +77,11 @@ def _stamped(path: Path, text: str) -> bool:
 
 
 def _sdist(suite: Suite, python: str, folder: Path) -> Path:
-    """The source distribution, from the package index if it is not there yet."""
+    """The source distribution, from the package index, or where the table says, if it is not there yet."""
     kept = folder / suite.sha256
-    if not any(kept.glob("*")):
+    if not any(kept.glob("*")) and suite.source:
+        _download(suite, kept)
+    elif not any(kept.glob("*")):
         wanted = folder / f"{suite.name}.txt"
         folder.mkdir(parents=True, exist_ok=True)
         wanted.write_text(f"{suite.name}=={suite.version} --hash=sha256:{suite.sha256}\n")
@@ -89,6 +93,21 @@ def _sdist(suite: Suite, python: str, folder: Path) -> Path:
     if hashlib.sha256(sdist.read_bytes()).hexdigest() != suite.sha256:
         raise EnvironmentFailed(f"{sdist} is not what {suite.name} {suite.version} should be; remove it")
     return sdist
+
+
+def _download(suite: Suite, folder: Path) -> None:
+    """Fetch `source` into the folder, whole or not at all."""
+    try:
+        with urllib.request.urlopen(suite.source, timeout=60) as answer:
+            data: bytes = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise EnvironmentFailed(f"{suite.source}: {error}") from None
+    if (found := hashlib.sha256(data).hexdigest()) != suite.sha256:
+        raise EnvironmentFailed(f"{suite.source} is not what {suite.name} {suite.version} should be: its sha256 is {found}")
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f"{suite.sha256}.part")
+    part.write_bytes(data)
+    part.replace(folder / suite.source.rpartition("/")[2])
 
 
 def _run(command: list[str]) -> None:

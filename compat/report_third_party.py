@@ -31,22 +31,22 @@ def write_page(page: Path) -> None:
 def _of_python(folder: Path, python: str, table: list[Suite], ledger: list[Expectation]) -> list[str]:
     native = results.load_all(folder, python, "native")
     ran = [suite for suite in table if suite.name in native]
-    columns = [name for name in COLUMNS if (folder / python / name).is_dir()]
     names = [suite.name for suite in ran]
-    found = {name: {v.module: v for v in report.verdicts(folder, python, name, names, ledger)} for name in columns}
-    lines = [f"## CPython {python}", "", f"| suite | server | native | {' | '.join(columns)} | time |"]
-    lines.append("|---|---|" + "--:|" * (len(columns) + 2))
+    found = {name: {v.module: v for v in report.verdicts(folder, python, name, names, ledger)} for name in COLUMNS}
+    lines = [f"## CPython {python}", "", f"| suite | server | native | {' | '.join(COLUMNS)} | time |"]
+    lines.append("|---|---|" + "--:|" * (len(COLUMNS) + 2))
     for suite in ran:
-        cells = [report.cell(found[name].get(suite.name)) for name in columns]
+        cells = [report.cell(found[name].get(suite.name)) for name in COLUMNS]
         passed = len(native[suite.name].passed)
         time = _ratio(folder, python, suite.name)
         lines.append(f"| {suite.name} {suite.version} | {suite.server} | {passed} | {' | '.join(cells)} | {time} |")
     total = sum(len(native[name].passed) for name in names)
-    shares = [report.share(list(found[name].values())) for name in columns]
+    shares = [report.share(list(found[name].values())) if found[name] else "not run" for name in COLUMNS]
     lines.append(f"| **in all** | | {total} | {' | '.join(shares)} | |")
-    hangs = [str(_hangs(found[name])) for name in columns]
+    hangs = [str(_hangs(found[name])) if found[name] else "" for name in COLUMNS]
     lines.append(f"| hangs | | | {' | '.join(hangs)} | |")
-    return [*lines, "", *_late(folder, python, names)]
+    missing = [f"Not run at all: {', '.join(left)}.", ""] if (left := [s.name for s in table if s.name not in native]) else []
+    return [*lines, "", *missing, *_late(folder, python, names)]
 
 
 def _hangs(found: dict[str, Verdict]) -> int:

@@ -72,6 +72,8 @@ POSTGRESQL = Server(
     after=(
         (*_PSQL, "create database test"),
         (*_PSQL, "create extension hstore; create schema test_schema; create schema test_schema_2", "test"),
+        (*_PSQL, "create database peewee_test"),
+        (*_PSQL, "create extension hstore", "peewee_test"),
     ),
     stop=signal.SIGINT,
 )  # fmt: skip
@@ -89,7 +91,11 @@ MARIADB = Server(
             "--skip-test-db",
         ),
     ),
-    after=((*_MYSQL, "create database test1; create database test2"),),
+    after=(
+        (*_MYSQL, "create database test1 character set utf8mb4; create database test2 character set utf8mb4"),
+        (*_MYSQL, "create function ed25519_password returns string soname 'auth_ed25519.so'"),
+        (*_MYSQL, "create user test2@localhost identified by 'some password'; grant all on test2.* to test2@localhost"),
+    ),
 )  # fmt: skip
 
 RABBITMQ = Server(
@@ -163,7 +169,7 @@ def start(server: Server, folder: Path, variables: Mapping[str, str]) -> Iterato
     for file, text in server.files.items():
         (folder / file).write_text(text.format_map(facts))
     path = os.pathsep.join([variables.get("PATH", os.defpath), *_folders()])
-    environ = {**variables, "HOME": str(folder), "PATH": path}
+    environ = {**variables, "HOME": str(folder), "TMPDIR": str(folder), "PATH": path}  # the caller's may not be the user's
     environ.update({key: value.format_map(facts) for key, value in server.environ.items()})
     with open(folder / "printed", "w+b") as printed:
         _hand_over(folder, user)

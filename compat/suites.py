@@ -7,6 +7,7 @@
     name = "requests"              # the project's name on the package index
     version = "2.32.5"
     sha256 = "..."                 # of its source distribution, which the tests come from
+    source = "https://..."         # where that is, if the one on the package index has no tests
     extras = ["socks"]             # of the project, to install
     requires = ["pytest==8.4.2"]   # what its tests need besides, pinned
     args = ["tests"]               # for pytest, started in the unpacked source distribution
@@ -14,7 +15,8 @@
     environ = { URL = "redis://127.0.0.1:{port}" }
     left_out = [{ id = "tests/test_x.py::test_y*", why = "needs the network." }]
 
-What is in `settings/NAME` is put beside the project's files: what its tests read, and the source distribution lacks.
+What is in `settings/NAME` is put beside the project's files: what its tests read, and the source distribution lacks.  In a
+file named `*.template`, `$port` and what else `environ` may refer to is filled in, and the ending is taken off.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class Suite:
     sha256: str
     requires: tuple[str, ...]
     args: tuple[str, ...]
+    source: str = ""
     extras: tuple[str, ...] = ()
     server: str = ""
     environ: dict[str, str] = field(default_factory=dict)
@@ -72,6 +75,9 @@ def _suite(facts: dict[str, Any], where: str) -> Suite:
         raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}")
     if missing := NEEDED - set(facts):
         raise ValueError(f"{where}: {sorted(missing)[0]!r} is missing")
+    source = facts.get("source", "https://")
+    if not source.startswith("https://"):
+        raise ValueError(f"{where}: source is {source!r}; it must be the https address of an archive")
     for requirement in facts["requires"]:
         if "==" not in requirement:
             raise ValueError(f"{where}: {requirement!r} is not pinned")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
+import string
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def run_suite(
         cwd = environment.unpack()
         with servers.running(suite.server, folder / "server") as facts:
             if (SETTINGS / suite.name).is_dir():
-                shutil.copytree(SETTINGS / suite.name, cwd, dirs_exist_ok=True)
+                _put_beside(SETTINGS / suite.name, cwd, facts)
             environ = environ_of(environment.python, folder)
             environ.update({key: value.format_map(facts) for key, value in suite.environ.items()})
             environ.update(launcher.environ)
@@ -85,6 +85,19 @@ def run_suite(
             command += [argument.format_map(facts) for argument in suite.args] if tests is None else _only(suite, tests)
             result = Result(suite.name, version, launcher.name)
             return run_to_end(result, command, environ, folder, cwd, native, lambda key: False, told)
+
+
+def _put_beside(settings: Path, top: Path, facts: dict[str, str]) -> None:
+    """Copy a suite's settings into its top folder, those that are templates filled in; never over a file of the project."""
+    for path in sorted(path for path in settings.rglob("*") if path.is_file()):
+        target = top / path.relative_to(settings)
+        text = path.read_text()
+        if target.suffix == ".template":
+            target, text = target.with_suffix(""), string.Template(text).substitute(facts)
+        if target.exists():
+            raise ValueError(f"{path}: {target.name} is a file of the project")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
 
 
 def _only(suite: Suite, tests: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from compat import suites, third_party
-from compat.environments import Environment
+from compat import environments, report_third_party, results, suites, third_party
+from compat.environments import Environment, EnvironmentFailed
 from compat.expectations import read
 from compat.launchers import LAUNCHERS
 from compat.results import Outcome, Result
@@ -86,6 +87,37 @@ def test_a_suite_runs_to_its_end(launcher: str, environment: Environment) -> Non
     assert ("dhaga" in hang) == (launcher != "native")
 
 
+@pytest.mark.parametrize(("content", "complaint"), [(b"archive", ""), (b"another", "its sha256 is"), (None, "No such file")])
+def test_a_source_is_kept_if_it_is_what_it_should_be(content: bytes | None, complaint: str, tmp_path: Path) -> None:
+    archive = tmp_path / "fake_1.0.orig.tar.gz"
+    if content is not None:
+        archive.write_bytes(content)
+    suite = Suite("fake", "1.0", hashlib.sha256(b"archive").hexdigest(), (), (), source=archive.as_uri())
+    cache = tmp_path / "cache"
+    if complaint:
+        with pytest.raises(EnvironmentFailed, match=complaint):
+            environments._sdist(suite, "no interpreter", cache)
+        assert not cache.exists(), "something was kept"
+        return
+    kept = environments._sdist(suite, "no interpreter", cache)
+    assert kept.read_bytes() == content and kept.name == archive.name
+    archive.unlink()
+    assert environments._sdist(suite, "no interpreter", cache) == kept, "it was fetched again"
+
+
+def test_settings_are_put_beside_the_project_and_filled_in(tmp_path: Path) -> None:
+    settings, top = tmp_path / "settings", tmp_path / "top"
+    for folder in (settings / "test", top):
+        folder.mkdir(parents=True)
+    (settings / "test" / "a.json.template").write_text('{"port": $port}')
+    (settings / "b.py").write_text("$port {port}")
+    third_party._put_beside(settings, top, {"port": "123"})
+    assert (top / "test" / "a.json").read_text() == '{"port": 123}' and (top / "b.py").read_text() == "$port {port}"
+    assert sorted(path.name for path in top.rglob("*.*")) == ["a.json", "b.py"]
+    with pytest.raises(ValueError, match="a file of the project"):
+        third_party._put_beside(settings, top, {"port": "124"})
+
+
 def test_the_fence_leaves_the_loopback_only() -> None:
     program = (
         "import socket; from compat.fence import fence\n"
@@ -101,6 +133,24 @@ def test_the_fence_leaves_the_loopback_only() -> None:
     assert done.stdout.strip() == "Network is unreachable", done.stderr
 
 
+def test_the_page_says_what_was_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = 'version = "1"\nsha256 = "0"\nargs = []\nrequires = []\n'
+    (tmp_path / "suites.toml").write_text("".join(f'[[suite]]\nname = "{name}"\n{table}' for name in "abc"))
+    (tmp_path / "ledger.toml").touch()
+    for name, value in (("RESULTS", "results"), ("SUITES", "suites.toml"), ("LEDGER", "ledger.toml")):
+        monkeypatch.setattr(third_party, name, tmp_path / value)
+    ran = [("a", "native", "pass"), ("b", "native", "pass"), ("a", "dhagapatch", "pass"), ("a", "gevent", "hang")]
+    for name, launcher, outcome in ran:
+        results.save(tmp_path / "results", Result(name, "3.11.7", launcher, {f"{name}/t": Outcome(outcome)}, seconds=2.0))
+    report_third_party.write_page(tmp_path / "page.md")
+    lines = (tmp_path / "page.md").read_text().splitlines()
+    assert "| suite | server | native | dhagapatch | dhagapatch-late | gevent | eventlet | time |" in lines
+    assert "| a 1 |  | 1 | 1 | not run | **0**, 1 hung | not run | 1.00 |" in lines
+    assert "| b 1 |  | 1 | not run | not run | not run | not run |  |" in lines
+    assert "| **in all** | | 2 | 1 of 1 (100.00 %) | not run | 0 of 1 (0.00 %) | not run | |" in lines
+    assert "| hangs | | | 0 |  | 1 |  | |" in lines and "Not run at all: c." in lines
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -108,6 +158,7 @@ def test_the_fence_leaves_the_loopback_only() -> None:
         ('left_out = [{ id = "t" }]', "takes an 'id' and a 'why'"),
         ('[[suite]]\nname = "b"', "'args' is missing"),
         ('[[suite]]\nname = "b"\nversion = "1"\nsha256 = "0"\nargs = []\nrequires = ["c"]', "'c' is not pinned"),
+        ('source = "http://example.org/a.tar.gz"', "must be the https address"),
         ('[[suite]]\nname = "a"\nversion = "1"\nsha256 = "0"\nargs = []\nrequires = []', "'a' is there twice"),
     ],
 )

@@ -30,12 +30,13 @@ LAYERS: tuple[str, ...] = (
     "core.parker core.waitq core.dhaga core.offload core.sync core.waits core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.timeslice green.multiprocessing green._thread
+    green.signal green.timeslice green.multiprocessing green._thread green.local
     green.threading green.asyncio green.psycopg green.pyopenssl green.imp green.startup green.asyncexc green.excepthook
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",
-    "monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.offloading monkey.engine monkey.hooks monkey",
+    """monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.subclasses monkey.offloading monkey.engine
+    monkey.hooks monkey""",
     "bridge",
     "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",
 )
@@ -66,6 +67,7 @@ MAY_SET_ATTRIBUTES = {
     "monkey.engine": "the patcher",
     "monkey.rebind": "the patcher",
     "monkey.adopt": "the patcher",
+    "monkey.subclasses": "the patcher",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",

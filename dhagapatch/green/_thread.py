@@ -21,9 +21,9 @@ from dhagapatch.core.hub import all_hubs, in_main_thread
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
 __all__ = [
-    "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "get_ident", "local", "lock",
-    "make_thread_handle", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread",
-    "start_new_thread",
+    "Locals", "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "data_descriptor", "dict_of",
+    "get_ident", "local", "locals_of", "lock", "make_thread_handle", "new_dict", "set_sentinel", "shutdown",
+    "simple_queue_for", "start_joinable_thread", "start_new_thread",
 ]  # fmt: skip
 
 
@@ -282,7 +282,7 @@ def shutdown() -> None:
 # thread-local data
 
 
-class _Locals:
+class Locals:
     """What lies behind one `local`: a dictionary for each dhaga, one for each native thread."""
 
     __slots__ = ("__weakref__", "args", "dicts", "native")
@@ -303,10 +303,10 @@ class _RealDicts:
 
     @property
     def namespace(self) -> dict[str, Any]:
-        return vars(self._local)
+        return _native_get(self._local, "__dict__")
 
 
-def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
+def dict_of(data: Locals, owner: local) -> dict[str, Any]:
     """The dictionary of the thread that calls; at its first use `__init__` is called again, as natively."""
     namespace: dict[str, Any] | None
     try:
@@ -327,12 +327,12 @@ def _dict_of(data: _Locals, owner: local) -> dict[str, Any]:
             return namespace
     namespace = data.dicts.get(me)
     if namespace is None:
-        namespace = _new_dict(data, me)
+        namespace = new_dict(data, me)
         _init_local(data, owner)
     return namespace
 
 
-def _new_dict(data: _Locals, dhaga: Dhaga) -> dict[str, Any]:
+def new_dict(data: Locals, dhaga: Dhaga) -> dict[str, Any]:
     namespace = data.dicts[dhaga] = {}
     if dhaga.locals is None:
         dhaga.locals = {}
@@ -341,7 +341,7 @@ def _new_dict(data: _Locals, dhaga: Dhaga) -> dict[str, Any]:
     return namespace
 
 
-def _init_local(data: _Locals, owner: local) -> None:
+def _init_local(data: Locals, owner: local) -> None:
     kind = type(owner)
     if kind.__init__ is not object.__init__:
         args, kwargs = data.args
@@ -359,14 +359,16 @@ def _drop_locals(dhaga: Dhaga) -> None:
 
 
 _object_get = object.__getattribute__
+_native_get = _real.local.__getattribute__
 
 
-def _data_descriptor(kind: type, name: str) -> bool:
-    """Whether an attribute of the class, a property say, comes before the instance's own."""
+def data_descriptor(kind: type, name: str) -> Any:
+    """The attribute of the class, a property say, that comes before the instance's own; None if there is none."""
     for base in kind.__mro__:
         if name in base.__dict__:
-            return hasattr(type(base.__dict__[name]), "__set__")
-    return False
+            found = base.__dict__[name]
+            return found if hasattr(type(found), "__set__") else None
+    return None
 
 
 class local:
@@ -379,7 +381,7 @@ class local:
         if (args or kwargs) and cls.__init__ is object.__init__:
             raise TypeError("Initialization arguments are not supported")
         self = object.__new__(cls)
-        data = _Locals((args, kwargs))
+        data = Locals((args, kwargs))
         _set_data(self, data)
         _set_dicts(self, data.dicts)
         # `__init__` is called by `type.__call__` for the thread that makes it: its dictionary is there by then
@@ -387,7 +389,7 @@ class local:
         if me is None:
             data.native.namespace = {}
         else:
-            _new_dict(data, me)
+            new_dict(data, me)
         return self
 
     def __getattribute__(self, name: str, /) -> Any:
@@ -396,12 +398,12 @@ class local:
                 return _dicts_of(self)[getcurrent()][name]  # most often: it has used it already
             except (KeyError, RuntimeError, TypeError):  # the interpreter's last moments; a greenlet without a hash
                 pass
-        namespace = _dict_of(_data_of(self), self)
+        namespace = dict_of(_data_of(self), self)
         if name == "__dict__":
             return namespace
         if name in namespace:
             kind = type(self)
-            if kind is local or not _data_descriptor(kind, name):
+            if kind is local or data_descriptor(kind, name) is None:
                 return namespace[name]
         return _object_get(self, name)
 
@@ -415,25 +417,25 @@ class local:
                 return
             except (KeyError, RuntimeError, TypeError):
                 pass
-        elif _data_descriptor(kind, name):
+        elif data_descriptor(kind, name) is not None:
             object.__setattr__(self, name, value)
             return
-        _dict_of(_data_of(self), self)[name] = value
+        dict_of(_data_of(self), self)[name] = value
 
     def __delattr__(self, name: str, /) -> None:
         if name == "__dict__":
             raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")
         kind = type(self)
-        if kind is not local and _data_descriptor(kind, name):
+        if kind is not local and data_descriptor(kind, name) is not None:
             object.__delattr__(self, name)
             return
         try:
-            del _dict_of(_data_of(self), self)[name]
+            del dict_of(_data_of(self), self)[name]
         except KeyError:
             raise AttributeError(f"'{kind.__name__}' object has no attribute '{name}'") from None
 
     def __dir__(self) -> list[str]:
-        return sorted({*_dict_of(_data_of(self), self), *dir(type(self))} - {"_local__data", "_local__dicts"})
+        return sorted({*dict_of(_data_of(self), self), *dir(type(self))} - {"_local__data", "_local__dicts"})
 
 
 _slots = vars(local)
@@ -444,6 +446,15 @@ _set_dicts = _slots["_local__dicts"].__set__
 
 def adopt_local(real: Any, kind: type[local] = local) -> local:
     """A green counterpart of `real`, which keeps the data of native threads, the main one's too."""
+    self = object.__new__(kind)
+    data = locals_of(real)
+    _set_data(self, data)
+    _set_dicts(self, data.dicts)
+    return self
+
+
+def locals_of(real: Any) -> Locals:
+    """Data beside that of native threads, which stays in `real`."""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
     for referent in gc.get_referents(real):
@@ -452,12 +463,9 @@ def adopt_local(real: Any, kind: type[local] = local) -> local:
             args = referent
         elif type(referent) is dict and referent and all(type(key) is str for key in referent):
             kwargs = referent
-    self = object.__new__(kind)
-    data = _Locals((args, kwargs))
+    data = Locals((args, kwargs))
     data.native = _RealDicts(real)
-    _set_data(self, data)
-    _set_dicts(self, data.dicts)
-    return self
+    return data
 
 
 local.__module__ = "_thread"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -19,10 +18,10 @@ from dhagapatch.core import forget_native_threads
 from dhagapatch.core.fork import after_fork_in_child
 from dhagapatch.core.hub import all_hubs, on_new_hub
 from dhagapatch.core.own import close_left
-from dhagapatch.green._thread import adopt_local
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.rebind import Undo, instances, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
+from dhagapatch.monkey.subclasses import follow
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
 
 __all__ = ["Engine", "engine", "green_builtin"]
@@ -259,42 +258,7 @@ class Engine:
                 report.left.append(Left(what, holder.module, holder.name, holder.file, holder.line, why))
         for real, green in todo:
             if isinstance(real, type):
-                self._subclasses(real, green, report)
-
-    def _subclasses(self, real: type, green: type, report: PatchReport) -> None:
-        subclasses: list[type] = real.__subclasses__()
-        for kind in subclasses:
-            if kind.__module__.startswith("dhagapatch") or kind is green:
-                continue
-            moved = self._moved_class(kind, real, green)
-            if moved is None:
-                file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-                why = "its base is a C type that can't be exchanged; define it after the patch"
-                what = f"a subclass of {_name_of(real)}"
-                report.left.append(Left(what, kind.__module__, kind.__qualname__, file, None, why))
-
-    def _moved_class(self, kind: type, real: type, green: type) -> Any:
-        """`kind` made again over the green base, in every place that holds it, instances included."""
-        if "__slots__" in vars(kind) or kind.__subclasses__() or type(kind) is not type or len(kind.__bases__) != 1:
-            return None
-        if getattr(green, "instances_stay", False) and instances(kind):
-            return None  # what they have in C can't be had by others
-        namespace = {key: value for key, value in vars(kind).items() if key not in ("__dict__", "__weakref__")}
-        moved: Any = type(kind.__name__, (green,), namespace)
-        moved.__qualname__ = kind.__qualname__
-        pairs: list[tuple[Any, Any]] = [(kind, moved)]
-        for thing in gc.get_objects():
-            if type(thing) is kind:
-                if real is _real.local:
-                    instance = adopt_local(thing, moved)
-                else:
-                    instance = moved.__new__(moved)
-                    vars(instance).update(vars(thing))
-                pairs.append((thing, instance))
-        for holder in rebind(pairs, private=[pairs, *pairs]):
-            if holder.undo is not None:
-                self._undo.append(holder.undo)
-        return moved
+                follow(real, green, _name_of(real), self._undo, report)
 
     def _adopt_sockets(self, groups: frozenset[str], report: PatchReport) -> None:
         if "socket" in groups:
