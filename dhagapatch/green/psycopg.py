@@ -1,4 +1,6 @@
-"""psycopg2 waits in libpq, in C; it takes a callback that waits in its place.
+"""psycopg 2 and 3 wait in C; both have something that waits in its place.
+
+psycopg (3) has the function in Python too: `waiting`.  psycopg2 takes a callback: `install`.
 
 The callback is one for the process, and belongs to whoever set one first.  While there is one, psycopg2 refuses what works
 natively: COPY, large objects, and a second query on a connection that is busy with one.  So methods of its C types are exchanged:
@@ -24,7 +26,7 @@ from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
 from dhagapatch.core import RLock
 from dhagapatch.green.select import make_poll
 
-__all__ = ["install"]
+__all__ = ["install", "waiting"]
 
 _OK, _READ, _WRITE = 0, 1, 2  # what a connection's `poll` says; documented
 _EVENTS = {_READ: select.POLLIN, _WRITE: select.POLLOUT}
@@ -112,6 +114,13 @@ class _Callback:
                         self._set(_wait)
 
         return runs_without
+
+
+def waiting(real: Callable[..., Any]) -> Callable[..., Any]:
+    """The function by which psycopg (3) waits: the one in Python, if it took the one in C."""
+    module: Any = sys.modules["psycopg.waiting"]
+    in_python: Callable[..., Any] | None = getattr(module, "wait_poll", None) or getattr(module, "wait_selector", None)
+    return real if in_python is None or real is not getattr(module, "wait_c", None) else in_python
 
 
 def install(set_wait_callback: Callable[[Any], None]) -> Callable[[], None] | None:

@@ -212,6 +212,7 @@ def _pyopenssl(name: str, source: str = "waiting") -> Row:
 # What is not the standard library's, waits in C, and lets somebody else do it.
 PACKAGES: tuple[Row, ...] = (
     Row("psycopg2._psycopg", "set_wait_callback", "psycopg:install", "packages", TELL, why="connecting and queries wait"),
+    Row("psycopg.waiting", "wait", "psycopg:waiting", "packages", WRAP, why="connecting and queries wait"),
     _pyopenssl("do_handshake"),
     _pyopenssl("recv"),
     _pyopenssl("recv_into"),
