@@ -213,6 +213,9 @@ def _pyopenssl(name: str, source: str = "waiting") -> Row:
 PACKAGES: tuple[Row, ...] = (
     Row("psycopg2._psycopg", "set_wait_callback", "psycopg:install", "packages", TELL, why="connecting and queries wait"),
     Row("psycopg.waiting", "wait", "psycopg:waiting", "packages", WRAP, why="connecting and queries wait"),
+    Row("zmq.backend", "Socket", "zmq:install", "packages", TELL, why="sending and receiving wait, and ending a context"),
+    Row("zmq.backend", "zmq_poll", "zmq:polling", "packages", WRAP, why="waits"),
+    Row("zmq.backend", "proxy", "zmq:proxying", "packages", WRAP, why="waits"),
     _pyopenssl("do_handshake"),
     _pyopenssl("recv"),
     _pyopenssl("recv_into"),

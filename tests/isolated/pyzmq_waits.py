@@ -1,0 +1,207 @@
+# run: -m dhagapatch
+"""pyzmq: sends, receives, polls, proxies and ends of contexts wait, and what else may happen then is as natively."""
+
+import asyncio
+import itertools
+import socket
+import sys
+import threading
+import time
+
+import zmq
+import zmq.asyncio
+
+patched = "dhagapatch" in sys.modules  # all of it holds natively, too
+context = zmq.Context()
+ticks = []
+over = threading.Event()
+
+
+def beat():
+    while not over.wait(0.005):
+        ticks.append(time.monotonic())
+
+
+heart = threading.Thread(target=beat)
+heart.start()
+
+
+def pair(ours, theirs, **options):
+    one, other = context.socket(ours), context.socket(theirs)
+    for name, value in options.items():
+        for sock in (one, other):
+            setattr(sock, name, value)
+    other.connect(f"tcp://127.0.0.1:{one.bind_to_random_port('tcp://127.0.0.1')}")
+    return one, other
+
+
+def raises(kind, function, *args, **kwargs):
+    began = time.monotonic()
+    try:
+        function(*args, **kwargs)
+    except kind:
+        return time.monotonic() - began
+    raise AssertionError(f"{function} did not raise {kind}")
+
+
+def in_thread(function, *args):
+    thread = threading.Thread(target=function, args=args)
+    thread.start()
+    return thread
+
+
+# requests and answers, in parts, in each way to receive
+def answer(sock, count):
+    for _ in range(count):
+        parts = sock.recv_multipart()
+        time.sleep(0.02)
+        sock.send_multipart([part.upper() for part in parts])
+
+
+server, client = pair(zmq.REP, zmq.REQ)
+thread = in_thread(answer, server, 4)
+client.send(b"hello")
+assert client.recv() == b"HELLO"
+client.send_multipart([b"a", b"b"])
+assert client.recv_multipart() == [b"A", b"B"]
+client.send_string("text", copy=False)
+assert bytes(client.recv(copy=False)) == b"TEXT"
+client.send_json("json")
+assert client.recv_json() == "JSON"
+thread.join()
+assert raises(zmq.ZMQError, client.recv) < 1, "out of order"
+
+# who must not wait, or not for long
+assert raises(zmq.Again, server.recv, zmq.NOBLOCK) < 0.5
+assert raises(zmq.Again, server.recv, flags=zmq.NOBLOCK) < 0.5
+server.rcvtimeo = 50
+assert 0.045 < raises(zmq.Again, server.recv) < 2
+server.rcvtimeo = 0
+assert raises(zmq.Again, server.recv) < 0.5
+assert server.poll(20) == 0 and client.poll(0, zmq.POLLOUT) == zmq.POLLOUT
+
+# a full queue makes the sender wait, until somebody receives
+pull, push = pair(zmq.PULL, zmq.PUSH, hwm=5, rcvbuf=4096, sndbuf=4096)
+sent = []
+
+
+def fill():
+    for number in range(200):
+        push.send(b"%d" % number + b"x" * 10000)
+        sent.append(number)
+
+
+thread = in_thread(fill)
+time.sleep(0.2)
+assert 0 < len(sent) < 200, len(sent)
+got = [int(pull.recv().partition(b"x")[0]) for _ in range(200)]
+thread.join()
+assert got == list(range(200))
+push.sndtimeo = 30
+assert raises(zmq.Again, lambda: [push.send(b"x" * 10000) for _ in range(1000)]) < 5
+
+# a poll of sockets and descriptors together
+ours, theirs = socket.socketpair()
+left, right = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+left.bind("inproc://pair")
+right.connect("inproc://pair")
+poller = zmq.Poller()
+poller.register(left, zmq.POLLIN)
+poller.register(ours, zmq.POLLIN)
+assert poller.poll(20) == [] and poller.poll(0) == []
+threading.Timer(0.05, theirs.send, (b"x",)).start()
+assert poller.poll(5000) == [(ours.fileno(), zmq.POLLIN)]
+ours.recv(1)
+threading.Timer(0.05, right.send, (b"y",)).start()
+assert poller.poll() == [(left, zmq.POLLIN)]
+assert left.recv() == b"y"
+assert left.poll(None, zmq.POLLOUT) == zmq.POLLOUT
+
+# a proxy between two sockets, in a thread
+front, back = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
+entry = f"tcp://127.0.0.1:{front.bind_to_random_port('tcp://127.0.0.1')}"
+exit_ = f"tcp://127.0.0.1:{back.bind_to_random_port('tcp://127.0.0.1')}"
+
+
+def proxies():
+    try:
+        zmq.proxy(front, back)
+    except zmq.ContextTerminated:
+        front.close(0)
+        back.close(0)
+
+
+proxy = in_thread(proxies)
+
+
+def works():
+    with context.socket(zmq.REP) as sock:
+        sock.connect(exit_)
+        answer(sock, 5)
+
+
+workers = [in_thread(works) for _ in range(2)]
+answers = []
+
+
+def asks(number):
+    with context.socket(zmq.REQ) as sock:
+        sock.connect(entry)
+        sock.send(b"request %d" % number)
+        answers.append(sock.recv())
+
+
+threads = [in_thread(asks, number) for number in range(10)]
+for thread in (*threads, *workers):
+    thread.join()
+assert sorted(answers) == sorted(b"REQUEST %d" % number for number in range(10))
+
+
+# asyncio's sockets
+async def by_asyncio():
+    with zmq.asyncio.Context() as own, own.socket(zmq.PAIR) as one, own.socket(zmq.PAIR) as other:
+        one.bind("inproc://asyncio")
+        other.connect("inproc://asyncio")
+        waits = asyncio.ensure_future(one.recv())
+        await asyncio.sleep(0.02)
+        await other.send(b"later")
+        return await waits
+
+
+assert asyncio.run(by_asyncio()) == b"later"
+
+# the end of a context ends the waits, and waits until each socket is closed
+ended = []
+
+
+def until_the_end(sock):
+    try:
+        while True:
+            sock.recv()
+    except zmq.ContextTerminated:
+        time.sleep(0.05)
+        ended.append(sock)
+        sock.close(0)
+
+
+server.rcvtimeo = -1
+threads = [in_thread(until_the_end, sock) for sock in (server, pull)]
+for sock in (client, push, left, right):
+    sock.close(0)
+time.sleep(0.05)
+context.term()
+assert len(ended) == 2 and context.closed
+for thread in (*threads, proxy):
+    thread.join()
+
+over.set()
+heart.join()
+gaps = [later - earlier for earlier, later in itertools.pairwise(ticks)]
+assert max(gaps) < 0.5, f"the others stood still for {max(gaps)} s"
+if patched:
+    import dhagapatch
+
+    assert dhagapatch.is_patched("zmq.backend.zmq_poll")
+    dhagapatch.unpatch_all()
+    for kind, name in ((zmq.backend.Socket, "recv"), (zmq.backend.Socket, "send"), (zmq.backend.Context, "term")):
+        assert not hasattr(getattr(kind, name), "__wrapped__"), name
