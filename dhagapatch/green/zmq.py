@@ -19,7 +19,7 @@ from dhagapatch.core import deadline_of, offload_wait
 from dhagapatch.green.select import make_poll
 from dhagapatch.green.waiting import spend
 
-__all__ = ["install", "polling", "proxying"]
+__all__ = ["install", "monitoring", "on_a_native_thread", "polling", "proxying"]
 
 # of libzmq's interface in C
 _DONTWAIT = 1
@@ -124,14 +124,20 @@ def proxying(real: Callable[..., Any]) -> Callable[..., Any]:
     return proxy
 
 
-def _ending(real: Callable[..., Any]) -> Callable[..., Any]:
-    """`Context.term`, which waits until all sockets are closed: by other dhagas, so a native thread waits."""
+def monitoring(real: Callable[..., Any]) -> Callable[..., Any]:
+    """`monitored_queue`: pyzmq has it in Python too."""
+    in_python: Callable[..., Any] = getattr(sys.modules["zmq.devices.monitoredqueue"], "_monitored_queue", real)
+    return in_python
+
+
+def on_a_native_thread(real: Callable[..., Any]) -> Callable[..., Any]:
+    """What waits in C until another dhaga has done something: `proxy_steerable`, `Context.term`."""
 
     @wraps(real)
-    def term(self: Any) -> Any:
-        return offload_wait(real, self)
+    def runs(*args: Any, **kwargs: Any) -> Any:
+        return offload_wait(real, *args, **kwargs)
 
-    return term
+    return runs
 
 
 def install(kind: type) -> Callable[[], None]:
@@ -147,7 +153,7 @@ def install(kind: type) -> Callable[[], None]:
 
     for name in _OPERATIONS:
         exchange(kind, name, partial(_waiting, get=get, name=name))
-    exchange(context, "term", _ending)
+    exchange(context, "term", on_a_native_thread)  # other dhagas are to close the sockets it waits for
 
     def undo() -> None:
         for step in reversed(back):

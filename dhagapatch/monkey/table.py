@@ -216,6 +216,8 @@ PACKAGES: tuple[Row, ...] = (
     Row("zmq.backend", "Socket", "zmq:install", "packages", TELL, why="sending and receiving wait, and ending a context"),
     Row("zmq.backend", "zmq_poll", "zmq:polling", "packages", WRAP, why="waits"),
     Row("zmq.backend", "proxy", "zmq:proxying", "packages", WRAP, why="waits"),
+    Row("zmq.backend", "proxy_steerable", "zmq:on_a_native_thread", "packages", WRAP, why="waits"),
+    Row("zmq.devices.monitoredqueue", "monitored_queue", "zmq:monitoring", "packages", WRAP, why="waits"),
     _pyopenssl("do_handshake"),
     _pyopenssl("recv"),
     _pyopenssl("recv_into"),

@@ -10,6 +10,7 @@ import time
 
 import zmq
 import zmq.asyncio
+import zmq.devices
 
 patched = "dhagapatch" in sys.modules  # all of it holds natively, too
 context = zmq.Context()
@@ -156,6 +157,50 @@ for thread in (*threads, *workers):
     thread.join()
 assert sorted(answers) == sorted(b"REQUEST %d" % number for number in range(10))
 
+
+# what pyzmq runs in threads of its own
+def ports():
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    numbers = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return [f"tcp://127.0.0.1:{number}" for number in numbers]
+
+
+first, second, third = ports()
+queue = zmq.devices.ThreadMonitoredQueue(zmq.PAIR, zmq.PAIR, zmq.PUB, b"in", b"out")
+steered = zmq.devices.ThreadProxySteerable(zmq.PAIR, zmq.PAIR, zmq.PUB, zmq.PAIR)
+for device in (queue, steered):
+    device.context_factory = lambda: context
+queue.bind_in(first)
+queue.bind_out(second)
+queue.bind_mon(third)
+queue.setsockopt_in(zmq.LINGER, 0)
+queue.setsockopt_out(zmq.LINGER, 0)
+queue.start()
+with context.socket(zmq.PAIR) as one, context.socket(zmq.PAIR) as other:
+    one.connect(first)
+    other.connect(second)
+    one.send(b"through")
+    assert other.recv() == b"through"
+    other.send(b"back")
+    assert one.recv() == b"back"
+first, second, third = ports()
+(control,) = ports()[:1]
+steered.bind_in(first)
+steered.bind_out(second)
+steered.bind_mon(third)
+steered.bind_ctrl(control)
+steered.start()
+with context.socket(zmq.PAIR) as one, context.socket(zmq.PAIR) as other, context.socket(zmq.PAIR) as steers:
+    one.connect(first)
+    other.connect(second)
+    steers.connect(control)
+    one.send(b"through")
+    assert other.recv() == b"through"
+    steers.send(b"TERMINATE")
+    steered.join(5)
+    assert not steered.launcher.is_alive()
 
 # asyncio's sockets
 async def by_asyncio():
