@@ -18,12 +18,12 @@ import select
 import sys
 import weakref
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
-from dhagapatch._ctypes import set_method
 from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
 from dhagapatch.core import RLock
+from dhagapatch.green.exchange import Exchange
 from dhagapatch.green.select import make_poll
 
 __all__ = ["install", "waiting"]
@@ -129,24 +129,13 @@ def install(set_wait_callback: Callable[[Any], None]) -> Callable[[], None] | No
     if module.get_wait_callback() is not None:
         return None
     callback, turns = _Callback(module), _Turns()
-    back: list[Callable[[], Any]] = [callback.remove]
-
-    def exchange(kind: type, name: str, green: Callable[[Any], Any]) -> None:
-        real = vars(kind).get(name)
-        if real is not None and set_method(kind, name, green(real)):
-            back.append(partial(set_method, kind, name, real))
-
+    exchange = Exchange(callback.remove)
     for kind, names, taking_turns in (
         (module.cursor, _OF_CURSOR, turns.for_cursor),
         (module.connection, _OF_CONNECTION, turns.for_connection),
     ):
         for name in names:
-            exchange(kind, name, taking_turns)
+            exchange.method(kind, name, taking_turns)
         for name in _REFUSED[kind.__name__]:
-            exchange(kind, name, lambda real, taking_turns=taking_turns: taking_turns(callback.without(real)))  # type: ignore[misc]
-
-    def undo() -> None:
-        for step in reversed(back):
-            step()
-
-    return undo
+            exchange.method(kind, name, lambda real, turns=taking_turns: turns(callback.without(real)))  # type: ignore[misc]
+    return exchange

@@ -13,13 +13,13 @@ from functools import partial, wraps
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._ctypes import set_method
 from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
-from dhagapatch.core import deadline_of, offload_wait
+from dhagapatch.core import deadline_of
+from dhagapatch.green.exchange import Exchange, on_a_native_thread
 from dhagapatch.green.select import make_poll
 from dhagapatch.green.waiting import spend
 
-__all__ = ["install", "monitoring", "on_a_native_thread", "polling", "proxying"]
+__all__ = ["install", "monitoring", "polling", "proxying"]
 
 # of libzmq's interface in C
 _DONTWAIT = 1
@@ -130,33 +130,12 @@ def monitoring(real: Callable[..., Any]) -> Callable[..., Any]:
     return in_python
 
 
-def on_a_native_thread(real: Callable[..., Any]) -> Callable[..., Any]:
-    """What waits in C until another dhaga has done something: `proxy_steerable`, `Context.term`."""
-
-    @wraps(real)
-    def runs(*args: Any, **kwargs: Any) -> Any:
-        return offload_wait(real, *args, **kwargs)
-
-    return runs
-
-
 def install(kind: type) -> Callable[[], None]:
     """Have sockets and contexts, whose types are C, wait so; how to take it back."""
     context: type = sys.modules["zmq.backend"].Context
     get = vars(kind)["get"]
-    back: list[Callable[[], object]] = []
-
-    def exchange(owner: type, name: str, green: Callable[[Any], Any]) -> None:
-        real = vars(owner).get(name)
-        if real is not None and set_method(owner, name, green(real)):
-            back.append(partial(set_method, owner, name, real))
-
+    exchange = Exchange()
     for name in _OPERATIONS:
-        exchange(kind, name, partial(_waiting, get=get, name=name))
-    exchange(context, "term", on_a_native_thread)  # other dhagas are to close the sockets it waits for
-
-    def undo() -> None:
-        for step in reversed(back):
-            step()
-
-    return undo
+        exchange.method(kind, name, partial(_waiting, get=get, name=name))
+    exchange.method(context, "term", on_a_native_thread)  # other dhagas are to close the sockets it waits for
+    return exchange

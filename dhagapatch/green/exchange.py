@@ -1,0 +1,40 @@
+"""Methods of other packages' C types are exchanged for ones that let other dhagas run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+from dhagapatch._ctypes import set_method
+from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch.core import offload_wait
+
+__all__ = ["Exchange", "on_a_native_thread"]
+
+
+class Exchange:
+    """What a package's `install` did; calling it takes that back."""
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
+        self._back = list(steps)
+
+    def method(self, kind: type, name: str, green: Callable[[Any], Any]) -> None:
+        """Have `kind` call `green(real)` in place of its method `name`, if it has one."""
+        real = vars(kind).get(name)
+        if real is not None and set_method(kind, name, green(real)):
+            self._back.append(partial(set_method, kind, name, real))
+
+    def __call__(self) -> None:
+        for step in reversed(self._back):
+            step()
+
+
+def on_a_native_thread(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of C code that waits until something has happened: a message has come, another dhaga has done its part."""
+
+    @wraps(real)
+    def runs(*args: Any, **kwargs: Any) -> Any:
+        return offload_wait(real, *args, **kwargs)
+
+    return runs
