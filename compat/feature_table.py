@@ -36,6 +36,7 @@ SECTIONS = {
     "Beside asyncio": "asyncio_in_threads await_in_a_thread legacy_code_in_a_coroutine",
     "Faithful to threads": "handler_in_a_wait fork_in_a_thread current_frames blocking_mode epoll",
     "Files and pipes": "pipes standard_input fifo file_locks",
+    "C code that waits": "pyzmq grpc_calls",
     "Code that never waits": "spin_wait heartbeat_beside_a_hog sqlite named_calls",
     "What it can tell": "dump what_it_waits_for deadlock_is_told stalls_are_told races_are_found",
     "Set up": "no_compiler",
