@@ -105,6 +105,14 @@ def test_a_source_is_kept_if_it_is_what_it_should_be(content: bytes | None, comp
     assert environments._sdist(suite, "no interpreter", cache) == kept, "it was fetched again"
 
 
+def test_some_tests_are_run_with_the_options_of_the_suite(tmp_path: Path) -> None:
+    (tmp_path / "t" / "unit").mkdir(parents=True)
+    suite = Suite("fake", "1.0", "", (), ("-k", "not tls", "--ignore=t/x.py", "--port", "{port}", "t/unit", "t"))
+    assert third_party._only(suite, ["fake/t/unit/test_a.py::test_b[{}]"], tmp_path) == [
+        "-k", "not tls", "--ignore=t/x.py", "--port", "{port}", "t/unit/test_a.py::test_b[{{}}]",
+    ]  # fmt: skip
+
+
 def test_settings_are_put_beside_the_project_and_filled_in(tmp_path: Path) -> None:
     settings, top = tmp_path / "settings", tmp_path / "top"
     for folder in (settings / "test", top):
