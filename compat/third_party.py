@@ -82,7 +82,8 @@ def run_suite(
             environ["COMPAT_RUN"] = json.dumps({**told_where, **told_what})
             command = [environment.python, *launcher.prefix, *launcher.module, "pytest", "-p", "compat_pytest"]
             command += ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
-            command += [argument.format_map(facts) for argument in suite.args] if tests is None else _only(suite, tests)
+            arguments = suite.args if tests is None else _only(suite, tests, cwd)
+            command += [argument.format_map(facts) for argument in arguments]
             result = Result(suite.name, version, launcher.name)
             return run_to_end(result, command, environ, folder, cwd, native, lambda key: False, told)
 
@@ -100,10 +101,10 @@ def _put_beside(settings: Path, top: Path, facts: dict[str, str]) -> None:
         target.write_text(text)
 
 
-def _only(suite: Suite, tests: list[str]) -> list[str]:
-    """The suite's options, without its paths, and some tests."""
-    options = [argument for argument in suite.args if argument.startswith("-")]
-    return options + [test.removeprefix(suite.prefix) for test in tests]
+def _only(suite: Suite, tests: list[str], top: Path) -> list[str]:
+    """The suite's options with their values, without its paths, and some tests."""
+    options = [argument for argument in suite.args if not (top / argument).exists()]
+    return options + [test.removeprefix(suite.prefix).replace("{", "{{").replace("}", "}}") for test in tests]
 
 
 def environ_of(python: str, folder: Path) -> dict[str, str]:

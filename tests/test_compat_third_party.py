@@ -105,6 +105,14 @@ def test_a_source_is_kept_if_it_is_what_it_should_be(content: bytes | None, comp
     assert environments._sdist(suite, "no interpreter", cache) == kept, "it was fetched again"
 
 
+def test_some_tests_are_run_with_the_options_of_the_suite(tmp_path: Path) -> None:
+    (tmp_path / "t" / "unit").mkdir(parents=True)
+    suite = Suite("fake", "1.0", "", (), ("-k", "not tls", "--ignore=t/x.py", "--port", "{port}", "t/unit", "t"))
+    assert third_party._only(suite, ["fake/t/unit/test_a.py::test_b[{}]"], tmp_path) == [
+        "-k", "not tls", "--ignore=t/x.py", "--port", "{port}", "t/unit/test_a.py::test_b[{{}}]",
+    ]  # fmt: skip
+
+
 def test_settings_are_put_beside_the_project_and_filled_in(tmp_path: Path) -> None:
     settings, top = tmp_path / "settings", tmp_path / "top"
     for folder in (settings / "test", top):
@@ -149,6 +157,19 @@ def test_the_page_says_what_was_not_run(tmp_path: Path, monkeypatch: pytest.Monk
     assert "| b 1 |  | 1 | not run | not run | not run | not run |  |" in lines
     assert "| **in all** | | 2 | 1 of 1 (100.00 %) | not run | 0 of 1 (0.00 %) | not run | |" in lines
     assert "| hangs | | | 0 |  | 1 |  | |" in lines and "Not run at all: c." in lines
+    (tmp_path / "suites.toml").write_text("".join(f'[[suite]]\nname = "{name}"\n{table}' for name in "abcd"))
+    for name, launcher in (("c", "native"), ("c", "eventlet")):
+        results.save(tmp_path / "results", Result(name, "3.11.7", launcher, {f"{name}/t": Outcome("pass")}, seconds=2.0))
+    report_third_party.write_page(tmp_path / "page.md")
+    for name, launcher in (("a", "gevent"), ("c", "native"), ("c", "eventlet")):
+        (tmp_path / "results" / "3.11.7" / launcher / f"{name}.json").unlink()
+    for _ in range(2):  # what is of an earlier run stays so
+        report_third_party.write_page(tmp_path / "page.md")
+        lines = (tmp_path / "page.md").read_text().splitlines()
+        assert "| a 1 |  | 1 | 1 | not run | **0**, 1 hung † | not run | 1.00 |" in lines
+        assert "| c 1 |  | 1 † | not run | not run | not run | 1 † |  |" in lines
+        assert "| **in all** | | 2 | 1 of 1 (100.00 %) | not run | not run | not run | |" in lines
+        assert "Not run at all: d." in lines
 
 
 @pytest.mark.parametrize(
