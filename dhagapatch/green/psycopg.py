@@ -6,7 +6,9 @@ The callback is one for the process, and belongs to whoever set one first.  Whil
 natively: COPY, large objects, and a second query on a connection that is busy with one.  So methods of its C types are exchanged:
 
 - Who uses a connection that another dhaga is busy with waits for its turn, as threads do natively, on a lock in libpq's wrapper.
-- COPY and large objects run without the callback.
+- COPY and large objects run without the callback.  libpq stays in the non-blocking mode in which the connection was made: what it
+  can't send it keeps, without a limit, or gives up on.  So COPY reads its file when there is room, and large objects are written
+  in pieces for which there always is.
 
 HAZARD: without the callback the OS thread is held, also in queries that other dhagas start while a COPY reads a file that waits.
 Two of them that wait for each other's locks in the server stand still for good, unless the server has a `lock_timeout`.
@@ -14,6 +16,7 @@ Two of them that wait for each other's locks in the server stand still for good,
 
 from __future__ import annotations
 
+import io
 import select
 import sys
 import weakref
@@ -39,6 +42,8 @@ _OF_CONNECTION = (
     "tpc_begin", "tpc_prepare", "tpc_commit", "tpc_rollback", "tpc_recover",
 )  # fmt: skip
 _REFUSED = {"cursor": ("copy_from", "copy_to", "copy_expert"), "connection": ("lobject",)}
+_FILE_AT = {"copy_from": 0, "copy_expert": 1}  # among the arguments: the file that COPY may read
+_PIECE = 8192  # bytes, or characters: libpq's own measure for large objects, and less than the least buffer of a socket
 
 
 def _wait(connection: Any) -> None:
@@ -116,6 +121,56 @@ class _Callback:
         return runs_without
 
 
+class _Source:
+    """A file that COPY reads: each time when the connection has room."""
+
+    def __init__(self, file: Any, connection: Any) -> None:
+        self._file, self._connection = file, connection
+
+    def read(self, *args: Any) -> Any:
+        poll = make_poll()
+        poll.register(self._connection.fileno(), select.POLLOUT)
+        poll.poll()
+        return self._file.read(*args)
+
+    def write(self, data: Any) -> Any:
+        return self._file.write(data)  # COPY may write it just as well
+
+
+class _TextSource(_Source, io.TextIOBase):
+    """The same of text: psycopg2 asks which it is."""
+
+
+def _reading_when_there_is_room(method: Callable[..., Any]) -> Callable[..., Any]:
+    position = _FILE_AT[method.__name__]
+
+    @wraps(method)
+    def copies(self: Any, *args: Any, **kwargs: Any) -> Any:
+        file = args[position] if len(args) > position else kwargs.get("file")
+        if hasattr(file, "read") and not self.connection.closed:
+            source = (_TextSource if isinstance(file, io.TextIOBase) else _Source)(file, self.connection)
+            if len(args) > position:
+                args = (*args[:position], source, *args[position + 1 :])
+            else:
+                kwargs["file"] = source
+        return method(self, *args, **kwargs)
+
+    return copies
+
+
+def _in_pieces(write: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(write)
+    def writes(self: Any, *args: Any) -> Any:
+        if len(args) != 1 or not isinstance(args[0], (str, bytes)):
+            return write(self, *args)
+        data, written = args[0], 0
+        for at in range(0, len(data) or 1, _PIECE):
+            written += write(self, data[at : at + _PIECE])
+        return written
+
+    return writes
+
+
 def waiting(real: Callable[..., Any]) -> Callable[..., Any]:
     """The function by which psycopg (3) waits: the one in Python, if it took the one in C."""
     module: Any = sys.modules["psycopg.waiting"]
@@ -136,6 +191,10 @@ def install(set_wait_callback: Callable[[Any], None]) -> Callable[[], None] | No
     ):
         for name in names:
             exchange.method(kind, name, taking_turns)
+        for name in _FILE_AT if kind is module.cursor else ():
+            exchange.method(kind, name, _reading_when_there_is_room)
         for name in _REFUSED[kind.__name__]:
             exchange.method(kind, name, lambda real, turns=taking_turns: turns(callback.without(real)))  # type: ignore[misc]
+    if hasattr(module, "lobject"):
+        exchange.method(module.lobject, "write", _in_pieces)
     return exchange

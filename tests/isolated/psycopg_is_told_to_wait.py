@@ -1,6 +1,7 @@
 """psycopg2 gets a wait callback, if nobody set one, and loses nothing by it, whether it comes before or after the patch."""
 
 import importlib
+import io
 import socket
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 import dhagapatch
 
 MODULE = """
-_callback = None
+_callback, files = None, []
 
 def set_wait_callback(callback):
     global _callback
@@ -21,6 +22,8 @@ def get_wait_callback():
     return _callback
 
 class connection:
+    closed = 0
+
     def __init__(self, said):
         self.said, self.busy = said, False
 
@@ -46,10 +49,19 @@ class cursor:
         self.connection._query(what, wait)
 
     def copy_from(self, read):
+        files.append(read)
         if _callback is not None:
             raise RuntimeError("refused")
-        self.connection._query("copy", read)
+        self.connection._query("copy", getattr(read, "read", read))
         return _callback
+
+class lobject:
+    def __init__(self):
+        self.pieces = []
+
+    def write(self, data):
+        self.pieces.append(data)
+        return len(data)
 """
 
 
@@ -157,6 +169,29 @@ except RuntimeError as error:
 else:
     raise AssertionError
 module.set_wait_callback(wait)
+
+# a file is read when there is room on the connection, and the others run until then
+ours.setblocking(False)
+try:
+    while True:
+        ours.send(b"x" * 10000)
+except BlockingIOError:
+    pass
+reads = []
+source = type("Source", (), {"read": lambda self: reads.append(list(ticks))})()
+module.connection.fileno = lambda self: ours.fileno()
+ticks.clear()
+threading.Thread(target=lambda: (time.sleep(0.05), ticks.append("room"), theirs.recv(1 << 20))).start()
+module.cursor(shared).copy_from(source)
+assert reads == [["room"]], reads
+text = type("Text", (io.StringIO,), {})("text")
+module.cursor(shared).copy_from(text)
+assert text.read() == "" and isinstance(module.files[-1], io.TextIOBase) and module.files[-1].write("more") == 4
+# and a large object is written in pieces, which fit
+large = module.lobject()
+for data in (b"x" * 20000, "y" * 8193, b""):
+    assert large.write(data) == len(data)
+assert list(map(len, large.pieces)) == [8192, 8192, 3616, 8192, 1, 0]
 
 # nothing is given back after the patch has gone
 last = threading.Event()
