@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
+from dhagapatch._cpython import forget_dummy_thread
 from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
 from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.hub import Hub, hub_for_wait
@@ -124,6 +125,7 @@ class Pool:
                     job.error = error
                 _real.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
                 job.call = call = None
+                forget_dummy_thread(_real.get_ident())  # if it asked `threading` who it is: the program has no such thread
             job.parker.wake()
             del job
             if not self._next(worker):

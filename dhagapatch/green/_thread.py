@@ -30,7 +30,8 @@ __all__ = [
 def _reduce_ex(self: Any, protocol: Any, /) -> Any:
     """What pickle and copy call: as natively, only a subclass that says how is pickled."""
     kind: Any = type(self)
-    if kind.__reduce__ is not object.__reduce__ or kind.__getstate__ is not object.__getstate__:
+    says_how = kind.__reduce__ is not object.__reduce__ or kind.__getstate__ is not object.__getstate__
+    if says_how or hasattr(kind, "__getnewargs__") or hasattr(kind, "__getnewargs_ex__"):
         return object.__reduce_ex__(self, protocol)
     name = f"{kind.__module__}.{kind.__qualname__}" if "__reduce_ex__" in vars(kind) else kind.__name__
     raise TypeError(f"cannot pickle {name!r} object")
@@ -298,12 +299,12 @@ class _RealDicts:
 
     __slots__ = ("_local",)
 
-    def __init__(self, local: Any) -> None:
+    def __init__(self, local: Callable[[], Any]) -> None:
         self._local = local
 
     @property
     def namespace(self) -> dict[str, Any]:
-        return _native_get(self._local, "__dict__")
+        return _native_get(self._local(), "__dict__")
 
 
 def dict_of(data: Locals, owner: local) -> dict[str, Any]:
@@ -447,14 +448,14 @@ _set_dicts = _slots["_local__dicts"].__set__
 def adopt_local(real: Any, kind: type[local] = local) -> local:
     """A green counterpart of `real`, which keeps the data of native threads, the main one's too."""
     self = object.__new__(kind)
-    data = locals_of(real)
+    data = locals_of(real, lambda: real)  # nobody else holds it
     _set_data(self, data)
     _set_dicts(self, data.dicts)
     return self
 
 
-def locals_of(real: Any) -> Locals:
-    """Data beside that of native threads, which stays in `real`."""
+def locals_of(real: Any, get: Callable[[], Any]) -> Locals:
+    """Data beside that of native threads, which stays in `real`; `get` has it."""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
     for referent in gc.get_referents(real):
@@ -464,7 +465,7 @@ def locals_of(real: Any) -> Locals:
         elif type(referent) is dict and referent and all(type(key) is str for key in referent):
             kwargs = referent
     data = Locals((args, kwargs))
-    data.native = _RealDicts(real)
+    data.native = _RealDicts(get)
     return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from types import GetSetDescriptorType
 from typing import Any
@@ -33,7 +34,7 @@ def _methods(idle_dict_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         idle = idle_dict_of(self)
         data = idle.get(_OURS)
         if data is None:
-            data = idle.setdefault(_OURS, locals_of(self))
+            data = idle.setdefault(_OURS, locals_of(self, weakref.ref(self)))  # no cycle: it is freed as natively
         return data
 
     def new(cls: Any, /, *args: Any, **kwargs: Any) -> Any:

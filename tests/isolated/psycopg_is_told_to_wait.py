@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import signal
 import socket
 import sys
 import tempfile
@@ -38,7 +39,7 @@ class connection:
     def commit(self, wait):
         self._query("commit", wait)
 
-    def lobject(self):
+    def lobject(self, lobject_factory=None):
         return cursor(self).copy_from(lambda: None)
 
 class cursor:
@@ -69,6 +70,7 @@ class Connection:
     """As psycopg2's: `poll` says what it waits for; room to write first, then an answer."""
 
     OperationalError = ConnectionError
+    status = 1
 
     def __init__(self, ours, states):
         self._ours, self._states = ours, states
@@ -108,6 +110,81 @@ except ConnectionError as error:
     assert str(error) == "bad state from poll: 7"
 else:
     raise AssertionError
+
+# a handler that raises, a kill, and a block whose time is up: the query comes to its end first, and the connection stays
+
+
+class Interrupt(Exception):
+    pass
+
+
+def interrupt(*_):
+    raise Interrupt
+
+
+class Query(Connection):
+    cancelled = 0
+
+    def cancel(self):
+        type(self).cancelled += 1
+        theirs.send(b"x")
+
+
+def run(query):
+    module.cursor(other_connection).execute("query", lambda: wait(query))
+
+
+other_connection = module.connection([])
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+threading.Timer(0.1, theirs.send, (b"x",)).start()
+try:
+    run(Query(ours, [1, 1, 0]))
+except Interrupt:
+    assert not other_connection.busy and Query.cancelled == 0
+else:
+    raise AssertionError
+ended = []
+
+
+def ends():
+    try:
+        run(Query(ours, [1, 1, 0]))
+        ended.append("not killed")
+    finally:
+        ended.append(other_connection.busy)
+
+
+dhaga = dhagapatch.spawn(ends)
+time.sleep(0.05)
+dhaga.kill()
+while not dhaga.dead:
+    time.sleep(0.01)
+assert ended == [False] and Query.cancelled == 1, ended
+try:
+    with dhagapatch.Timeout(0.05):
+        run(Query(ours, [1, 1, 0]))
+except TimeoutError:
+    assert not other_connection.busy and Query.cancelled == 2
+else:
+    raise AssertionError
+
+
+class Connecting(Connection):
+    status = 0
+
+    def get_dsn_parameters(self):
+        return {"host": "here", "port": "1", "connect_timeout": "1"}
+
+
+began = time.monotonic()
+try:
+    wait(Connecting(ours, [1, 1]))
+except ConnectionError as error:
+    assert str(error) == 'connection to server at "here", port 1 failed: timeout expired\n', error
+else:
+    raise AssertionError
+assert 1.9 < time.monotonic() - began < 5, "libpq's least is two seconds"
 
 # who uses a connection takes turns, as threads do natively
 said, napping = [], lambda: time.sleep(0.01)

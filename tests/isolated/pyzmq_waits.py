@@ -101,6 +101,39 @@ assert got == list(range(200))
 push.sndtimeo = 30
 assert raises(zmq.Again, lambda: [push.send(b"x" * 10000) for _ in range(1000)]) < 5
 
+# a message for a peer that is full waits, and ends in time, though another peer has room
+router = context.socket(zmq.ROUTER)
+router.router_mandatory, router.sndhwm, router.linger = 1, 2, 0
+entry = f"tcp://127.0.0.1:{router.bind_to_random_port('tcp://127.0.0.1')}"
+peers = []
+for name in (b"full", b"free"):
+    peer = context.socket(zmq.DEALER)
+    peer.identity, peer.rcvhwm, peer.rcvbuf = name, 2, 4096
+    peer.connect(entry)
+    peer.send(b"here")
+    assert router.recv_multipart() == [name, b"here"]
+    peers.append(peer)
+router.sndtimeo = 50
+assert raises(zmq.Again, lambda: [router.send_multipart([b"full", b"x" * 100000]) for _ in range(1000)]) < 10
+router.send_multipart([b"free", b"still"])
+assert peers[1].recv() == b"still"
+router.sndtimeo = -1
+threading.Timer(0.1, lambda: [peers[0].recv() for _ in range(3)]).start()
+router.send_multipart([b"full", b"last"])
+
+# loops of calls that never wait let the others run
+for look in (lambda: router.poll(0), lambda: router.recv(zmq.NOBLOCK), lambda: router.poll(5000, zmq.POLLOUT)):
+    flag = []
+    threading.Timer(0.05, flag.append, (1,)).start()
+    while not flag:
+        try:
+            look()
+        except zmq.Again:
+            pass
+assert raises(TypeError, zmq.zmq_poll, [(router, 1)], None) < 1
+for sock in (router, *peers):
+    sock.close(0)
+
 # a poll of sockets and descriptors together
 ours, theirs = socket.socketpair()
 left, right = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
