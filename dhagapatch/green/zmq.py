@@ -141,7 +141,7 @@ def proxying(real: Callable[..., Any]) -> Callable[..., Any]:
             ready = {id(one) for one, _ in backend.zmq_poll([(source, _POLLIN) for source, _ in ways], 0)}
             moved = False
             for source, target in ways:
-                if id(source) in ready and kind.get(target, _EVENTS) & _POLLOUT:
+                if id(source) in ready and (source is target or kind.get(target, _EVENTS) & _POLLOUT):
                     hand_on(source, target, capture)
                     moved = True
             if not moved:
