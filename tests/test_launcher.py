@@ -225,3 +225,18 @@ def test_callables_run_on_native_threads_by_their_names(tmp_path: Path, monkeypa
     monkeypatch.delenv("DHAGAPATCH_OFFLOAD")
     child = f"import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', {code!r}], text=True))"
     assert _run(["-m", "dhagapatch", "--children", *options], ["-c", child], tmp_path)[1] == "[True, True, True, False]\n\n"
+
+
+@pytest.mark.parametrize(("option", "seconds"), [(("--timeslice", "0"), 0.0), (("--timeslice", "0.02"), 0.02), ((), 0.005)])
+def test_what_the_launcher_is_told_goes_before_the_environment(
+    option: tuple[str, ...], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the program patches again itself."""
+    monkeypatch.setenv("DHAGAPATCH_TIMESLICE", "0.005")
+    source = (
+        "import dhagapatch; from dhagapatch.monkey.engine import engine; first = engine.timeslice; dhagapatch.patch_all(); "
+        "print(first, engine.timeslice); dhagapatch.unpatch_all(); dhagapatch.patch_all(); print(engine.timeslice)"
+    )
+    command = [sys.executable, "-m", "dhagapatch", *option, "-c", source]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == [str(seconds), str(seconds), "0.005"], done

@@ -64,7 +64,8 @@ def patch_all(
     if names:
         meant, names = engine.offload_groups(names)
         wanted |= meant
-    slices = engine.timeslice or SETTINGS.timeslice if timeslice is None else check_timeslice(timeslice)
+    before = SETTINGS.timeslice if engine.timeslice is None else engine.timeslice
+    slices = before if timeslice is None else check_timeslice(timeslice)
     asked = _asked(dump_signal, stall, track_locks, inspect)
     report = patch(*(group for group in GROUPS if group not in off and (group not in OPTIONAL or group in wanted)), _off=off)
     engine.slice_time(slices)

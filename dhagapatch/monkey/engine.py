@@ -89,7 +89,7 @@ class Engine:
         self._undo: list[Callable[[], object]] = []
         self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
         self._hooked = False
-        self.timeslice = 0.0
+        self.timeslice: float | None = None  # nobody has said
         self.offloaded: list[str] = []  # names that the user gave for native threads
         self.watched: set[str] = set()  # further modules whose import is of interest
         self._offload_rows: list[Row] = []
@@ -339,10 +339,10 @@ class Engine:
 
     def slice_time(self, seconds: float) -> None:
         """Give dhagas time slices of so many seconds; 0: none."""
-        if seconds != self.timeslice:
+        before, self.timeslice = self.timeslice or 0.0, seconds
+        if seconds != before:
             slices = importlib.import_module("dhagapatch.green.timeslice")
             slices.start(seconds) if seconds else slices.stop()
-            self.timeslice = seconds
             self._tell_children()
 
     def _tell_children(self) -> None:
@@ -350,7 +350,7 @@ class Engine:
         if "children" in self.groups:
             names = [*(group for group in OFFLOAD_GROUPS if group in self.groups), *self.offloaded]
             startup = importlib.import_module("dhagapatch.green.startup")
-            startup.install(self._disabled, self.timeslice, names, self.looking)
+            startup.install(self._disabled, self.timeslice or 0.0, names, self.looking)
 
     def look_at(self, must: bool = True, **asked: Any) -> None:
         """Turn the parts of `inspect` on and off, as `patch_all` says; None: as it is, at first as the settings say."""
@@ -391,6 +391,7 @@ class Engine:
             return
         close_left()
         self.slice_time(0)
+        self.timeslice = None
         self.look_at(dump_signal=0, stall=0.0, track_locks=False, inspect="")
         self.looking = {}
         if "children" in self.groups:

@@ -26,7 +26,7 @@ print('stuck', flush=True)
 stuck()
 """
 runtime = tempfile.mkdtemp()
-ENVIRON = {**os.environ, "XDG_RUNTIME_DIR": runtime}
+ENVIRON = {**os.environ, "XDG_RUNTIME_DIR": runtime, "DHAGAPATCH_TIMESLICE": "0"}  # with slices nothing stalls
 
 
 def start(*options, program=PROGRAM, **environ):

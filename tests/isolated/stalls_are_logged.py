@@ -1,4 +1,4 @@
-# run: -m dhagapatch --stall 0.1
+# run: -m dhagapatch --stall 0.1 --timeslice 0
 """A stall is logged while it lasts, once for each place, with its time at the end; in each hub, and in a forked child."""
 
 import asyncio
@@ -216,7 +216,7 @@ async def main():
     await asyncio.sleep(0.3)
 asyncio.run(main())
 """
-words = [sys.executable, "-m", "dhagapatch", "--stall", "0.1", "-c", HOSTED]
+words = [sys.executable, "-m", "dhagapatch", "--stall", "0.1", "--timeslice", "0", "-c", HOSTED]
 done = subprocess.run(words, capture_output=True, text=True)
 ends = [line for line in done.stderr.splitlines() if " held the OS thread for " in line]
 assert done.returncode == 0 and any(line.endswith("in held_beside") for line in ends), done

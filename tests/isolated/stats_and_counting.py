@@ -1,4 +1,4 @@
-# run: -m dhagapatch
+# run: -m dhagapatch --timeslice 0
 """Figures: by looking at any time, by counting while inspection is on; then dumps tell how long each has waited."""
 
 import asyncio
