@@ -71,6 +71,7 @@ MAY_SET_ATTRIBUTES = {
     "monkey.subclasses": "the patcher",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
+    "green.psycopg:_opening.opening.opens": "by which connection, on what it has opened itself",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
     "core.loop:HubLoop.__init__": "asyncio's logger, for the length of one call",
     "testing.exploring:_conditions": "the hooks for exceptions of threads, for the length of an exploration",
