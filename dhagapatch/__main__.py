@@ -22,7 +22,7 @@ from dhagapatch import __version__
 from dhagapatch._config import SETTINGS
 from dhagapatch._cpython import register_source
 from dhagapatch._errors import DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.monkey import patch_all
 from dhagapatch.monkey.engine import engine
 

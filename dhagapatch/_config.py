@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from dhagapatch._errors import DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["SETTINGS", "Settings", "check_dump_signal", "check_stall", "check_timeslice", "read_settings", "split_names"]
 

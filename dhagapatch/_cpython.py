@@ -8,7 +8,7 @@ import threading
 from types import CodeType
 from typing import Any
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
     "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "name_of_thread", "profilers_are_of_threads", "register_source",

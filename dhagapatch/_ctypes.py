@@ -12,7 +12,7 @@ import ctypes
 import gc
 from typing import Any
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["is_fixed", "set_method"]
 

@@ -12,7 +12,7 @@ import sys
 from opcode import opname
 from types import CodeType, FrameType
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["called_from_c", "check", "is_interruptible", "may_run_on_later"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Dhaga, Hub, get_hub, hub_for_wait, make_parker, shield
 from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.host import Host

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from greenlet import getcurrent, greenlet
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import Hub, all_hubs
 from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.poller import READ

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import Hub
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.running import running_loop, set_all_running_loops

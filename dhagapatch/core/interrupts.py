@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from greenlet import greenlet
 
 from dhagapatch._errors import DhagaExit
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["deferred", "deliver_all", "deliver_handlers", "restore"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from tornado.ioloop import IOLoop
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.own import disown, set_apart
 

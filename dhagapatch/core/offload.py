@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._cpython import forget_dummy_thread
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker

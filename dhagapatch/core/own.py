@@ -10,7 +10,7 @@ import fcntl
 from collections.abc import Callable
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["HIGH", "OWN", "close_later", "close_left", "disown", "duplicate_apart", "ranges_without_own", "set_apart"]
 

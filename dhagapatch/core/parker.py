@@ -14,7 +14,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
 from dhagapatch.core.interrupts import restore
 from dhagapatch.core.running import running_loop, set_all_running_loops, set_running_loop

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.own import disown, duplicate_apart
 
 __all__ = [

@@ -15,7 +15,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.interrupts import deliver_all, restore

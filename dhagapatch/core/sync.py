@@ -29,7 +29,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import owner_token
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.interrupts import deliver_handlers, restore

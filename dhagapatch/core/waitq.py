@@ -12,7 +12,7 @@ import os
 from typing import Protocol
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.parker import Parker
 
 __all__ = ["NOBODY", "WaitQueue", "queue_of", "wake_one"]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from dhagapatch._cpython import name_of_thread
 from dhagapatch._errors import DeadlockError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.hub import Hub
 from dhagapatch.core.netpoll import Entry

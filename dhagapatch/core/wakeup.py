@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.own import disown, set_apart
 from dhagapatch.core.poller import Poller, make_poller
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from greenlet import getcurrent, greenlet
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.hub import all_hubs
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from asyncio.base_events import BaseEventLoop
 from typing import Any
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.sync import count_look
 
 __all__ = ["run_once"]

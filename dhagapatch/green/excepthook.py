@@ -12,7 +12,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagaExit
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["excepthook", "strip", "thread_excepthook"]
 

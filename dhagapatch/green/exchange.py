@@ -7,7 +7,7 @@ from functools import partial, wraps
 from typing import Any
 
 from dhagapatch._ctypes import set_method
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import offload_wait
 
 __all__ = ["Exchange", "on_a_native_thread"]

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import program_frame
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waits import LAUNCHER

@@ -7,7 +7,7 @@ import fcntl as _stdlib
 from collections.abc import Callable
 from typing import Any
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import renew_descriptor
 from dhagapatch.green.wording import worded_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _imp
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.green._thread import RLock
 
 __all__ = ["acquire_lock", "after_fork_in_child", "lock_held", "release_lock"]

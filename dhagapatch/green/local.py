@@ -8,7 +8,7 @@ from types import GetSetDescriptorType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import running_dhaga
 from dhagapatch.green._thread import Locals, data_descriptor, dict_of, locals_of, new_dict
 

@@ -10,7 +10,7 @@ import _multiprocessing
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait, owner_token
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until

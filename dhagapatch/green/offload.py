@@ -15,7 +15,7 @@ from typing import Any
 
 import wrapt
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.offload import OwnThread, offload
 
 __all__ = ["AffineMethod", "Offloaded", "own_thread_of"]

@@ -15,7 +15,7 @@ import sys
 from typing import Any, NamedTuple
 
 from dhagapatch._cpython import profilers_are_of_threads
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import Hub, all_hubs, current_hub, on_new_hub
 from dhagapatch.core.profiles import Profiles
 

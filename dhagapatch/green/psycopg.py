@@ -31,8 +31,8 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
-from dhagapatch.core import RLock, deadline_of
+from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import RLock, deadline_of, offload
 from dhagapatch.core.interrupts import deliver_all, restore
 from dhagapatch.green.exchange import Exchange
 from dhagapatch.green.select import make_poll
@@ -74,12 +74,11 @@ def _wait(connection: Any) -> None:
         try:
             ready = poll.poll(None if deadline is None else max(0.0, (deadline - _real.monotonic()) * 1000))
         except BaseException as error:
-            if connection.status not in _CONNECTED:
-                raise
+            if connection.status not in _CONNECTED or getattr(error, "errno", None) is not None:
+                raise  # errors of the wait itself have a number, and would come again and again
             kept.append(error)
             if isinstance(error, DhagaExit):
-                with contextlib.suppress(Exception):
-                    connection.cancel()
+                _cancel(connection, kept)
             continue
         if not ready:
             names = connection.get_dsn_parameters()
@@ -87,6 +86,16 @@ def _wait(connection: Any) -> None:
             raise connection.OperationalError(f"connection to server at {where} failed: timeout expired\n")
     if kept:
         restore(getcurrent(), kept)
+
+
+def _cancel(connection: Any, kept: list[BaseException]) -> None:
+    """Have the server cancel the query: by a connection of libpq's own, which waits in C, so on a native thread."""
+    try:
+        offload(connection.cancel)
+    except connection.OperationalError:
+        pass  # it can't be reached, and `poll` will tell
+    except BaseException as error:
+        kept.append(error)  # killed once more
 
 
 def _connect_deadline(connection: Any) -> float | None:
@@ -100,7 +109,10 @@ def _connect_deadline(connection: Any) -> float | None:
 
 def _due() -> None:
     """Raise what came while a query was under way."""
-    me = getcurrent()
+    try:
+        me = getcurrent()
+    except RuntimeError:
+        return  # the interpreter's last moments
     if getattr(me, "interrupts", None):
         deliver_all(me)
 

@@ -15,7 +15,7 @@ from functools import wraps
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE
 from dhagapatch.green.timeouts import make_nonblocking, user_timeout
 from dhagapatch.green.waiting import spend, wait_socket

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wait_entry, wake_all
 from dhagapatch.core.interrupts import deferred

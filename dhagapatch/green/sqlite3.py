@@ -25,7 +25,7 @@ from typing import Any
 import wrapt
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import owner_token
 from dhagapatch.core.offload import OwnThread
 from dhagapatch.green._thread import get_ident

@@ -17,7 +17,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of

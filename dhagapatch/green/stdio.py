@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait, offload_wait
 from dhagapatch.green.io import BufferedReader, BufferedWriter, FileIO, can_wait
 

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import program_frame, running_dhaga
 from dhagapatch.core.hub import all_hubs, current_hub
 from dhagapatch.green.wording import worded_by

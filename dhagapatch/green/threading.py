@@ -7,7 +7,7 @@ import threading as _stdlib
 from collections.abc import Callable
 
 from dhagapatch._cpython import shutdown_locks
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.sync import count_look
 
 __all__ = ["is_set", "maintain_shutdown_locks"]

@@ -8,7 +8,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.green.waiting import handle_deferred, sleep_until

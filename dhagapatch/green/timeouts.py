@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.descriptors import renew_descriptor
 
 __all__ = [

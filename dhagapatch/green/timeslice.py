@@ -28,7 +28,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _frames, _real
 from dhagapatch._errors import DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.hub import Hub, current_hub, in_main_thread, main_hub, on_new_hub, parking_hub
 from dhagapatch.core.poller import POLLS

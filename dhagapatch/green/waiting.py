@@ -14,7 +14,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, Entry, hub_for_wait
 from dhagapatch.core.descriptors import wait_entry
 from dhagapatch.core.hub import in_main_thread, parking_hub

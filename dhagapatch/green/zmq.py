@@ -14,7 +14,7 @@ from functools import partial, wraps
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import deadline_of, offload_wait
 from dhagapatch.green.exchange import Exchange
 from dhagapatch.green.select import make_poll

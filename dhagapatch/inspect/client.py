@@ -9,7 +9,7 @@ import time
 from typing import Any, NoReturn
 
 from dhagapatch._errors import DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.inspect.place import usual_path
 
 __all__ = ["Client", "main"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.inspect.signals import set_dump_signal
 from dhagapatch.inspect.watcher import Part, watcher
 

@@ -12,7 +12,7 @@ from typing import Any
 from greenlet import greenlet
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import Hub, all_hubs, on_new_hub
 from dhagapatch.core.offload import figures
 from dhagapatch.inspect.snapshot import running_in

@@ -9,7 +9,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import owner_token
 from dhagapatch.core.sync import Lock
 from dhagapatch.core.waits import is_runtime, place

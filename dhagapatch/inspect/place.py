@@ -7,7 +7,7 @@ import stat
 import tempfile
 
 from dhagapatch._errors import DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["usual_path"]
 

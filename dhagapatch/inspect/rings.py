@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waits import cycles, tell_cycle
 from dhagapatch.inspect.stalls import log

@@ -16,7 +16,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.own import disown, set_apart
 from dhagapatch.inspect.counts import stats
 from dhagapatch.inspect.place import usual_path

@@ -17,7 +17,7 @@ from functools import partial
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.own import close_later, disown, set_apart
 from dhagapatch.inspect.watcher import Part, watcher
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dhagapatch import _real
 from dhagapatch._cpython import name_of_thread
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import Hub, all_hubs
 from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.poller import POLLS

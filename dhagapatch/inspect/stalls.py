@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from dhagapatch import _real
 from dhagapatch._cpython import forget_dummy_thread, name_of_thread
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import Hub, all_hubs, on_new_hub
 from dhagapatch.core.poller import POLLS
 from dhagapatch.core.waits import sleeper_of

@@ -18,7 +18,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._cpython import unraisable_arguments
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import start_helper
 from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.fork import on_forked

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dhagapatch._config import SETTINGS, check_dump_signal, check_stall, check_timeslice, split_names
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.monkey import hooks
 from dhagapatch.monkey.engine import engine
 from dhagapatch.monkey.report import PatchReport

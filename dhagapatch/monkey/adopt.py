@@ -15,7 +15,7 @@ from types import BuiltinMethodType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import deadline_of, hub_for_wait, make_parker, own_native_threads, owner_token
 from dhagapatch.core.sync import Lock
 from dhagapatch.core.waitq import queue_of, wake_one

@@ -13,7 +13,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import PatchConflictError, PatchError, PatchWarning
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import forget_native_threads
 from dhagapatch.core.fork import after_fork_in_child
 from dhagapatch.core.hub import all_hubs, on_new_hub

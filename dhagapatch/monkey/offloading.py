@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from dhagapatch._ctypes import is_fixed, set_method
 from dhagapatch._errors import PatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.monkey.table import OFFLOAD, OFFLOAD_GROUPS, Row
 
 __all__ = ["Later", "find", "groups_of", "is_fixed", "prefixes", "raw_attribute", "set_method"]

@@ -18,7 +18,7 @@ from functools import partial as _Partial
 from types import CellType, FrameType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["Holder", "Undo", "instances", "line_of", "rebind"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.green._thread import adopt_local
 from dhagapatch.green.local import in_place
 from dhagapatch.monkey.rebind import Undo, instances, rebind

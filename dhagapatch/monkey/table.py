@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["GROUPS", "OFFLOAD", "OFFLOAD_GROUPS", "OPTIONAL", "PACKAGES", "REPLACE", "SET", "TABLE", "TELL", "WRAP", "Row"]
 

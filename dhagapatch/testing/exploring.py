@@ -24,7 +24,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._cpython import thread_of
 from dhagapatch._errors import DhagaExit, DhagapatchError
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import sync
 from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.dhaga import ROOTS

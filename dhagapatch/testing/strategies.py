@@ -13,7 +13,7 @@ import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["Plain", "Priorities", "RandomWalk", "Strategy", "make_strategy"]
 

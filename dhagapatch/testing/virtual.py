@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import THREAD
 from dhagapatch.monkey.engine import green_builtin
 from dhagapatch.monkey.rebind import rebind

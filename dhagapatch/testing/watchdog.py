@@ -10,7 +10,7 @@ import os
 import sys
 
 from dhagapatch import _real
-from dhagapatch._real import BUILTINS as __builtins__  # noqa: F401
+from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import start_helper
 from dhagapatch.inspect.snapshot import take
 
