@@ -206,6 +206,7 @@ def functions() -> dict[str, list[FunctionType]]:
     for one in gc.get_objects():
         if type(one) is FunctionType:
             found.setdefault(one.__code__.co_filename, []).append(one)
+    assert found[str(MODULES["core.hub"].path)]
     return found
 
 

@@ -2,7 +2,6 @@
 """gRPC: servers and clients in threads, calls of each kind, deadlines, and coroutines, beside others that go on."""
 
 import asyncio
-import itertools
 import subprocess
 import sys
 import threading
@@ -11,18 +10,9 @@ from concurrent import futures
 
 import grpc
 import grpc.aio
+from shared.heart import Heart
 
-ticks = []
-over = threading.Event()
-
-
-def beat():
-    while not over.wait(0.005):
-        ticks.append(time.monotonic())
-
-
-heart = threading.Thread(target=beat)
-heart.start()
+heart = Heart()
 
 
 def one(request, context):
@@ -85,10 +75,8 @@ async def by_coroutines():
 
 assert asyncio.run(by_coroutines()) == [b"C%d" % n for n in range(5)]
 
-over.set()
-heart.join()
-gaps = [later - earlier for earlier, later in itertools.pairwise(ticks)]
-assert max(gaps) < 0.5, f"the others stood still for {max(gaps)} s"
+longest = heart.stop()
+assert longest < 0.5, f"the others stood still for {longest} s"
 channel.close()
 assert server.stop(None).wait(10)
 

@@ -2,11 +2,10 @@
 
 import importlib
 import socket
-import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
+
+from shared.packages import put_in_place
 
 import dhagapatch
 
@@ -26,11 +25,7 @@ def wait_select(generator, fileno, interval=0.0, timeout=None):
 
 wait = wait_c
 """
-folder = Path(tempfile.mkdtemp())
-(folder / "psycopg").mkdir()
-(folder / "psycopg" / "__init__.py").touch()
-(folder / "psycopg" / "waiting.py").write_text(MODULE)
-sys.path.insert(0, str(folder))
+put_in_place("psycopg", waiting=MODULE)
 
 dhagapatch.patch_all()
 module = importlib.import_module("psycopg.waiting")

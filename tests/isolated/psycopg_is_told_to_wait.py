@@ -4,11 +4,10 @@ import importlib
 import io
 import signal
 import socket
-import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
+
+from shared.packages import put_in_place
 
 import dhagapatch
 
@@ -85,11 +84,7 @@ class Connection:
         return state
 
 
-folder = Path(tempfile.mkdtemp())
-(folder / "psycopg2").mkdir()
-(folder / "psycopg2" / "__init__.py").touch()
-(folder / "psycopg2" / "_psycopg.py").write_text(MODULE)
-sys.path.insert(0, str(folder))
+put_in_place("psycopg2", _psycopg=MODULE)
 
 dhagapatch.patch_all()
 module = importlib.import_module("psycopg2._psycopg")

@@ -1,10 +1,9 @@
 """A pyOpenSSL connection over a blocking socket waits for the others; one with a timeout, or without a socket, is as natively."""
 
 import socket
-import sys
-import tempfile
 import threading
-from pathlib import Path
+
+from shared.packages import put_in_place
 
 import dhagapatch
 
@@ -51,11 +50,7 @@ class Connection:
     def shutdown(self): pass
 """
 
-folder = Path(tempfile.mkdtemp())
-(folder / "OpenSSL").mkdir()
-(folder / "OpenSSL" / "__init__.py").touch()
-(folder / "OpenSSL" / "SSL.py").write_text(MODULE)
-sys.path.insert(0, str(folder))
+put_in_place("OpenSSL", SSL=MODULE)
 dhagapatch.patch_all()
 from OpenSSL import SSL
 

@@ -2,7 +2,6 @@
 """pyzmq: sends, receives, polls, proxies and ends of contexts wait, and what else may happen then is as natively."""
 
 import asyncio
-import itertools
 import socket
 import sys
 import threading
@@ -11,20 +10,11 @@ import time
 import zmq
 import zmq.asyncio
 import zmq.devices
+from shared.heart import Heart
 
 patched = "dhagapatch" in sys.modules  # all of it holds natively, too
 context = zmq.Context()
-ticks = []
-over = threading.Event()
-
-
-def beat():
-    while not over.wait(0.005):
-        ticks.append(time.monotonic())
-
-
-heart = threading.Thread(target=beat)
-heart.start()
+heart = Heart()
 
 
 def pair(ours, theirs, **options):
@@ -272,10 +262,8 @@ assert len(ended) == 2 and context.closed
 for thread in (*threads, proxy):
     thread.join()
 
-over.set()
-heart.join()
-gaps = [later - earlier for earlier, later in itertools.pairwise(ticks)]
-assert max(gaps) < 0.5, f"the others stood still for {max(gaps)} s"
+longest = heart.stop()
+assert longest < 0.5, f"the others stood still for {longest} s"
 if patched:
     import dhagapatch
 
