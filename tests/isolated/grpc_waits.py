@@ -75,6 +75,8 @@ async def by_coroutines():
 
 assert asyncio.run(by_coroutines()) == [b"C%d" % n for n in range(5)]
 
+names = [thread.name for thread in threading.enumerate()]
+assert not any("Dummy" in name for name in names), names
 longest = heart.stop()
 assert longest < 0.5, f"the others stood still for {longest} s"
 channel.close()

@@ -161,6 +161,15 @@ del counts[:]
 gc.collect()
 assert [ring() for ring in rings] == [None, None], "it refers to itself, and is not collected"
 
+gc.disable()
+freed = [weakref.ref(Two()) for _ in range(100)]
+for one in [Two() for _ in range(100)]:
+    one.name = "used"
+    freed.append(weakref.ref(one))
+del one, counts[:]
+assert not any(ref() for ref in freed), "freed by the collector only"
+gc.enable()
+
 dhagapatch.unpatch_all()
 assert Two.__setattr__ is threading.local.__setattr__
 assert Two.__new__ is threading.local.__new__ and Base.__getattribute__ is threading.local.__getattribute__

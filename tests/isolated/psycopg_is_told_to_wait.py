@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import os
 import signal
 import socket
 import threading
@@ -38,12 +39,31 @@ class connection:
     def commit(self, wait):
         self._query("commit", wait)
 
+    cursor_factory = None
+
     def lobject(self, lobject_factory=None):
-        return cursor(self).copy_from(lambda: None)
+        opened = (lobject_factory or lobject)()
+        opened.said_by = self  # of which the C type tells nobody
+        opened.callback = _callback
+        return opened
+
+    def cursor(self, name=None, cursor_factory=None):
+        made = (cursor_factory or cursor)(self)
+        made.name = name
+        return made
 
 class cursor:
+    name = None
+
     def __init__(self, connection):
         self.connection = connection
+
+    def fetchone(self, wait):
+        self.connection._query("row", wait)
+
+    def __next__(self):
+        import time
+        self.connection._query("next", lambda: time.sleep(0.01))
 
     def execute(self, what, wait):
         self.connection._query(what, wait)
@@ -52,7 +72,12 @@ class cursor:
         files.append(read)
         if _callback is not None:
             raise RuntimeError("refused")
-        self.connection._query("copy", getattr(read, "read", read))
+        try:
+            self.connection._query("copy", getattr(read, "read", read))
+        except ZeroDivisionError:
+            raise
+        except BaseException as error:
+            raise ValueError(f"error in .read() call: {error!r}")
         return _callback
 
 class lobject:
@@ -62,6 +87,9 @@ class lobject:
     def write(self, data):
         self.pieces.append(data)
         return len(data)
+
+    def read(self, wait):
+        self.said_by._query("read", wait)
 """
 
 
@@ -191,6 +219,17 @@ for thread in threads:
 for thread in threads:
     thread.join()
 assert said == [0, 1, 2, "commit"], said
+# of a large object, and of a cursor with a name, too
+del said[:]
+large, named, plain = shared.lobject(), shared.cursor("named"), shared.cursor()
+uses = [lambda: large.read(napping), lambda: named.fetchone(napping), lambda: next(named), lambda: plain.execute("q", napping)]
+threads = [threading.Thread(target=use) for use in uses]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert said == ["read", "row", "next", "q"], said
+assert isinstance(named, module.cursor) and type(named).__name__ == "cursor" and type(plain) is module.cursor
 # but not on two connections
 other, both = module.connection([]), threading.Barrier(2, timeout=5)
 threads = [threading.Thread(target=one.commit, args=(both.wait,)) for one in (shared, other)]
@@ -223,10 +262,14 @@ assert module.get_wait_callback() is None
 first.set()
 threads[0].join()
 assert module.get_wait_callback() is None, "the second still runs"
+child = os.fork()
+if child == 0:
+    os._exit(module.get_wait_callback() is None)  # nobody is here who would give it back
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 second.set()
 threads[1].join()
 assert module.get_wait_callback() is wait
-assert shared.lobject() is None
+assert shared.lobject().callback is None and isinstance(shared.lobject(), module.lobject)
 try:
     module.cursor(shared).copy_from(lambda: 1 / 0)
 except ZeroDivisionError:
@@ -259,6 +302,31 @@ assert reads == [["room"]], reads
 text = type("Text", (io.StringIO,), {})("text")
 module.cursor(shared).copy_from(text)
 assert text.read() == "" and isinstance(module.files[-1], io.TextIOBase) and module.files[-1].write("more") == 4
+# a kill while it waits for room ends the dhaga, whatever psycopg2 makes of it
+try:
+    while True:
+        ours.send(b"x" * 10000)
+except BlockingIOError:
+    pass
+ended = []
+
+
+def copies():
+    try:
+        module.cursor(module.connection([])).copy_from(source)
+        ended.append("went on")
+    except Exception:
+        ended.append("an error of its own")
+
+
+dhaga = dhagapatch.spawn(copies)
+time.sleep(0.02)
+dhaga.kill()
+while not dhaga.dead:
+    time.sleep(0.01)
+assert ended == [], ended
+theirs.recv(1 << 20)
+
 # and a large object is written in pieces, which fit
 large = module.lobject()
 for data in (b"x" * 20000, "y" * 8193, b""):

@@ -141,13 +141,22 @@ assert poller.poll() == [(left, zmq.POLLIN)]
 assert left.recv() == b"y"
 assert left.poll(None, zmq.POLLOUT) == zmq.POLLOUT
 
+# a poll goes on when its socket has work that is no message: here a peer comes
+late, early = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+entry = f"tcp://127.0.0.1:{late.bind_to_random_port('tcp://127.0.0.1')}"
+threading.Timer(0.05, early.connect, (entry,)).start()
+threading.Timer(0.15, early.send, (b"then",)).start()
+assert late.poll() == zmq.POLLIN and late.recv() == b"then"
+late.close(0)
+early.close(0)
+
 # a proxy between two sockets, in a thread
 front, back = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
 entry = f"tcp://127.0.0.1:{front.bind_to_random_port('tcp://127.0.0.1')}"
 exit_ = f"tcp://127.0.0.1:{back.bind_to_random_port('tcp://127.0.0.1')}"
 
 
-def proxies():
+def proxies(front, back):
     try:
         zmq.proxy(front, back)
     except zmq.ContextTerminated:
@@ -155,7 +164,7 @@ def proxies():
         back.close(0)
 
 
-proxy = in_thread(proxies)
+proxy = in_thread(proxies, front, back)
 
 
 def works():
@@ -180,6 +189,27 @@ for thread in (*threads, *workers):
     thread.join()
 assert sorted(answers) == sorted(b"REQUEST %d" % number for number in range(10))
 
+
+# a proxy that can't hand on in one direction does in the other
+front, back = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+for sock in (front, back):
+    sock.hwm, sock.linger = 2, 0
+front.bind("inproc://front")
+back.bind("inproc://back")
+one_way = in_thread(proxies, front, back)
+near, far = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+for sock, address in ((near, "inproc://front"), (far, "inproc://back")):
+    sock.hwm, sock.linger = 2, 0
+    sock.connect(address)
+far.send(b"there")
+assert near.recv() == b"there"
+near.sndtimeo = 100
+assert raises(zmq.Again, lambda: [near.send(b"x") for _ in range(1000)]) < 10
+far.send(b"reply")
+near.rcvtimeo = 5000
+assert near.recv() == b"reply"
+near.close(0)
+far.close(0)
 
 # what pyzmq runs in threads of its own
 def ports():
@@ -259,7 +289,7 @@ for sock in (client, push, left, right):
 time.sleep(0.05)
 context.term()
 assert len(ended) == 2 and context.closed
-for thread in (*threads, proxy):
+for thread in (*threads, proxy, one_way):
     thread.join()
 
 longest = heart.stop()
@@ -268,6 +298,21 @@ if patched:
     import dhagapatch
 
     assert dhagapatch.is_patched("zmq.backend.zmq_poll")
+    from dhagapatch.green.zmq import _ending
+
+    # who calls `term` again, since it was interrupted, waits for the first one
+    running, most = [], []
+
+    def native_term(one):
+        running.append(one)
+        most.append(len(running))
+        dhagapatch.original("time", "sleep")(0.05)
+        running.pop()
+
+    term, ends = _ending(native_term), type("Context", (), {})()
+    for thread in [in_thread(term, ends) for _ in range(3)]:
+        thread.join()
+    assert most == [1, 1, 1], most
     dhagapatch.unpatch_all()
     for kind, name in ((zmq.backend.Socket, "recv"), (zmq.backend.Socket, "send"), (zmq.backend.Context, "term")):
         assert not hasattr(getattr(kind, name), "__wrapped__"), name
