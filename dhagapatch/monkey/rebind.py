@@ -18,6 +18,7 @@ from functools import partial as _Partial
 from types import CellType, FrameType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["Holder", "Undo", "instances", "line_of", "rebind"]
@@ -104,6 +105,8 @@ class _Rebinder:
         self.found: list[Holder] = []
         self.functions: dict[int, list[Any]] = {}  # by the tuple that has their cells
         self.private = {id(thing) for thing in private}
+        # HAZARD: every function of this package refers to it: who owns it would be asked of each
+        self.private.add(id(_real.BUILTINS))
         # the references of this package's own bookkeeping
         self.private |= {id(self.pairs), id(self.new), *(id(pair) for pair in self.pairs)}
         # a C function that ctypes made refers to itself

@@ -68,3 +68,5 @@ finally:
 assert got == list(range(10)), got
 assert "MainThread" in text
 assert not callers, "\n".join(sorted(callers))
+real_open, green_open = dhagapatch.original("builtins", "open"), open
+assert real_open is not green_open and dhagapatch._real.BUILTINS["open"] is real_open, "the patch exchanged the runtime's own"
