@@ -327,7 +327,7 @@ def test_a_row_that_is_taken_out_is_missed(row: Row) -> None:
 # What no walk misses: private names, what is no callable, constructors, two names of one object, a debugger's tools.
 SEAMS = {
     "_thread.LockType", "_thread._ThreadHandle", "_thread._count", "_thread._excepthook", "_thread._local",
-    "_thread._make_thread_handle", "_thread._set_sentinel", "_thread._shutdown", "_thread.lock",
+    "bdb.Bdb.stop_here", "_thread._make_thread_handle", "_thread._set_sentinel", "_thread._shutdown", "_thread.lock",
     "asyncio.base_events.BaseEventLoop._run_once", "cProfile.Profile.enable", "faulthandler.dump_traceback",
     "ctypes.pythonapi.PyThreadState_SetAsyncExc", "socket.socket.__init__",
     "socket.socket._accept", "socket.socket._real_close", "socket.socket.timeout", "ssl.SSLContext._wrap_socket",

@@ -99,6 +99,8 @@ TABLE: tuple[Row, ...] = (
     # what is printed of an uncaught exception
     Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames"),
     Row("_thread", "_excepthook", "excepthook:thread_excepthook", "traceback", why="leaves out the runtime's frames"),
+    # where a debugger that steps stops
+    Row("bdb", "Bdb.stop_here", "bdb:stop_here", "traceback", SET, why="leaves out the runtime's frames"),
     # time
     Row("time", "sleep", "time:sleep", "time", why="waits"),
     # sockets
