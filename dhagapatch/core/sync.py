@@ -36,7 +36,7 @@ from dhagapatch.core.interrupts import deliver_handlers, restore
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["Lock", "Queue", "RLock", "count_look", "deadline_of"]
+__all__ = ["Lock", "Queue", "RLock", "count_look", "deadline_of", "rest"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
@@ -45,7 +45,7 @@ _LOOK = 16  # how many of them a look counts
 _fuel = _OPERATIONS
 
 
-def _rest() -> None:
+def rest() -> None:
     """Let the others run, if there are any.  No wait: a kill is left for the next one; signal handlers run."""
     global _fuel
     _fuel = _OPERATIONS
@@ -59,7 +59,7 @@ def count_look() -> None:
     global _fuel
     _fuel -= _LOOK
     if _fuel < 0:
-        _rest()
+        rest()
 
 
 def deadline_of(timeout: float | None) -> float | None:
@@ -97,7 +97,7 @@ class Lock:
         global _fuel
         _fuel -= 1
         if _fuel < 0:
-            _rest()
+            rest()
         if timeout == -1:
             if self._native.acquire(False):
                 return True
@@ -112,7 +112,7 @@ class Lock:
         global _fuel
         _fuel -= 1
         if _fuel < 0:
-            _rest()
+            rest()
         return self._native.acquire(False) or self._wait(None)
 
     def release(self) -> None:
@@ -240,7 +240,7 @@ class RLock:
             return True
         _fuel -= 1
         if _fuel < 0:
-            _rest()
+            rest()
         if self._native.acquire(False) or (blocking and self._block._wait(_real.monotonic() + timeout, self)):
             self._owner = me
             self._count = 1
@@ -258,7 +258,7 @@ class RLock:
             return True
         _fuel -= 1
         if _fuel < 0:
-            _rest()
+            rest()
         if self._native.acquire(False) or self._block._wait(None, self):
             self._owner = me
             self._count = 1

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from dhagapatch._cpython import shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.sync import count_look
+from dhagapatch.core.sync import count_look, rest
 
-__all__ = ["is_set", "maintain_shutdown_locks"]
+__all__ = ["active_count", "enumerate", "is_set", "maintain_shutdown_locks"]
 
+_active_count = _stdlib.active_count
+_enumerate = _stdlib.enumerate
 _is_set = _stdlib.Event.is_set
 _maintain: Callable[[], None] = getattr(_stdlib, "_maintain_shutdown_locks", lambda: None)  # until 3.12
 _LEAST = 64
@@ -21,6 +23,20 @@ _sweep_at = _LEAST
 def is_set(self: _stdlib.Event) -> bool:
     count_look()
     return _is_set(self)
+
+
+@functools.wraps(_active_count)
+def active_count() -> int:
+    # Natively a thread that was told to end has done so a few instructions later.  Here it stands in the run queue until this
+    # one waits, and would be counted for as long.
+    rest()
+    return _active_count()
+
+
+@functools.wraps(_enumerate)
+def enumerate() -> list[_stdlib.Thread]:
+    rest()
+    return _enumerate()
 
 
 @functools.wraps(_maintain)

@@ -43,7 +43,7 @@ EXEMPT: tuple[Exempt, ...] = (
     Exempt("threading", "Event.clear Event.isSet Event.set Event.wait", "made of _thread's locks"),
     Exempt(
         "threading",
-        "activeCount active_count currentThread current_thread enumerate getprofile gettrace main_thread setprofile settrace",
+        "activeCount currentThread current_thread getprofile gettrace main_thread setprofile settrace",
         "reads or sets a variable",
     ),
     Exempt("threading", "setprofile_all_threads settrace_all_threads", "sets a variable", since=(3, 12)),

@@ -83,6 +83,8 @@ TABLE: tuple[Row, ...] = (
         why="a condition makes a lock for each wait, and what stands for a built-in function takes longer"),
     Row("threading", "_maintain_shutdown_locks", "threading:maintain_shutdown_locks", "thread", until=(3, 13),
         why="its cost grows with the threads that run"),
+    Row("threading", "active_count", "threading:active_count", "thread", why="threads that were told to end do so first"),
+    Row("threading", "enumerate", "threading:enumerate", "thread", why="threads that were told to end do so first"),
     Row("threading", "Event.is_set", "threading:is_set", "thread", SET, why="asked in a loop, it lets the others run"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
     Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
