@@ -25,8 +25,8 @@ from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
 __all__ = [
-    "ON_NATIVE_THREAD", "OwnThread", "Pool", "figures", "forget_native_threads", "offload", "offload_wait", "own_native_threads",
-    "pool", "start_helper",
+    "ON_NATIVE_THREAD", "OwnThread", "Pool", "figures", "forget_native_threads", "is_own_native_thread", "offload",
+    "offload_wait", "own_native_threads", "pool", "start_helper",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -54,15 +54,30 @@ class _Worker:
 
 
 _ALL_SIGNALS = signal.valid_signals()
+_idents: set[int] = set()
 
 
 def _start(function: Callable[..., object], *args: Any) -> None:
     """A native thread in which every signal is blocked from its first moment on."""
     mask = _real.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
-        _real.start_new_thread(function, args)
+        _real.start_new_thread(_be_own, (function, args))
     finally:
         _real.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _be_own(function: Callable[..., object], args: tuple[Any, ...]) -> None:
+    ident = _real.get_ident()
+    _idents.add(ident)
+    try:
+        function(*args)
+    finally:
+        _idents.discard(ident)  # while nobody else can have it
+
+
+def is_own_native_thread(ident: int | None) -> bool:
+    """Whether the native thread with this identity is one of the runtime's: of the pool, or a helper."""
+    return ident in _idents
 
 
 class Pool:
@@ -264,6 +279,7 @@ def forget_native_threads() -> None:
     """After a fork there are none."""
     global _helpers
     _helpers = 0
+    _idents.clear()
     for one in _pools:
         one.reset()
     _pools.clear()

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from dhagapatch._cpython import shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.core.sync import count_look, rest
 
 __all__ = ["active_count", "enumerate", "is_set", "maintain_shutdown_locks"]
 
-_active_count = _stdlib.active_count
 _enumerate = _stdlib.enumerate
 _is_set = _stdlib.Event.is_set
 _maintain: Callable[[], None] = getattr(_stdlib, "_maintain_shutdown_locks", lambda: None)  # until 3.12
@@ -25,18 +25,19 @@ def is_set(self: _stdlib.Event) -> bool:
     return _is_set(self)
 
 
-@functools.wraps(_active_count)
+@functools.wraps(_stdlib.active_count)
 def active_count() -> int:
     # Natively a thread that was told to end has done so a few instructions later.  Here it stands in the run queue until this
     # one waits, and would be counted for as long.
     rest()
-    return _active_count()
+    return sum(not is_own_native_thread(thread.ident) for thread in _enumerate())
 
 
 @functools.wraps(_enumerate)
 def enumerate() -> list[_stdlib.Thread]:
     rest()
-    return _enumerate()
+    # code that runs on a native thread of the runtime may have asked who it is, and is a dummy then
+    return [thread for thread in _enumerate() if not is_own_native_thread(thread.ident)]
 
 
 @functools.wraps(_maintain)

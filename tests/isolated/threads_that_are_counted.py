@@ -29,3 +29,22 @@ thread.join()
 # found by name, as the real ones are
 for function in (threading.active_count, threading.enumerate):
     assert pickle.loads(pickle.dumps(function)) is function and function.__module__ == "threading"
+
+# nor are native threads of the runtime, whatever they are asked
+import dhagapatch
+
+asked, go_on = threading.Event(), threading.Event()
+
+
+def asks():
+    threading.current_thread()  # makes a dummy
+    asked.set()
+    return go_on.wait(10)
+
+
+thread = threading.Thread(target=dhagapatch.offload, args=(asks,))
+thread.start()
+assert asked.wait(10)
+assert threading.active_count() == 2 and threading.enumerate() == [threading.main_thread(), thread], threading.enumerate()
+go_on.set()
+thread.join()
