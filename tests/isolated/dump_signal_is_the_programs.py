@@ -72,7 +72,7 @@ def sets():
 
 
 def has_handlers():
-    code, out, error = sent("signal.signal(signal.SIGQUIT, signal.SIG_DFL); ready(); time.sleep(0.5)")
+    code, _out, error = sent("signal.signal(signal.SIGQUIT, signal.SIG_DFL); ready(); time.sleep(0.5)")
     assert (code, error) == (-signal.SIGQUIT, ""), (code, error)
     code, _out, error = sent("import faulthandler\nfaulthandler.register(signal.SIGQUIT)\nready(); time.sleep(0.5)")
     assert code == 0 and "most recent call first" in error and "dhagapatch: process" not in error, error
@@ -103,7 +103,7 @@ def chooses_another():
 
 def patches_itself():
     assert sent(plain.format("", ""), launcher=False)[0] == -signal.SIGQUIT
-    code, out, error = sent(plain.format("dump_signal='SIGQUIT'", ""), launcher=False)
+    code, _out, error = sent(plain.format("dump_signal='SIGQUIT'", ""), launcher=False)
     assert code == 0 and "dhagapatch: process" in error, error
     code, _out, error = sent(plain.format("", ""), launcher=False, DHAGAPATCH_DUMP_SIGNAL="SIGQUIT")
     assert code == 0 and "dhagapatch: process" in error, error
