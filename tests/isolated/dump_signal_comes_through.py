@@ -33,7 +33,7 @@ LOOP = "def loop():\n    t = time.monotonic()\n    while time.monotonic() - t < 
 OTHER = "threading.Thread(target=time.sleep, args=(60,), name='other', daemon=True).start()\ntime.sleep(0)\n"
 WORK = {
     "a wait": ("ready(); time.sleep(2)", r"main dhaga MainThread \d+: parked, waits for a deadline"),
-    "a loop": (LOOP + "ready(); loop()", r"main dhaga MainThread \d+: running\n(?s:.*)in loop"),
+    "a loop": (LOOP + "ready(); loop()", r"main dhaga MainThread \d+: (?:running|ready)\n(?s:.*)in loop"),
     "C code that lets go of the interpreter": (
         "from dhagapatch import _real\ndef work(): _real.sleep(2)\nready(); work()", r"MainThread \d+: running\n(?s:.*)in work"
     ),
