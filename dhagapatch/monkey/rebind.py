@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from functools import partial as _Partial
 from types import CellType, FrameType, FunctionType, MethodDescriptorType, MethodType, ModuleType
@@ -104,23 +104,30 @@ class _Rebinder:
         self.new = {id(old): new for old, new in self.pairs}
         self.found: list[Holder] = []
         self.functions: dict[int, list[Any]] = {}  # by the tuple that has their cells
-        self.private = {id(thing) for thing in private}
+        self.known = list(private)  # they hold the objects, and are left alone
+        self.private = {id(thing) for thing in self.known}
         # HAZARD: every function of this package refers to it: who owns it would be asked of each
         self.private.add(id(_real.BUILTINS))
         # the references of this package's own bookkeeping
-        self.private |= {id(self.pairs), id(self.new), *(id(pair) for pair in self.pairs)}
+        self.known += self.pairs
+        self.private |= {id(self.pairs), id(self.new), id(self.known), *(id(pair) for pair in self.pairs)}
         # a C function that ctypes made refers to itself
         self.private |= {id(old) for old, _ in self.pairs if not isinstance(old, type)}
         # HAZARD: a static C type is not known to the collector, so its dictionary looks like one that nobody owns
         kinds = {old.__objclass__ for old, _ in self.pairs if isinstance(old, MethodDescriptorType)}
-        self.private |= {id(mapping) for kind in kinds for mapping in gc.get_referents(vars(kind))}
+        namespaces = [mapping for kind in kinds for mapping in gc.get_referents(vars(kind))]
+        self.known += namespaces
+        self.private |= {id(mapping) for mapping in namespaces} | {id(namespaces)}
         self.modules = {id(vars(module)): module for module in list(sys.modules.values()) if isinstance(module, ModuleType)}
 
     def run(self) -> list[Holder]:
         targets = [old for old, _ in self.pairs]
         self.private.add(id(targets))
-        referrers = [one for one in gc.get_referrers(*targets) if id(one) not in self.private]
-        self.private.add(id(referrers))
+        referrers: list[Any] = self._modules_with_some()
+        self.private |= {id(referrers), *map(id, referrers)}
+        more = self._held_by_others(targets, referrers)
+        self.private.add(id(more))
+        referrers += [one for one in gc.get_referrers(*more) if id(one) not in self.private] if more else []
         inner = [one for one in referrers if type(one) in (dict, tuple, list, staticmethod, classmethod, CellType)]
         self.private.add(id(inner))
         owners = self._owners(inner)
@@ -132,6 +139,28 @@ class _Rebinder:
                 continue
             self._one(one, owners.get(id(one), []))
         return self.found
+
+    def _modules_with_some(self) -> list[dict[str, Any]]:
+        """The namespaces that have one of the objects, or more."""
+        namespaces = [vars(module) for module in self.modules.values()]
+        return [one for one in namespaces if not self.new.keys().isdisjoint(map(id, one.values()))]
+
+    def _held_by_others(self, targets: list[Any], namespaces: list[dict[str, Any]]) -> list[Any]:
+        """Those of the objects that somebody else holds than these modules and this package's own bookkeeping.
+
+        Their reference counts tell; most have nobody else.  To look for holders costs a comparison of each object that is
+        looked for with every reference that there is in the process.
+        """
+        functions = [
+            function for module in self.modules.values() if _ours(module.__name__)
+            for function in vars(module).values() if isinstance(function, FunctionType) and function.__closure__
+        ]  # fmt: skip
+        undos = [one.args for things in self.known if type(things) is list for one in things if type(one) is Undo]
+        cells = [cell for function in functions for cell in function.__closure__ or ()]
+        holding = {id(one): one for one in (*namespaces, *self.known, *undos, *cells)}
+        count = Counter(filter(self.new.__contains__, map(id, gc.get_referents(*holding.values()))))
+        (alone,) = [sys.getrefcount(one) for one in [object()]]  # of one that only such a list holds
+        return [one for one in targets if sys.getrefcount(one) - count[id(one)] != alone]
 
     def _owners(self, things: list[Any]) -> dict[int, list[Any]]:
         """Who refers to dictionaries, tuples, static methods and cells: they are nobody by themselves."""
