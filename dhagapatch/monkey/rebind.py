@@ -103,6 +103,7 @@ class _Rebinder:
         self.pairs = list(pairs)
         self.new = {id(old): new for old, new in self.pairs}
         self.found: list[Holder] = []
+        self.sought: list[Any] = []  # the objects whose holders only the collector knows
         self.functions: dict[int, list[Any]] = {}  # by the tuple that has their cells
         self.known = list(private)  # they hold the objects, and are left alone
         self.private = {id(thing) for thing in self.known}
@@ -125,9 +126,10 @@ class _Rebinder:
         self.private.add(id(targets))
         referrers: list[Any] = self._modules_with_some()
         self.private |= {id(referrers), *map(id, referrers)}
-        more = self._held_by_others(targets, referrers)
-        self.private.add(id(more))
-        referrers += [one for one in gc.get_referrers(*more) if id(one) not in self.private] if more else []
+        self.sought = self._held_by_others(targets, referrers)
+        self.private.add(id(self.sought))
+        if self.sought:
+            referrers += [one for one in gc.get_referrers(*self.sought) if id(one) not in self.private]
         inner = [one for one in referrers if type(one) in (dict, tuple, list, staticmethod, classmethod, CellType)]
         self.private.add(id(inner))
         owners = self._owners(inner)
@@ -266,7 +268,7 @@ class _Rebinder:
     def _tuple(self, items: tuple[Any, ...], owners: list[Any]) -> None:
         if not owners or any(id(owner) in self.new for owner in owners):
             return  # a frame's, or a C function's arguments; or of the C type itself
-        if len(items) == len(self.pairs) and all(item is old for item, (old, _) in zip(items, self.pairs, strict=True)):
+        if len(items) == len(self.sought) and all(item is old for item, old in zip(items, self.sought, strict=True)):
             return  # the arguments of gc.get_referrers, which 3.13 copies and then finds
         if any(isinstance(new, type) and (new.__mro__ is items or new.__bases__ is items) for new in self.new.values()):
             return
