@@ -9,13 +9,27 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.hub import ABANDONED, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
+from dhagapatch.core.hub import ABANDONED, FORKERS, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.own import close_later, close_left
 
-__all__ = ["after_fork_in_child", "on_forked", "tell_forked"]
+__all__ = ["after_fork_in_child", "begin_fork", "end_fork", "on_forked", "tell_forked"]
 
 _forked: list[Callable[[], object]] = []
+
+
+def begin_fork() -> None:
+    """The current greenlet forks: it lets others run only if it must wait.
+
+    In the child there are hooks of the standard library, and of the program, that come before the runtime's own.  What
+    they do to locks may have been as much as the others should wait for; but there the others must not run at all.
+    """
+    FORKERS.add(getcurrent())
+
+
+def end_fork() -> None:
+    """It has forked, or failed to; in the child, when the parent's hub is left behind."""
+    FORKERS.discard(getcurrent())
 
 
 def after_fork_in_child(keep: bool = False) -> None:

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from dhagapatch.core.profiles import Profiles
 
 __all__ = [
-    "ABANDONED", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub", "hub_for_wait",
-    "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread", "thread_root",
+    "ABANDONED", "FORKERS", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub",
+    "hub_for_wait", "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread", "thread_root",
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
@@ -68,6 +68,7 @@ class _ThreadState(_real.local):
 THREAD = _ThreadState()
 _hubs: list[Hub] = []  # all live hubs, for what must reach each of them
 ABANDONED: list[object] = []  # HAZARD: a parent's dhagas in a forked child: never unwound, so never dropped
+FORKERS: set[greenlet] = set()  # HAZARD: whom those let run, who fork, would go on in the child too (`core.fork`)
 _new_hub_callbacks: list[Callable[[Hub], None]] = []
 
 
@@ -231,7 +232,7 @@ class Hub:
 
     def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """Let each dhaga that is ready now have its turn; `deliver` is called with `me` when something is due in it then."""
-        # as in `park`; a method for both would be a frame more below each switch, which since 3.12 costs an object
+        # as in `park`: a method for both would cost a frame more, since 3.12 an object
         seen = me.parks
         me.waiting = "its turn"
         me.parked = False  # it stands in the run queue already: a wake must not put it there twice
@@ -260,15 +261,15 @@ class Hub:
     def rest(self, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
         self.fuel = FUEL
-        self.yield_(getcurrent(), deliver)
+        me = getcurrent()
+        if me not in FORKERS:
+            self.yield_(me, deliver)
 
     def preempt(self, me: greenlet) -> None:
-        """`me`, the current greenlet, has run for long: whoever is due by now goes first, then it comes again.
-
-        It is no wait: a kill is left for the next one.
-        """
-        self.netpoll.look()
-        self.yield_(me, deliver_handlers)
+        """`me`, the current greenlet, has run for long: who is due by now goes first.  No wait: a kill is left for the next."""
+        if me not in FORKERS:
+            self.netpoll.look()
+            self.yield_(me, deliver_handlers)
 
     def _wake_here(self, sleeper: Any) -> None:
         if sleeper.parked:

@@ -15,7 +15,7 @@ from dhagapatch._config import SETTINGS
 from dhagapatch._errors import PatchConflictError, PatchError, PatchWarning
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import forget_native_threads
-from dhagapatch.core.fork import after_fork_in_child
+from dhagapatch.core.fork import after_fork_in_child, begin_fork, end_fork
 from dhagapatch.core.hub import all_hubs, on_new_hub
 from dhagapatch.core.own import close_left
 from dhagapatch.monkey.adopt import adopt_objects
@@ -371,6 +371,7 @@ class Engine:
         connections = importlib.import_module("dhagapatch.green.connections")
         imports = importlib.import_module("dhagapatch.green.imp")
         # HAZARD: an import in another dhaga must not be cut in two by the fork
+        os.register_at_fork(before=begin_fork, after_in_parent=end_fork)
         os.register_at_fork(before=imports.acquire_lock, after_in_parent=imports.release_lock, after_in_child=self._after_fork)
         os.register_at_fork(after_in_child=imports.after_fork_in_child)  # when the identities are those of the child
         os.register_at_fork(after_in_child=importlib.import_module("dhagapatch.green.signal").mask_of_child)
@@ -382,6 +383,7 @@ class Engine:
         forget_native_threads()
         if all_hubs() or self.groups:
             after_fork_in_child(keep="os" in self.groups)
+        end_fork()
 
     # taking back
 

@@ -1,0 +1,75 @@
+"""In a forked child nobody else runs, whatever hooks that come before the runtime's own do: not even for a moment."""
+
+import os
+import threading
+import time
+
+lock = None
+seen = []
+
+
+def hook():
+    """As those of `threading` and `logging`, only longer: it uses what calls come through at once may use up."""
+    for _ in range(3000):
+        with lock:
+            pass
+
+
+os.register_at_fork(after_in_child=hook)
+
+import dhagapatch
+
+dhagapatch.patch_all(timeslice=0.001)
+lock = threading.Lock()
+over = False
+
+
+def others():
+    while not over:
+        seen.append(os.getpid())
+        time.sleep(0)
+
+
+def forks():
+    for _ in range(10):
+        child = os.fork()
+        if not child:
+            os._exit(os.getpid() in seen)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "another thread ran in the child"
+
+
+parent = os.getpid()
+threads = [threading.Thread(target=others) for _ in range(3)]
+forkers = [threading.Thread(target=forks) for _ in range(3)]
+for thread in threads + forkers:
+    thread.start()
+for thread in forkers:
+    thread.join()
+ran = len(seen)
+for _ in range(1500):  # who has forked lets the others run again
+    with lock:
+        pass
+assert len(seen) > ran
+over = True
+for thread in threads:
+    thread.join()
+assert set(seen) == {parent}
+
+# a fork that fails, as one that succeeds
+import resource
+
+limits = resource.getrlimit(resource.RLIMIT_NPROC)
+if os.getuid():
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, limits[1]))
+    try:
+        os.fork()
+        raise AssertionError("there was no limit")
+    except BlockingIOError:
+        pass
+from dhagapatch.core.hub import FORKERS
+
+assert not FORKERS, FORKERS
+child = os.fork()
+if not child:
+    os._exit(bool(FORKERS))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
