@@ -11,16 +11,16 @@ from typing import Any
 
 from dhagapatch._config import SETTINGS
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.green.excepthook import is_runtime
 
 __all__ = ["stop_here"]
 
-_PACKAGE = __name__.partition(".")[0] + "."
 _stop_here: Any = _stdlib.Bdb.stop_here
 
 
 def stop_here(self: Any, frame: FrameType) -> bool:
     # `stopframe` is None while it steps: it would stop at the next line, whoever's that is
-    if self.stopframe is None and not SETTINGS.frames and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
+    if self.stopframe is None and not SETTINGS.frames and is_runtime(frame):
         return False
     stops: bool = _stop_here(self, frame)
     return stops

@@ -6,7 +6,7 @@ They are taken out of the traceback just before it is printed, unless ``DHAGAPAT
 
 from __future__ import annotations
 
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from dhagapatch import _real
@@ -14,22 +14,23 @@ from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["excepthook", "strip", "thread_excepthook"]
+__all__ = ["excepthook", "is_runtime", "strip", "thread_excepthook"]
 
 _PACKAGE = __name__.partition(".")[0] + "."
 
 
-def _is_runtime(traceback: TracebackType) -> bool:
-    return str(traceback.tb_frame.f_globals.get("__name__", "")).startswith(_PACKAGE)
+def is_runtime(frame: FrameType) -> bool:
+    """Whether it is a frame of this package."""
+    return str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE)
 
 
 def _stripped(traceback: TracebackType | None) -> TracebackType | None:
-    while traceback is not None and _is_runtime(traceback):
+    while traceback is not None and is_runtime(traceback.tb_frame):
         traceback = traceback.tb_next
     at = traceback
     while at is not None:
         after = at.tb_next
-        while after is not None and _is_runtime(after):
+        while after is not None and is_runtime(after.tb_frame):
             after = after.tb_next
         if after is not at.tb_next:
             at.tb_next = after

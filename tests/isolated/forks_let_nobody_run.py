@@ -58,18 +58,18 @@ assert set(seen) == {parent}
 # a fork that fails, as one that succeeds
 import resource
 
-limits = resource.getrlimit(resource.RLIMIT_NPROC)
-if os.getuid():
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, limits[1]))
-    try:
-        os.fork()
-        raise AssertionError("there was no limit")
-    except BlockingIOError:
-        pass
 from dhagapatch.core.hub import FORKERS
 
 assert not FORKERS, FORKERS
 child = os.fork()
 if not child:
-    os._exit(bool(FORKERS))
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert not FORKERS, FORKERS
+    if not os.getuid():
+        os.setuid(65534)  # limits are not for root
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    try:
+        os.fork()
+    except BlockingIOError:
+        os._exit(7 if not FORKERS else 1)
+    os._exit(2)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
