@@ -11,8 +11,8 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "name_of_thread", "profilers_are_of_threads", "register_source",
-    "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
+    "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "gil_is_enabled", "name_of_thread", "profilers_are_of_threads",
+    "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
 # Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
@@ -54,6 +54,15 @@ def forget_dummy_thread(ident: int) -> None:
     active: dict[int, threading.Thread] = getattr(threading, "_active", {})
     if isinstance(active.get(ident), threading._DummyThread):
         active.pop(ident, None)
+
+
+def gil_is_enabled() -> bool:
+    """Whether one thread at a time runs Python code, and another one's turn comes after calls and at jumps back only.
+
+    Checked: 3.11.7, 3.12.1, 3.13.0 (by the bytecode of what relies on it: ``tests/core/test_exchange.py``).
+    """
+    enabled = getattr(sys, "_is_gil_enabled", None)  # since 3.13
+    return enabled is None or bool(enabled())
 
 
 def profilers_are_of_threads() -> bool:

@@ -1,7 +1,8 @@
 """Lock, RLock, and a simple queue: what the standard library's own primitives are made of.
 
-A lock has a native lock beneath it, used for its atomic test-and-set only, and a queue of waiters beside it.
-So it may be shared with native threads, and a free one costs one C call.
+A lock is a flag and a queue of waiters beside it.  It may be shared with native threads: CPython changes threads after calls
+and at jumps back only, so ``held, self._held = self._held, True``, in one line, is an atomic test-and-set (one line, because
+a tracer may be called between two).  That costs a tenth of what `acquire(False)` of a native lock does.
 
 Who wakes a waiter: `release`.  The order is: release, then wake one; and a waiter enqueues, *then tries again*,
 then parks: whichever comes first, one of the two sees the other.  Who takes a waiter off: itself, on timeout and
@@ -21,9 +22,8 @@ threads the interpreter would preempt it; here every so many operations let the 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from types import GenericAlias
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from greenlet import getcurrent
 
@@ -36,7 +36,7 @@ from dhagapatch.core.interrupts import deliver_handlers, restore
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["Lock", "Queue", "RLock", "count_look", "deadline_of", "rest"]
+__all__ = ["Lock", "NativeLock", "Queue", "RLock", "count_look", "deadline_of", "rest"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
@@ -68,26 +68,16 @@ def deadline_of(timeout: float | None) -> float | None:
 
 
 class Lock:
-    """A mutual exclusion lock that is not owned: anybody may release it.
-
-    One over a native lock that exists may be shared with C code, or a holder that could not be rebound, which release it
-    without our knowing: then waiters look for themselves now and then.
-    """
+    """A mutual exclusion lock that is not owned: anybody may release it."""
 
     # `_holder`, a thread's identity, and `_made`, a place, are set only while locks are tracked (`inspect.locks`)
-    __slots__ = ("__weakref__", "_holder", "_made", "_native", "_shared", "_waiters")
+    __slots__ = ("__weakref__", "_held", "_holder", "_made", "_waiters")
+
+    _shared = False
 
     def __init__(self) -> None:
-        self._native = _real.allocate_lock()
+        self._held = False
         self._waiters: WaitQueue | tuple[()] = NOBODY
-        self._shared = False
-
-    @classmethod
-    def _adopt(cls, native: Any, shared: bool) -> Self:
-        """A lock over a native one that exists; `shared`: others may release it without our knowing."""
-        self = object.__new__(cls)
-        self._native, self._shared, self._waiters = native, shared, NOBODY
-        return self
 
     # HAZARD: the others have their turn before a lock is taken, never in a release: what is due to the caller is raised
     # then (a kill, KeyboardInterrupt), and who leaves `release` or `_release_save` with an exception does not know
@@ -99,84 +89,89 @@ class Lock:
         if _fuel < 0:
             rest()
         if timeout == -1:
-            if self._native.acquire(False):
+            held, self._held = self._held, True
+            if not held:
                 return True
-            return self._wait(None) if blocking else False  # conditions ask so whether it is held
+            return self._wait(None) if blocking else False
         if not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX:
-            self._native.acquire(blocking, timeout)  # raises, with the interpreter's own words
-        if self._native.acquire(False):
-            return True
-        return self._wait(_real.monotonic() + timeout)
+            _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
+        return self._take() or self._wait(_real.monotonic() + timeout)
 
     def __enter__(self) -> bool:
         global _fuel
         _fuel -= 1
         if _fuel < 0:
             rest()
-        return self._native.acquire(False) or self._wait(None)
+        held, self._held = self._held, True
+        return not held or self._wait(None)
 
     def release(self) -> None:
-        waiters = self._waiters
-        if waiters:
-            if not self._native.locked():
-                self._native.release()  # raises
-            parker = waiters.choose()
+        if self._waiters and self._held:
+            parker = self._waiters.choose()
             if parker is not None:
                 if parker.urgent:
                     parker.granted = True  # handed over: it stays locked
                 else:
-                    self._native.release()
+                    self._held = False
                 parker.wake()
                 return
-        self._native.release()
+        held, self._held = self._held, False
+        if not held:
+            raise RuntimeError("release unlocked lock")
         if self._waiters:
             wake_one(self)
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object = None, error: object = None, traceback: object = None, *rest: object) -> None:
         if self._waiters:
             self.release()
             return
-        self._native.release()
+        held, self._held = self._held, False
+        if not held:
+            raise RuntimeError("release unlocked lock")
         if self._waiters:
             wake_one(self)
+
+    def _take(self) -> bool:
+        """Take it if it is free."""
+        held, self._held = self._held, True
+        return not held
 
     def locked(self) -> bool:
         """Whether it is held."""
         count_look()
-        return bool(self._native.locked())
+        return self._held
 
     def _wait(self, deadline: float | None, what: object = None) -> bool:
         parker = make_parker()
         waiters = self._waiters or queue_of(self)
+        looks = parker.buried or self._shared
         poll = _POLL_LEAST
         waiters.append(parker)
         try:
             while True:
-                if self._native.acquire(False):
+                if self._take():
                     waiters.leave(parker)
                     return True
                 until = deadline
-                if self._shared or parker.buried:
+                if looks:
                     until = _real.monotonic() + poll
                     poll = min(poll * 2, _POLL_MOST)
                     if deadline is not None and deadline < until:
                         until = deadline
                 if parker.park(until, what or self):
-                    if parker.granted:
-                        return True
-                    if self._native.acquire(False):
+                    if parker.granted or self._take():
                         return True
                     parker.again()
                     waiters.insert(0, parker)
                 elif until is deadline:
                     if waiters.leave(parker):
                         return False
-                    return parker.granted or self._native.acquire(False)
+                    return parker.granted or self._take()
         except BaseException:
             if not waiters.leave(parker):
                 if parker.granted:
                     self.release()
-                elif not self._native.locked():
+                elif not self._is_owned():
                     wake_one(self)
             raise
 
@@ -185,7 +180,7 @@ class Lock:
 
         HAZARD: a kill, or the end of a `Timeout`, is left for the next wait: whoever waited in a condition counts on the lock.
         """
-        if self._native.acquire(False):
+        if self._take():
             return
         kept: list[BaseException] = []
         while True:
@@ -197,15 +192,14 @@ class Lock:
         if kept:
             restore(getcurrent(), kept)
 
-    @property
-    def _is_owned(self) -> Callable[[], bool]:
+    def _is_owned(self) -> bool:
         """What `threading.Condition` asks, several times for each wait."""
-        return self._native.locked
+        return self._held
 
     _release_save = release
 
     def _at_fork_reinit(self) -> None:
-        self._native._at_fork_reinit()  # type: ignore[attr-defined]  # the same one: conditions keep its methods
+        self._held = False
         self._waiters = NOBODY
 
     acquire_lock = acquire
@@ -213,18 +207,59 @@ class Lock:
     locked_lock = locked
 
     def __repr__(self) -> str:
-        state = "locked" if self._native.locked() else "unlocked"
+        state = "locked" if self._is_owned() else "unlocked"
         return f"<{state} {type(self).__module__}.{type(self).__qualname__} object at {id(self):#x}>"
+
+
+class NativeLock(Lock):
+    """A lock over a native one that exists.
+
+    `shared`: C code, or a holder that could not be rebound, may release it without our knowing; then waiters look for
+    themselves now and then.
+    """
+
+    __slots__ = ("_native", "_shared")
+
+    def __init__(self, native: Any, shared: bool) -> None:
+        self._native = native
+        self._shared = shared
+        self._waiters = NOBODY
+
+    @property
+    def _held(self) -> bool:
+        return bool(self._native.locked())
+
+    @_held.setter
+    def _held(self, held: bool) -> None:
+        assert not held  # `_take` takes it
+        self._native.release()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        global _fuel
+        _fuel -= 1
+        if _fuel < 0:
+            rest()
+        if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
+            _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
+        return self._take() or (blocking and self._wait(None if timeout == -1 else _real.monotonic() + timeout))
+
+    def _take(self) -> bool:
+        return bool(self._native.acquire(False))
+
+    def _at_fork_reinit(self) -> None:
+        self._native._at_fork_reinit()
+        self._waiters = NOBODY
+
+    __enter__ = acquire_lock = acquire
 
 
 class RLock:
     """A lock that its owner, a dhaga or a native thread, may acquire again."""
 
-    __slots__ = ("__weakref__", "_block", "_count", "_native", "_owner")
+    __slots__ = ("__weakref__", "_block", "_count", "_owner")
 
     def __init__(self) -> None:
         self._block = Lock()
-        self._native = self._block._native
         self._owner = 0
         self._count = 0
 
@@ -241,7 +276,7 @@ class RLock:
         _fuel -= 1
         if _fuel < 0:
             rest()
-        if self._native.acquire(False) or (blocking and self._block._wait(_real.monotonic() + timeout, self)):
+        if self._block._take() or (blocking and self._block._wait(_real.monotonic() + timeout, self)):
             self._owner = me
             self._count = 1
             return True
@@ -259,17 +294,19 @@ class RLock:
         _fuel -= 1
         if _fuel < 0:
             rest()
-        if self._native.acquire(False) or self._block._wait(None, self):
+        block = self._block
+        held, block._held = block._held, True
+        if not held or block._wait(None, self):
             self._owner = me
             self._count = 1
         return True
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object = None, error: object = None, traceback: object = None, *rest: object) -> None:
         try:
             me = getcurrent()._dhagapatch_token
         except (AttributeError, RuntimeError):
             me = owner_token()
-        if self._owner != me:
+        if self._owner is not me and self._owner != me:  # most often it is the same object
             raise RuntimeError("cannot release un-acquired lock")
         count = self._count = self._count - 1
         if not count:
@@ -278,7 +315,7 @@ class RLock:
             if block._waiters:
                 block.release()
             else:
-                self._native.release()
+                block._held = False
                 if block._waiters:
                     wake_one(block)
 

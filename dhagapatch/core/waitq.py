@@ -8,10 +8,8 @@ has been chosen by a waker, and must wait for the waker's word (`leave`); what i
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
 
-from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.parker import Parker
 
@@ -47,15 +45,6 @@ class WaitQueue(list[Parker]):
 
 
 NOBODY: tuple[()] = ()  # instead of a queue: nobody has waited yet; most locks never see a waiter
-_making = _real.RLock()  # HAZARD: a finalizer may run while a queue is made, and want one too
-
-
-def _after_fork_in_child() -> None:
-    """Another OS thread of the parent may have held it."""
-    _making._at_fork_reinit()  # type: ignore[attr-defined]
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)  # a function: the patch would find, and adopt, the lock's own method
 
 
 class _Waited(Protocol):
@@ -68,10 +57,9 @@ def queue_of(primitive: _Waited) -> WaitQueue:
     """The waiters of `primitive`; from any OS thread."""
     waiters = primitive._waiters
     if type(waiters) is not WaitQueue:
-        with _making:
-            if primitive._waiters is NOBODY:
-                primitive._waiters = WaitQueue()
-            waiters = primitive._waiters
+        made = WaitQueue()
+        # HAZARD: two OS threads, or a finalizer, may want to make it; one line without a call is atomic (see `sync`)
+        primitive._waiters = waiters = made if primitive._waiters is NOBODY else primitive._waiters
     return waiters  # type: ignore[return-value]
 
 

@@ -21,9 +21,9 @@ from dhagapatch.core.hub import all_hubs, in_main_thread
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
 __all__ = [
-    "Locals", "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count", "data_descriptor", "dict_of",
-    "get_ident", "local", "locals_of", "lock", "make_thread_handle", "new_dict", "set_sentinel", "shutdown",
-    "simple_queue_for", "start_joinable_thread", "start_new_thread",
+    "AdoptedLock", "Locals", "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count",
+    "data_descriptor", "dict_of", "get_ident", "local", "locals_of", "lock", "make_thread_handle", "new_dict",
+    "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
 ]  # fmt: skip
 
 
@@ -48,7 +48,17 @@ class lock(sync.Lock):  # the stdlib's name for it
             raise TypeError("cannot create '_thread.lock' instances")
 
     def __init_subclass__(cls) -> None:
-        raise TypeError("type '_thread.lock' is not an acceptable base type")
+        if cls.__module__ != __name__:
+            raise TypeError("type '_thread.lock' is not an acceptable base type")
+
+
+class AdoptedLock(sync.NativeLock, lock):
+    """Stands for a native lock that others may know by another name."""
+
+    __slots__ = ()
+
+    if not LOCK_TYPE_IS_CALLABLE:
+        __new__ = object.__new__
 
 
 class RLock(sync.RLock):
@@ -69,25 +79,23 @@ class SimpleQueue(sync.Queue):
 class _Sentinel(sync.Lock):
     """A lock that `threading` asks at each start of a thread whether it is held, one for each thread that runs: natively."""
 
-    __slots__ = ("ends_with", "locked")
+    __slots__ = ("ends_with",)
 
-    def __init__(self, native: Any = None) -> None:
+    def __init__(self, dhaga: Dhaga) -> None:
         super().__init__()
-        self.ends_with = 0  # the dhaga that releases it when it ends, for reports
-        if native is not None:
-            # C code releases the native lock when the OS thread ends, without our knowing
-            self._native, self._shared = native, True
-        self.locked = self._native.locked  # type: ignore[method-assign]
+        self.ends_with = dhaga.ident  # which releases it when it ends, for reports
+
+    locked = sync.Lock._is_owned
 
     def thread_ended(self, _: Dhaga) -> None:
-        if self._native.locked():
+        if self._held:
             self.release()
         shutdown_locks().discard(self)  # before `threading` looks for it among all of them
 
 
-_Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
-for _class, _module in ((lock, "_thread"), (_Sentinel, "_thread"), (RLock, "_thread"), (SimpleQueue, "_queue")):
-    _class.__module__ = _module
+AdoptedLock.__name__ = AdoptedLock.__qualname__ = _Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
+for _class in (lock, AdoptedLock, _Sentinel, RLock, SimpleQueue):
+    _class.__module__ = "_queue" if _class is SimpleQueue else "_thread"
     _class.__reduce_ex__ = _reduce_ex  # type: ignore[method-assign]
 
 _new: Callable[[type[lock]], lock] = object.__new__
@@ -140,9 +148,8 @@ def set_sentinel() -> sync.Lock:
     dhaga = running_dhaga()
     if dhaga is None:
         assert _real.set_sentinel is not None
-        return _Sentinel(_real.set_sentinel())
-    sentinel = _Sentinel()
-    sentinel.ends_with = dhaga.ident
+        return AdoptedLock(_real.set_sentinel(), True)  # C code releases it when the OS thread ends, without our knowing
+    sentinel = _Sentinel(dhaga)
     _on_end(dhaga, sentinel.thread_ended)
     return sentinel
 

@@ -108,7 +108,7 @@ def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any) -> Any:
         lock = getattr(self, lock_name)
-        if not lock._native.acquire(False) and not _await_turn(lock):
+        if not lock._take() and not _await_turn(lock):
             return native(self, *args)
         held = lock  # what `_await_turn` looks for: who waits does not have it yet
         try:
@@ -117,7 +117,7 @@ def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
             if held._waiters:
                 held.release()
             else:
-                held._native.release()
+                held._held = False
                 if held._waiters:
                     wake_one(held)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import owner_token
-from dhagapatch.core.sync import Lock
+from dhagapatch.core.sync import Lock, NativeLock
 from dhagapatch.core.waits import is_runtime, place
 
 __all__ = ["track"]
@@ -19,7 +19,7 @@ __all__ = ["track"]
 _BUILDERS = ("threading", "queue")  # modules of the standard library that make locks for others
 
 _init, _acquire, _release, _enter, _exit = Lock.__init__, Lock.acquire, Lock.release, Lock.__enter__, Lock.__exit__
-_restore = Lock._acquire_restore
+_restore, _acquire_native = Lock._acquire_restore, NativeLock.acquire
 _is_on = False
 
 
@@ -33,6 +33,13 @@ def _made(self: Any) -> None:
 
 def _acquired(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
     if _acquire(self, blocking, timeout):
+        self._holder = owner_token()
+        return True
+    return False
+
+
+def _acquired_native(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
+    if _acquire_native(self, blocking, timeout):
         self._holder = owner_token()
         return True
     return False
@@ -66,6 +73,8 @@ def track(wanted: bool) -> None:
         return
     _is_on = wanted
     cls: Any = Lock
+    native: Any = NativeLock
+    native.acquire = native.acquire_lock = native.__enter__ = _acquired_native if wanted else _acquire_native
     if wanted:
         cls.__init__, cls.acquire, cls.release, cls.__enter__, cls.__exit__ = _made, _acquired, _released, _entered, _left
         cls.acquire_lock, cls.release_lock, cls._release_save, cls._acquire_restore = _acquired, _released, _released, _restored

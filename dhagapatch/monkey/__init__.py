@@ -54,7 +54,7 @@ def patch_all(
     again: what was done before is left as it is.  The report says what was patched, and what could not be.
 
     PatchConflictError if gevent or eventlet has patched already; PatchError for an unknown name; DhagapatchError where there can
-    be no time slices, and for a setting that can't be.
+    be no time slices, for a setting that can't be, and on an interpreter that runs without the GIL.
 
     .. versionadded:: 0.1
     """

@@ -128,7 +128,7 @@ def _joined(lock: Any) -> bool:
 def _lock(real: Any) -> tuple[Any, str]:
     main = threading.main_thread()
     shared = native_threads() > 0 and (getattr(main, "_tstate_lock", None) is not real)
-    return green_thread.lock._adopt(real, shared), "locked" if real.locked() else "unlocked"
+    return green_thread.AdoptedLock(real, shared), "locked" if real.locked() else "unlocked"
 
 
 def _rlock(real: Any) -> tuple[Any, str]:

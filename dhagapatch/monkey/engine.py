@@ -12,7 +12,8 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
-from dhagapatch._errors import PatchConflictError, PatchError, PatchWarning
+from dhagapatch._cpython import gil_is_enabled
+from dhagapatch._errors import DhagapatchError, PatchConflictError, PatchError, PatchWarning
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import forget_native_threads
 from dhagapatch.core.fork import after_fork_in_child, begin_fork, end_fork
@@ -105,6 +106,11 @@ class Engine:
         names = {f"{row.module}.{row.name}" for row in _ROWS} | set(GROUPS)
         for name in sorted(disabled - names):
             raise PatchError(f"no group or name {name!r} to leave as it is; the groups are {', '.join(GROUPS)}")
+        if not gil_is_enabled():
+            raise DhagapatchError(
+                "this interpreter runs without the GIL, on which the runtime's locks rely: "
+                "start it with PYTHON_GIL=1, or -X gil=1"
+            )
         other = _real.other_patcher() or _real.other_patcher_now()
         if other is not None and not self.groups:
             raise PatchConflictError(

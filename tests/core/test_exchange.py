@@ -1,0 +1,128 @@
+"""What a lock's state rests on: a flag that is looked at and set in one line, between which no other thread can run."""
+
+from __future__ import annotations
+
+import dis
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from dhagapatch.core import sync, waitq
+
+EXCHANGES = [
+    (sync.Lock.acquire, "_held"), (sync.Lock.__enter__, "_held"), (sync.Lock._take, "_held"), (sync.Lock.release, "_held"),
+    (sync.Lock.__exit__, "_held"), (sync.RLock.__enter__, "_held"), (waitq.queue_of, "_waiters"),
+]  # fmt: skip
+
+# after these the interpreter may let another thread run; of the rest none calls Python code here
+MAY_SWITCH = ("CALL", "JUMP_BACKWARD", "RESUME", "PRECALL", "FOR_ITER", "SEND", "YIELD", "WITH", "BINARY_SUBSCR")
+
+
+def between(code: CodeType, attribute: str) -> list[list[str]]:
+    """The instructions from each load of the attribute to the store of it in the same line."""
+    found = []
+    lines: dict[int, list[dis.Instruction]] = {}
+    line = 0
+    for one in dis.get_instructions(code):
+        position = one.positions
+        line = position.lineno if position is not None and position.lineno is not None else line
+        lines.setdefault(line, []).append(one)
+    for instructions in lines.values():
+        names = [(one.opname, one.argval) for one in instructions]
+        if ("LOAD_ATTR", attribute) in names and ("STORE_ATTR", attribute) in names:
+            first, last = names.index(("LOAD_ATTR", attribute)), names.index(("STORE_ATTR", attribute))
+            found.append([name for name, _ in names[first:last]])
+    return found
+
+
+@pytest.mark.parametrize(("function", "attribute"), EXCHANGES)
+def test_nothing_comes_between(function: Callable[..., Any], attribute: str) -> None:
+    sections = between(function.__code__, attribute)
+    assert len(sections) == 1
+    assert not [name for name in sections[0] if any(part in name for part in MAY_SWITCH)]
+
+
+THREADS, ROUNDS = 4, 4000
+
+
+def switch(frame: Any, event: str, argument: object) -> Any:
+    """A tracer that lets the others run before each line of the lock."""
+    if frame.f_code.co_filename == sync.__file__:
+        time.sleep(0)
+    return switch
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("make", [sync.Lock, sync.RLock])
+def test_native_threads_exclude_each_other(make: Callable[[], Any], traced: bool) -> None:
+    """Also when a tracer, written in Python, is called at each line: there threads do change."""
+    lock = make()
+    inside = [0]
+    most = []
+    rounds = ROUNDS // 10 if traced else ROUNDS
+
+    def work() -> None:
+        for number in range(rounds):
+            if number % 3:
+                with lock:
+                    visit()
+            elif lock.acquire(number % 2 == 0, *([] if number % 2 else [20])):
+                try:
+                    visit()
+                finally:
+                    lock.release()
+
+    def visit() -> None:
+        inside[0] += 1
+        most.append(inside[0])
+        len(str(inside))  # a call: others may run
+        inside[0] -= 1
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    if traced:
+        threading.settrace(switch)
+    try:
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    finally:
+        threading.settrace(None)  # type: ignore[arg-type]
+        sys.setswitchinterval(interval)
+    assert not any(thread.is_alive() for thread in threads), f"a wake-up was lost: {lock!r}"
+    assert set(most) == {1}
+    assert "unlocked" in repr(lock)
+
+
+def test_a_queue_is_made_once() -> None:
+    """Native threads that are the first to wait, all at once, find one queue."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(300):
+            lock = sync.Lock()
+            lock.acquire()
+            start = threading.Barrier(3)
+
+            def wait(lock: Any = lock, start: Any = start) -> None:
+                start.wait(20)
+                lock.acquire()
+                lock.release()
+
+            threads = [threading.Thread(target=wait, daemon=True) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            start.wait(20)
+            lock.release()
+            for thread in threads:
+                thread.join(20)
+            assert not any(thread.is_alive() for thread in threads), "a waiter stood in a queue that nobody knows"
+    finally:
+        sys.setswitchinterval(interval)
