@@ -69,6 +69,7 @@ MAY_SET_ATTRIBUTES = {
     "monkey.rebind": "the patcher",
     "monkey.adopt": "the patcher",
     "monkey.subclasses": "the patcher",
+    "inspect.locks": "the methods of the locks, while they are tracked",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "green.psycopg:_opening.opening.opens": "by which connection, on what it has opened itself",

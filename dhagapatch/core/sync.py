@@ -241,7 +241,17 @@ class NativeLock(Lock):
             rest()
         if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
             _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
-        return self._take() or (blocking and self._wait(None if timeout == -1 else _real.monotonic() + timeout))
+        if self._native.acquire(False):
+            return True
+        return blocking and self._wait(None if timeout == -1 else _real.monotonic() + timeout)
+
+    def release(self, *exc_info: object) -> None:
+        if self._waiters:
+            super().release()
+            return
+        self._native.release()
+        if self._waiters:
+            wake_one(self)
 
     def _take(self) -> bool:
         return bool(self._native.acquire(False))
@@ -251,6 +261,7 @@ class NativeLock(Lock):
         self._waiters = NOBODY
 
     __enter__ = acquire_lock = acquire
+    __exit__ = release_lock = _release_save = release
 
 
 class RLock:

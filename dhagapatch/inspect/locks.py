@@ -5,7 +5,9 @@ The methods of the class are exchanged for ones that write it down, so it costs 
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -18,52 +20,50 @@ __all__ = ["track"]
 
 _BUILDERS = ("threading", "queue")  # modules of the standard library that make locks for others
 
-_init, _acquire, _release, _enter, _exit = Lock.__init__, Lock.acquire, Lock.release, Lock.__enter__, Lock.__exit__
-_restore, _acquire_native = Lock._acquire_restore, NativeLock.acquire
+_MAKE = ("__init__",)
+_TAKE = ("acquire", "acquire_lock", "__enter__", "_acquire_restore")
+_GIVE = ("release", "release_lock", "_release_save", "__exit__")
 _is_on = False
 
 
-def _made(self: Any) -> None:
-    _init(self)
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and (is_runtime(frame) or frame.f_globals.get("__name__") in _BUILDERS):
-        frame = frame.f_back
-    self._made = "" if frame is None else place(frame)
+def _making(init: Callable[..., None]) -> Callable[..., None]:
+    def made(self: Any, *args: Any) -> None:
+        init(self, *args)
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and (is_runtime(frame) or frame.f_globals.get("__name__") in _BUILDERS):
+            frame = frame.f_back
+        self._made = "" if frame is None else place(frame)
+
+    return made
 
 
-def _acquired(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
-    if _acquire(self, blocking, timeout):
-        self._holder = owner_token()
-        return True
-    return False
+def _taking(take: Callable[..., bool | None]) -> Callable[..., bool | None]:
+    @functools.wraps(take)
+    def taken(self: Any, *args: Any, **kwargs: Any) -> bool | None:
+        got = take(self, *args, **kwargs)
+        if got is not False:
+            self._holder = owner_token()
+        return got
+
+    return taken
 
 
-def _acquired_native(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
-    if _acquire_native(self, blocking, timeout):
-        self._holder = owner_token()
-        return True
-    return False
+def _giving(give: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(give)
+    def given(self: Any, *args: Any) -> None:
+        self._holder = 0  # first: a moment later somebody else may hold it
+        give(self, *args)
+
+    return given
 
 
-def _entered(self: Any) -> bool:
-    _enter(self)
-    self._holder = owner_token()
-    return True
-
-
-def _released(self: Any) -> None:
-    self._holder = 0  # first: a moment later somebody else may hold it
-    _release(self)
-
-
-def _left(self: Any, *exc_info: object) -> None:
-    self._holder = 0
-    _exit(self, *exc_info)
-
-
-def _restored(self: Any, state: None = None) -> None:
-    _restore(self)
-    self._holder = owner_token()
+_PLAIN = [
+    (cls, name, vars(cls)[name], tracking)
+    for cls in (Lock, NativeLock)
+    for names, tracking in ((_MAKE, _making), (_TAKE, _taking), (_GIVE, _giving))
+    for name in names
+    if name in vars(cls)
+]
 
 
 def track(wanted: bool) -> None:
@@ -72,12 +72,5 @@ def track(wanted: bool) -> None:
     if wanted == _is_on:
         return
     _is_on = wanted
-    cls: Any = Lock
-    native: Any = NativeLock
-    native.acquire = native.acquire_lock = native.__enter__ = _acquired_native if wanted else _acquire_native
-    if wanted:
-        cls.__init__, cls.acquire, cls.release, cls.__enter__, cls.__exit__ = _made, _acquired, _released, _entered, _left
-        cls.acquire_lock, cls.release_lock, cls._release_save, cls._acquire_restore = _acquired, _released, _released, _restored
-    else:
-        cls.__init__, cls.acquire, cls.release, cls.__enter__, cls.__exit__ = _init, _acquire, _release, _enter, _exit
-        cls.acquire_lock, cls.release_lock, cls._release_save, cls._acquire_restore = _acquire, _release, _release, _restore
+    for cls, name, method, tracking in _PLAIN:
+        setattr(cls, name, tracking(method) if wanted else method)
