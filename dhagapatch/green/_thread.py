@@ -77,7 +77,7 @@ class SimpleQueue(sync.Queue):
 
 
 class _Sentinel(sync.Lock):
-    """A lock that `threading` asks at each start of a thread whether it is held, one for each thread that runs: natively."""
+    """A lock that is held as long as a dhaga's thread runs; `threading` may ask all of them at each start (up to 3.12)."""
 
     __slots__ = ("ends_with",)
 
