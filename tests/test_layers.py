@@ -27,7 +27,7 @@ LAYERS: tuple[str, ...] = (
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.host core.descriptors core.fork core.scopes",
-    "core.parker core.waitq core.dhaga core.offload core.sync core.waits core",
+    "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green._thread green.local
@@ -51,7 +51,7 @@ MAY_IMPORT_INSIDE = {
     "inspect.client": "rich, and what it needs, is imported by who looks",
     "inspect.control": "each part is imported when it is turned on",
     "__main__": "the client of `inspect`, which a program that is run does not need",
-    "monkey.rebind": "`ast` serves a report alone",
+    "monkey.report": "`ast` serves a report alone",
     "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
 }
 MAY_TEST_VERSIONS = {

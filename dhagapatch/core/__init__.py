@@ -8,8 +8,9 @@ from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.offload import forget_native_threads, offload, offload_wait, own_native_threads, start_helper
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.poller import READ, WRITE
+from dhagapatch.core.queues import Queue
 from dhagapatch.core.scopes import Timeout, shield
-from dhagapatch.core.sync import Lock, Queue, RLock, deadline_of
+from dhagapatch.core.sync import Lock, RLock, deadline_of
 from dhagapatch.core.waits import program_frame, report
 
 __all__ = [

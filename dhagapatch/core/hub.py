@@ -107,7 +107,7 @@ class Hub:
         # where signal handlers, KeyboardInterrupt and DeadlockError go
         self.ident = self.waker = _real.get_ident()  # `waker`: the OS thread whose wakes need no notification
         self.pid = os.getpid()
-        self.abandoned = False  # the parent's, in a forked child
+        self.abandoned = False  # the parent's, in a forked child; or its OS thread has ended
         self.dhagas: set[Dhaga] = set()  # alive, parked or not: they run on even if nobody else holds them
         self.offloaded = 0  # calls under way on native threads
         self.spare: list[Dhaga] = []  # whose threads have ended, for new ones
@@ -375,6 +375,7 @@ class Hub:
             one = self.spare.pop()
             one.parent = getcurrent()
             one.switch()
+        self.abandoned = True  # whoever waits in it can't be woken any more
         ABANDONED.extend(self.dhagas)  # parked for ever: not unwound, as a native daemon thread is not
         self.netpoll.poller.close()
         self._wakeup.close()

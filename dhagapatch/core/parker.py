@@ -25,15 +25,16 @@ _get_ident = _real.get_ident
 
 
 class Parker(Protocol):
-    """A waiter; `granted` and `urgent` belong to the primitive that it waits for."""
+    """A waiter; `granted`, `urgent` and `owner` belong to the primitive that it waits for."""
 
     @property
-    def hub(self) -> Hub | None:
-        """None: a native thread."""
+    def hub(self) -> Any:
+        """The hub in which it waits; None: a native thread."""
 
     woken: bool
     granted: bool  # the waker handed over what is waited for: nothing is left to be tried
     urgent: bool  # it was woken once in vain; next time it is handed over
+    owner: int  # the thread that waits, for a lock that it is to own
     buried: bool  # it may be woken and yet unable to return: whoever waits looks for itself now and then
 
     def park(self, deadline: float | None, what: object) -> bool:
@@ -45,11 +46,16 @@ class Parker(Protocol):
     def again(self) -> None:
         """Make ready for another wait, after a wake-up in vain."""
 
+    def postpone(self, what: list[BaseException]) -> None:
+        """These came at a moment at which they must not be raised: they are due at the next wait."""
+
 
 class DhagaParker:
     """A dhaga's slot: woken through its hub's run queue, or its inbox from another OS thread."""
 
-    __slots__ = ("granted", "greenlet", "hub", "urgent", "woken")
+    __slots__ = ("granted", "greenlet", "hub", "owner", "urgent", "woken")
+
+    owner: int
 
     def __init__(self, hub: Hub, me: Any) -> None:
         self.hub = hub
@@ -93,15 +99,21 @@ class DhagaParker:
         self.woken = False
         self.urgent = True
 
+    def postpone(self, what: list[BaseException]) -> None:
+        restore(self.greenlet, what)
+
 
 class ThreadParker:
     """A native thread's slot: it blocks on a native lock."""
 
-    __slots__ = ("granted", "hub", "lock", "urgent", "woken")
+    __slots__ = ("granted", "hub", "lock", "owner", "pid", "urgent", "woken")
+
+    owner: int
     buried = False
 
     def __init__(self) -> None:
         self.hub = None
+        self.pid = _real.os_getpid()
         self.lock = _real.allocate_lock()
         self.lock.acquire()
         self.woken = self.granted = self.urgent = False
@@ -125,6 +137,9 @@ class ThreadParker:
         self.woken = False
         self.urgent = True
 
+    def postpone(self, what: list[BaseException]) -> None:
+        raise what[0]  # a signal handler's: there is no later wait to leave it to
+
 
 class HubParker:
     """The hub's own greenlet: it can't park, so it runs the others' turns until it is woken.
@@ -133,7 +148,9 @@ class HubParker:
     the inner one has: so nothing is handed over to it (it is never urgent), and the inner one tries again by itself.
     """
 
-    __slots__ = ("granted", "hub", "urgent", "woken")
+    __slots__ = ("granted", "hub", "owner", "urgent", "woken")
+
+    owner: int
     buried = True
 
     def __init__(self, hub: Hub) -> None:
@@ -152,6 +169,9 @@ class HubParker:
 
     def again(self) -> None:
         self.woken = False
+
+    def postpone(self, what: list[BaseException]) -> None:
+        raise what[0]
 
 
 def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> None:

@@ -106,9 +106,8 @@ def _make_epoll() -> Any:
 class EpollPoller:
     """Linux: edge-triggered epoll for dhagas, a level-triggered one nested in it for asyncio."""
 
-    one_shot = False
-
     def __init__(self) -> None:
+        self.one_shot = False  # here, not in the class: it is asked at each wait
         self._epoll = _make_epoll()
         try:
             self._level = _make_epoll()
@@ -180,9 +179,8 @@ class EpollPoller:
 class KqueuePoller:
     """macOS and the BSDs: EV_CLEAR filters for dhagas, an inner kqueue with levels for asyncio."""
 
-    one_shot = False
-
     def __init__(self) -> None:
+        self.one_shot = False  # here, not in the class: it is asked at each wait
         make = _real.kqueue
         assert make is not None
         self._queue = make()
@@ -254,10 +252,10 @@ class KqueuePoller:
 class PollPoller:
     """Anywhere else: poll(2), with edges made from levels by asking for each only once."""
 
-    one_shot = True
     level_fd = -1
 
     def __init__(self) -> None:
+        self.one_shot = True
         make = _real.poll
         assert make is not None
         self._poll = make()

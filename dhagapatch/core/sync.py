@@ -1,4 +1,4 @@
-"""Lock, RLock, and a simple queue: what the standard library's own primitives are made of.
+"""Lock and RLock: what the standard library's own primitives are made of.
 
 A lock is a flag and a queue of waiters beside it.  It may be shared with native threads: CPython changes threads after calls
 and at jumps back only, so ``held, self._held = self._held, True``, in one line, is an atomic test-and-set (one line, because
@@ -21,9 +21,8 @@ threads the interpreter would preempt it; here every so many operations let the 
 
 from __future__ import annotations
 
-from collections import deque
-from types import GenericAlias
-from typing import Any, ClassVar
+from operator import index
+from typing import Any
 
 from greenlet import getcurrent
 
@@ -36,19 +35,18 @@ from dhagapatch.core.interrupts import deliver_handlers, restore
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["Lock", "NativeLock", "Queue", "RLock", "count_look", "deadline_of", "rest"]
+__all__ = ["Lock", "Mutex", "NativeLock", "RLock", "count_look", "deadline_of", "rest"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
 _OPERATIONS = 1000  # on locks, that come through at once, before the other dhagas have their turn
 _LOOK = 16  # how many of them a look counts
-_fuel = _OPERATIONS
+_fuel = [_OPERATIONS]  # what is left of them; an item costs less than a global
 
 
 def rest() -> None:
     """Let the others run, if there are any.  No wait: a kill is left for the next one; signal handlers run."""
-    global _fuel
-    _fuel = _OPERATIONS
+    _fuel[0] = _OPERATIONS
     hub = parking_hub()
     if hub is not None:
         hub.rest(deliver_handlers)
@@ -56,9 +54,8 @@ def rest() -> None:
 
 def count_look() -> None:
     """Count a look at something that another thread may change: who takes one may take it again and again."""
-    global _fuel
-    _fuel -= _LOOK
-    if _fuel < 0:
+    _fuel[0] -= _LOOK
+    if _fuel[0] < 0:
         rest()
 
 
@@ -67,40 +64,116 @@ def deadline_of(timeout: float | None) -> float | None:
     return None if timeout is None else _real.monotonic() + timeout
 
 
-class Lock:
-    """A mutual exclusion lock that is not owned: anybody may release it."""
+def _checked(blocking: bool, timeout: float) -> float:
+    """The timeout as a number of seconds; what is no valid one is refused by the interpreter, in its own words."""
+    if not blocking or type(timeout) not in (int, float) or not 0 <= timeout <= _real.TIMEOUT_MAX:
+        _real.allocate_lock().acquire(blocking, timeout)
+        return timeout if isinstance(timeout, float) else index(timeout)
+    return timeout
+
+
+class Mutex:
+    """What all locks have in common: a flag, the queue of waiters beside it, and the wait."""
 
     # `_holder`, a thread's identity, and `_made`, a place, are set only while locks are tracked (`inspect.locks`)
     __slots__ = ("__weakref__", "_held", "_holder", "_made", "_waiters")
 
+    _held: bool
+    _waiters: WaitQueue | tuple[()]
     _shared = False
+
+    def _take(self, me: int = 0) -> bool:
+        """Take it, for the thread `me`, if it is free."""
+        held, self._held = self._held, True
+        return not held
+
+    def _free(self) -> None:
+        """Release it."""
+        raise NotImplementedError
+
+    def _wait(self, deadline: float | None, me: int = 0) -> bool:
+        parker = make_parker()
+        parker.owner = me
+        waiters = self._waiters or queue_of(self)
+        looks = parker.buried or self._shared
+        poll = _POLL_LEAST
+        waiters.append(parker)
+        try:
+            while True:
+                if self._take(me):
+                    waiters.leave(parker)
+                    return True
+                until = deadline
+                if looks:
+                    until = _real.monotonic() + poll
+                    poll = min(poll * 2, _POLL_MOST)
+                    if deadline is not None and deadline < until:
+                        until = deadline
+                if parker.park(until, self):
+                    if parker.granted or self._take(me):
+                        return True
+                    parker.again()
+                    waiters.insert(0, parker)
+                elif until is deadline:
+                    if waiters.leave(parker):
+                        return False
+                    return parker.granted or self._take(me)
+        except BaseException:
+            if not waiters.leave(parker):
+                if parker.granted:
+                    self._free()
+                elif not self._held:
+                    wake_one(self)
+            raise
+
+    def _restore(self, me: int) -> None:
+        """Take it for `me` at the end of a wait in a condition.
+
+        HAZARD: a kill, or the end of a `Timeout`, is left for the next wait: whoever waited in a condition counts on the lock.
+        """
+        kept: list[BaseException] = []
+        while not self._take(me):
+            try:
+                self._wait(None, me)
+                break
+            except DhagaExit as error:
+                kept.append(error)
+        if kept:
+            restore(getcurrent(), kept)
+
+    def _at_fork_reinit(self) -> None:
+        self._held = False
+        self._waiters = NOBODY
+
+
+class Lock(Mutex):
+    """A mutual exclusion lock that is not owned: anybody may release it."""
+
+    __slots__ = ()
 
     def __init__(self) -> None:
         self._held = False
-        self._waiters: WaitQueue | tuple[()] = NOBODY
+        self._waiters = NOBODY
 
     # HAZARD: the others have their turn before a lock is taken, never in a release: what is due to the caller is raised
     # then (a kill, KeyboardInterrupt), and who leaves `release` or `_release_save` with an exception does not know
     # whether it holds the lock
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        global _fuel
-        _fuel -= 1
-        if _fuel < 0:
+        _fuel[0] = fuel = _fuel[0] - 1
+        if fuel < 0:
             rest()
         if timeout == -1:
             held, self._held = self._held, True
             if not held:
                 return True
             return self._wait(None) if blocking else False
-        if not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX:
-            _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
+        timeout = _checked(blocking, timeout)
         return self._take() or self._wait(_real.monotonic() + timeout)
 
     def __enter__(self) -> bool:
-        global _fuel
-        _fuel -= 1
-        if _fuel < 0:
+        _fuel[0] = fuel = _fuel[0] - 1
+        if fuel < 0:
             rest()
         held, self._held = self._held, True
         return not held or self._wait(None)
@@ -131,77 +204,21 @@ class Lock:
         if self._waiters:
             wake_one(self)
 
-    def _take(self) -> bool:
-        """Take it if it is free."""
-        held, self._held = self._held, True
-        return not held
-
     def locked(self) -> bool:
         """Whether it is held."""
         count_look()
         return self._held
 
-    def _wait(self, deadline: float | None, what: object = None) -> bool:
-        parker = make_parker()
-        waiters = self._waiters or queue_of(self)
-        looks = parker.buried or self._shared
-        poll = _POLL_LEAST
-        waiters.append(parker)
-        try:
-            while True:
-                if self._take():
-                    waiters.leave(parker)
-                    return True
-                until = deadline
-                if looks:
-                    until = _real.monotonic() + poll
-                    poll = min(poll * 2, _POLL_MOST)
-                    if deadline is not None and deadline < until:
-                        until = deadline
-                if parker.park(until, what or self):
-                    if parker.granted or self._take():
-                        return True
-                    parker.again()
-                    waiters.insert(0, parker)
-                elif until is deadline:
-                    if waiters.leave(parker):
-                        return False
-                    return parker.granted or self._take()
-        except BaseException:
-            if not waiters.leave(parker):
-                if parker.granted:
-                    self.release()
-                elif not self._is_owned():
-                    wake_one(self)
-            raise
-
-    def _acquire_restore(self, state: None = None) -> None:
-        """What `threading.Condition` calls at the end of a wait.
-
-        HAZARD: a kill, or the end of a `Timeout`, is left for the next wait: whoever waited in a condition counts on the lock.
-        """
-        if self._take():
-            return
-        kept: list[BaseException] = []
-        while True:
-            try:
-                self.acquire()
-                break
-            except DhagaExit as error:
-                kept.append(error)
-        if kept:
-            restore(getcurrent(), kept)
-
     def _is_owned(self) -> bool:
         """What `threading.Condition` asks, several times for each wait."""
         return self._held
 
-    _release_save = release
+    def _acquire_restore(self, state: None = None) -> None:
+        """What `threading.Condition` calls at the end of a wait."""
+        if not self._take():
+            self._restore(0)
 
-    def _at_fork_reinit(self) -> None:
-        self._held = False
-        self._waiters = NOBODY
-
+    _free = _release_save = release
     acquire_lock = acquire
     release_lock = release
     locked_lock = locked
@@ -235,17 +252,16 @@ class NativeLock(Lock):
         self._native.release()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        global _fuel
-        _fuel -= 1
-        if _fuel < 0:
+        _fuel[0] = fuel = _fuel[0] - 1
+        if fuel < 0:
             rest()
-        if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
-            _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
+        if timeout != -1:
+            timeout = _checked(blocking, timeout)
         if self._native.acquire(False):
             return True
-        return blocking and self._wait(None if timeout == -1 else _real.monotonic() + timeout)
+        return self._wait(None if timeout == -1 else _real.monotonic() + timeout) if blocking else False
 
-    def release(self, *exc_info: object) -> None:
+    def release(self) -> None:
         if self._waiters:
             super().release()
             return
@@ -253,7 +269,10 @@ class NativeLock(Lock):
         if self._waiters:
             wake_one(self)
 
-    def _take(self) -> bool:
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    def _take(self, me: int = 0) -> bool:
         return bool(self._native.acquire(False))
 
     def _at_fork_reinit(self) -> None:
@@ -261,40 +280,40 @@ class NativeLock(Lock):
         self._waiters = NOBODY
 
     __enter__ = acquire_lock = acquire
-    __exit__ = release_lock = _release_save = release
+    _free = release_lock = _release_save = release
 
 
-class RLock:
-    """A lock that its owner, a dhaga or a native thread, may acquire again."""
+class RLock(Mutex):
+    """A lock that its owner, a dhaga or a native thread, may acquire again.
 
-    __slots__ = ("__weakref__", "_block", "_count", "_owner")
+    HAZARD: a finalizer may run after any call, in the very thread that is about to take the lock or to release it, and may want
+    the lock too.  So the flag and the owner change together, in one line or with no call between; who is handed the lock is
+    its owner from the hand-over on; and who releases it does all that calls for before that.
+    """
+
+    __slots__ = ("_count", "_owner")
 
     def __init__(self) -> None:
-        self._block = Lock()
+        self._held = False
+        self._waiters = NOBODY
         self._owner = 0
         self._count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         if timeout == -1 and blocking:
             return RLock.__enter__(self)  # not a subclass's, which may call this
-        if timeout != -1 and (not blocking or not 0 <= timeout <= _real.TIMEOUT_MAX):
-            _real.allocate_lock().acquire(blocking, timeout)  # raises, with the interpreter's own words
-        global _fuel
+        if timeout != -1 or not blocking:
+                timeout = _checked(blocking, timeout)
         me = owner_token()
         if self._owner == me:
             self._count += 1
             return True
-        _fuel -= 1
-        if _fuel < 0:
+        _fuel[0] = fuel = _fuel[0] - 1
+        if fuel < 0:
             rest()
-        if self._block._take() or (blocking and self._block._wait(_real.monotonic() + timeout, self)):
-            self._owner = me
-            self._count = 1
-            return True
-        return False
+        return self._take(me) or (bool(blocking) and self._wait(_real.monotonic() + timeout, me))
 
     def __enter__(self) -> bool:
-        global _fuel
         try:
             me = getcurrent()._dhagapatch_token
         except (AttributeError, RuntimeError):
@@ -302,14 +321,14 @@ class RLock:
         if self._owner == me:
             self._count += 1
             return True
-        _fuel -= 1
-        if _fuel < 0:
+        _fuel[0] = fuel = _fuel[0] - 1
+        if fuel < 0:
             rest()
-        block = self._block
-        held, block._held = block._held, True
-        if not held or block._wait(None, self):
-            self._owner = me
-            self._count = 1
+        held, self._held = self._held, True
+        if held:
+            return self._wait(None, me)
+        self._owner = me
+        self._count = 1
         return True
 
     def __exit__(self, kind: object = None, error: object = None, traceback: object = None, *rest: object) -> None:
@@ -319,19 +338,38 @@ class RLock:
             me = owner_token()
         if self._owner is not me and self._owner != me:  # most often it is the same object
             raise RuntimeError("cannot release un-acquired lock")
-        count = self._count = self._count - 1
-        if not count:
-            self._owner = 0
-            block = self._block
-            if block._waiters:
-                block.release()
-            else:
-                block._held = False
-                if block._waiters:
-                    wake_one(block)
+        count = self._count - 1
+        if count:
+            self._count = count
+        elif self._waiters:
+            self._free()
+        else:
+            self._owner, self._count, self._held = 0, 0, False
+            if self._waiters:
+                wake_one(self)
 
     def release(self) -> None:
         RLock.__exit__(self)
+
+    def _take(self, me: int = 0) -> bool:
+        held, self._held = self._held, True
+        if held:
+            return False
+        self._owner = me
+        self._count = 1
+        return True
+
+    def _free(self) -> None:
+        """Release it, however often it was acquired."""
+        parker = self._waiters.choose() if self._waiters else None
+        if parker is not None and parker.urgent:
+            self._owner, self._count, parker.granted = parker.owner, 1, True
+        else:
+            self._owner, self._count, self._held = 0, 0, False
+        if parker is not None:
+            parker.wake()
+        elif self._waiters:
+            wake_one(self)
 
     # what threading.Condition uses
 
@@ -342,17 +380,16 @@ class RLock:
         if self._count == 0:
             raise RuntimeError("cannot release un-acquired lock")
         state = (self._count, self._owner)
-        self._count = 0
-        self._owner = 0
-        self._block.release()
+        self._free()
         return state
 
     def _acquire_restore(self, state: tuple[int, int]) -> None:
         failure: BaseException | None = None
+        me = owner_token()
         while True:
             # HAZARD: as natively, whoever waited in a condition holds the lock again before it may raise
             try:
-                self._block._acquire_restore()
+                self._restore(me)
                 break
             except BaseException as error:
                 failure = failure or error
@@ -364,101 +401,10 @@ class RLock:
         return self._count if self._owner == owner_token() else 0
 
     def _at_fork_reinit(self) -> None:
-        self._block._at_fork_reinit()
+        super()._at_fork_reinit()
         self._owner = self._count = 0
 
     def __repr__(self) -> str:
         state = "locked" if self._count else "unlocked"
         name = f"{type(self).__module__}.{type(self).__qualname__}"
         return f"<{state} {name} object owner={self._owner} count={self._count} at {id(self):#x}>"
-
-
-class Queue:
-    """An unbounded first-in-first-out queue whose `put` never waits and may be called from anywhere.
-
-    An item is never lost: a waiter that was woken for an item and leaves without it wakes the next.
-    """
-
-    __slots__ = ("__weakref__", "_items", "_waiters")
-
-    empty_error: ClassVar[type[Exception]] = _real.Empty
-
-    def __init__(self) -> None:
-        self._items: deque[Any] = deque()
-        self._waiters: WaitQueue | tuple[()] = NOBODY
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Put `item` in; the other arguments are there for the sake of `queue.Queue`'s signature."""
-        self._items.append(item)
-        if self._waiters:
-            wake_one(self)
-
-    def put_nowait(self, item: Any) -> None:
-        """Put `item` in."""
-        self.put(item)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Take out the oldest item; `_queue.Empty` when there is none within `timeout` seconds."""
-        if timeout is not None and block:
-            if timeout < 0:
-                raise ValueError("'timeout' must be a non-negative number")
-            if timeout > _real.TIMEOUT_MAX:
-                raise OverflowError("timeout value is too large")
-        try:
-            return self._items.popleft()
-        except IndexError:
-            pass
-        if not block:
-            count_look()
-            raise self.empty_error
-        return self._wait(deadline_of(timeout))
-
-    def get_nowait(self) -> Any:
-        """Take out the oldest item, or raise `_queue.Empty`."""
-        return self.get(False)
-
-    def empty(self) -> bool:
-        """Whether it is empty just now."""
-        count_look()
-        return not self._items
-
-    def qsize(self) -> int:
-        """How many items it holds just now."""
-        count_look()
-        return len(self._items)
-
-    def _wait(self, deadline: float | None) -> Any:
-        parker = make_parker()
-        waiters = queue_of(self)
-        waiters.append(parker)
-        enqueued = True
-        try:
-            while True:
-                if self._items:
-                    try:
-                        return self._items.popleft()
-                    except IndexError:
-                        pass  # another OS thread was faster
-                until = deadline
-                if parker.buried:
-                    until = _real.monotonic() + _POLL_MOST
-                    until = until if deadline is None else min(until, deadline)
-                if not parker.park(until, self):
-                    if until is not deadline:
-                        continue
-                    enqueued = False
-                    if not waiters.leave(parker) and self._items:
-                        continue  # woken in the same instant
-                    raise self.empty_error
-                enqueued = False
-                if not self._items:  # somebody else was faster: back to the head of the queue
-                    parker.again()
-                    waiters.insert(0, parker)
-                    enqueued = True
-        finally:
-            if enqueued:
-                waiters.leave(parker)
-            if waiters and self._items:
-                wake_one(self)  # HAZARD: our wake-up may have been for another item than the one we took
-
-    __class_getitem__: Any = classmethod(GenericAlias)

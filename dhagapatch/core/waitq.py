@@ -8,10 +8,11 @@ has been chosen by a waker, and must wait for the waker's word (`leave`); what i
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
+from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.parker import Parker
+from dhagapatch.core.parker import Parker, ThreadParker
 
 __all__ = ["NOBODY", "WaitQueue", "queue_of", "wake_one"]
 
@@ -26,8 +27,11 @@ class WaitQueue(list[Parker]):
         try:
             while True:
                 parker = self.pop(0)
-                hub = parker.hub
-                if hub is None or not hub.abandoned:  # HAZARD: after a fork the parent's waiters stand in the child's queues too
+                # HAZARD: after a fork the parent's waiters stand in the child's queues too; and a hub may have ended
+                if isinstance(parker, ThreadParker):
+                    if parker.pid == _real.os_getpid():
+                        return parker
+                elif not parker.hub.abandoned:
                     return parker
         except IndexError:
             return None
@@ -39,8 +43,17 @@ class WaitQueue(list[Parker]):
             return True
         except ValueError:
             # HAZARD: the waker may be between choosing and waking, on another OS thread; it can't fail
-            # there, so this wait is short.  Without it a handed-over lock would have no owner.
-            parker.park(None, "the waker's word")
+            # there, so this wait is short.  Without it a handed-over lock would have no owner.  What is due to the waiter
+            # meanwhile must not end it: it would leave with the wake-up.
+            kept: list[BaseException] = []
+            while True:
+                try:
+                    parker.park(None, "the waker's word")
+                    break
+                except BaseException as error:
+                    kept.append(error)
+            if kept:
+                parker.postpone(kept)
             return False
 
 
@@ -57,10 +70,10 @@ def queue_of(primitive: _Waited) -> WaitQueue:
     """The waiters of `primitive`; from any OS thread."""
     waiters = primitive._waiters
     if type(waiters) is not WaitQueue:
-        made = WaitQueue()
-        # HAZARD: two OS threads, or a finalizer, may want to make it; one line without a call is atomic (see `sync`)
-        primitive._waiters = waiters = made if primitive._waiters is NOBODY else primitive._waiters
-    return waiters  # type: ignore[return-value]
+        # HAZARD: two OS threads, or a finalizer, may want to make it; one line without call or branch is atomic (see `sync`)
+        choice: list[Any] = [WaitQueue(), None]
+        choice[1] = primitive._waiters; primitive._waiters = waiters = choice[primitive._waiters is not NOBODY]  # noqa: E702  # fmt: skip
+    return waiters
 
 
 def wake_one(primitive: _Waited) -> None:

@@ -123,7 +123,7 @@ def owner_of(what: object) -> int:
 
 def made_at(lock: object) -> str:
     """Where a lock was made, "file:line in function", if locks are tracked."""
-    return getattr(getattr(lock, "_block", lock), "_made", "")
+    return getattr(lock, "_made", "")
 
 
 def name_of(ident: int) -> str:

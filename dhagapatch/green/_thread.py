@@ -16,7 +16,16 @@ from greenlet import getcurrent, greenlet
 from dhagapatch import _real
 from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import Dhaga, hub_for_wait, make_parker, own_native_threads, running_dhaga, start_thread, sync
+from dhagapatch.core import (
+    Dhaga,
+    Queue,
+    hub_for_wait,
+    make_parker,
+    own_native_threads,
+    running_dhaga,
+    start_thread,
+    sync,
+)
 from dhagapatch.core.hub import all_hubs, in_main_thread
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
@@ -70,7 +79,7 @@ class RLock(sync.RLock):
         super().__init__()
 
 
-class SimpleQueue(sync.Queue):
+class SimpleQueue(Queue):
     """`queue.SimpleQueue`, whose `get` lets other dhagas run."""
 
     __slots__ = ()

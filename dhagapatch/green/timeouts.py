@@ -16,7 +16,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.descriptors import renew_descriptor
 
 __all__ = [
-    "adopt_timeout", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking", "make_nonblocking",
+    "HIDDEN", "adopt_timeout", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking", "make_nonblocking",
     "restore_timeout", "setblocking", "setsockopt", "settimeout", "timeout", "user_timeout",
 ]  # fmt: skip
 
@@ -28,34 +28,34 @@ _KERNEL_TIMEOUTS = (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO)
 
 # The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference
 # whose callback takes the item out before the identity can be used again.
-_timeouts: dict[int, tuple[float | None, weakref.ref[Any]]] = {}
+HIDDEN: dict[int, tuple[float | None, weakref.ref[Any]]] = {}
 
 
 def _set_hidden(sock: Any, timeout: float | None) -> None:
     key = id(sock)
-    known = _timeouts.get(key)
+    known = HIDDEN.get(key)
     reference = known[1] if known else weakref.ref(sock, partial(_drop_hidden, key))
-    _timeouts[key] = (timeout, reference)
+    HIDDEN[key] = (timeout, reference)
 
 
 def _drop_hidden(key: int, _: object) -> None:
-    _timeouts.pop(key, None)
+    HIDDEN.pop(key, None)
 
 
 def is_hidden(sock: Any) -> bool:
     """Whether the C object does not know the user's timeout."""
-    return id(sock) in _timeouts
+    return id(sock) in HIDDEN
 
 
 def drop_hidden(sock: Any) -> None:
     """The object is made anew."""
-    if _timeouts:
-        _timeouts.pop(id(sock), None)
+    if HIDDEN:
+        HIDDEN.pop(id(sock), None)
 
 
 def user_timeout(sock: Any) -> float | None:
     """The timeout that the user set, in seconds."""
-    known = _timeouts.get(id(sock))
+    known = HIDDEN.get(id(sock))
     return known[0] if known is not None else _gettimeout(sock)
 
 
@@ -69,7 +69,7 @@ def adopt_timeout(sock: Any) -> None:
 
 def restore_timeout(sock: Any) -> None:
     """The way back, for `unpatch_all`."""
-    known = _timeouts.pop(id(sock), None)
+    known = HIDDEN.pop(id(sock), None)
     if known is not None and _fileno(sock) >= 0:
         _settimeout(sock, known[0])
 
@@ -83,12 +83,12 @@ def make_nonblocking(sock: Any) -> None:
 
 def make_blocking(sock: Any) -> None:
     """The way back, when TLS is over: a socket without a timeout is in blocking mode."""
-    known = _timeouts.get(id(sock))
+    known = HIDDEN.get(id(sock))
     if known is not None and known[0] is None:
         if _fileno(sock) >= 0:
             _settimeout(sock, None)
         # HAZARD: only now, or a native thread would meanwhile take the socket for one that the user made non-blocking
-        _timeouts.pop(id(sock), None)
+        HIDDEN.pop(id(sock), None)
 
 
 # the methods
@@ -100,8 +100,8 @@ def settimeout(self: Any, value: float | None, /) -> None:
     if timeout:
         _set_hidden(self, timeout)
         _settimeout(self, 0.0)
-    elif _timeouts:
-        _timeouts.pop(id(self), None)
+    elif HIDDEN:
+        HIDDEN.pop(id(self), None)
 
 
 def gettimeout(self: Any, /) -> float | None:
@@ -110,8 +110,8 @@ def gettimeout(self: Any, /) -> float | None:
 
 def setblocking(self: Any, flag: Any, /) -> None:
     _C.setblocking(self, flag)
-    if _timeouts:
-        _timeouts.pop(id(self), None)
+    if HIDDEN:
+        HIDDEN.pop(id(self), None)
 
 
 def getblocking(self: Any, /) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import owner_token
-from dhagapatch.core.sync import Lock, NativeLock
+from dhagapatch.core.sync import Lock, NativeLock, RLock
 from dhagapatch.core.waits import is_runtime, place
 
 __all__ = ["track"]
@@ -57,10 +57,11 @@ def _giving(give: Callable[..., None]) -> Callable[..., None]:
     return given
 
 
+_ALL: Any = ((_MAKE, _making), (_TAKE, _taking), (_GIVE, _giving))
 _PLAIN = [
     (cls, name, vars(cls)[name], tracking)
-    for cls in (Lock, NativeLock)
-    for names, tracking in ((_MAKE, _making), (_TAKE, _taking), (_GIVE, _giving))
+    for cls, kinds in ((Lock, _ALL), (NativeLock, _ALL), (RLock, _ALL[:1]))  # who holds an RLock is known anyway
+    for names, tracking in kinds
     for name in names
     if name in vars(cls)
 ]

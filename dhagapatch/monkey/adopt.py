@@ -17,7 +17,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import deadline_of, hub_for_wait, make_parker, own_native_threads, owner_token
-from dhagapatch.core.sync import Lock
+from dhagapatch.core.sync import Mutex
 from dhagapatch.core.waitq import queue_of, wake_one
 from dhagapatch.green import _thread as green_thread
 from dhagapatch.green import select as green_select
@@ -40,39 +40,68 @@ def _real_state(lock: Any) -> tuple[int, int]:
 
 
 class AdoptedRLock(green_thread.RLock):
-    """Stands for a native RLock that was held when it was adopted.
+    """Stands for a native RLock that others may know: one that was held when it was adopted, or beside native threads.
 
-    Its owner may still release it through the native object (a `with` block that is under way keeps the native
-    `__exit__`), so until that is free its state counts: the owner goes on acquiring the native one, others
-    look at it now and then.
+    Its owner may still release it through the native object (a `with` block that is under way keeps the native `__exit__`), and
+    goes on acquiring the native one.  All others take both: first the counterpart, by which dhagas exclude each other, then
+    the native one, which a thread of the system owns.  Without native threads that is needed until the native one is free.
     """
 
-    __slots__ = ("_real_lock", "_real_owner")
+    __slots__ = ("_both", "_known", "_native")
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, native: Any, known: bool) -> None:
         super().__init__()
-        self._real_lock: Any = real
-        self._real_owner = _real_state(real)[0]
+        self._native: Any = native  # None: it counts no more
+        self._known = known  # whether native threads may know it
+        self._both = False  # whether who owns the counterpart has the native one too
 
-    def _held(self) -> bool:
-        """Whether the native lock is still held."""
-        if self._real_lock is not None and _real_state(self._real_lock)[1] == 0:
-            self._real_lock = None
-        return self._real_lock is not None
+    def _is_natively_mine(self) -> bool:
+        """Whether the caller has the native one alone."""
+        native = self._native
+        return native is not None and not self._both and native._is_owned() and owner_token() == _real.get_ident()
+
+    def _take_native(self) -> bool:
+        """For who owns the counterpart."""
+        native = self._native
+        if native is None:
+            return True
+        # HAZARD: a dhaga must not come in as the thread that it runs in, for the main one may be the owner
+        if native._is_owned() or not native.acquire(False):
+            return False
+        if self._known:
+            self._both = True
+        else:
+            native.release()
+            self._native = None
+        return True
+
+    def _leave_native(self) -> None:
+        if self._both:
+            self._both = False
+            self._native.release()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        if self._real_lock is not None and self._held():
-            if owner_token() == self._real_owner:
-                return bool(self._real_lock.acquire(blocking, timeout))
-            deadline = None if timeout == -1 else _real.monotonic() + timeout
-            pause = _LEAST
-            while self._held():
+        if self._is_natively_mine():
+            return bool(self._native.acquire(blocking, timeout))
+        begun = _real.monotonic()
+        if not super().acquire(blocking, timeout):
+            return False
+        if self._count > 1:
+            return True
+        deadline = None if timeout == -1 else begun + timeout
+        pause = _LEAST
+        try:
+            while not self._take_native():
                 now = _real.monotonic()
                 if not blocking or (deadline is not None and now >= deadline):
+                    super().release()
                     return False
                 sleep_until(now + pause if deadline is None else min(now + pause, deadline))
                 pause = min(pause * 2, _MOST)
-        return super().acquire(blocking, timeout)
+        except BaseException:
+            super().release()
+            raise
+        return True
 
     __enter__ = acquire
 
@@ -80,33 +109,60 @@ class AdoptedRLock(green_thread.RLock):
         self.release()
 
     def release(self) -> None:
-        if self._real_lock is not None and self._held() and owner_token() == self._real_owner:
-            self._real_lock.release()
-        else:
-            super().release()
+        if self._is_natively_mine():
+            self._native.release()
+            return
+        if self._count == 1 and super()._is_owned():
+            self._leave_native()
+        super().release()
 
     def _is_owned(self) -> bool:
-        if self._real_lock is not None and self._held():
-            return owner_token() == self._real_owner
-        return super()._is_owned()
+        return self._is_natively_mine() or super()._is_owned()
 
     def _release_save(self) -> Any:
-        if self._real_lock is not None and self._held() and owner_token() == self._real_owner:
-            return ("native", self._real_lock, self._real_lock._release_save())
+        if self._is_natively_mine():
+            return ("native", self._native, self._native._release_save())
+        self._leave_native()
         return super()._release_save()
 
     def _acquire_restore(self, state: Any) -> None:
+        failures: list[BaseException] = []
+        me = owner_token()
+        try:
+            super()._acquire_restore((1, me) if state[0] == "native" else state)
+        except BaseException as error:
+            failures.append(error)
         if state[0] == "native":
-            super().acquire()
+            self._native = state[1]  # others may have found it free, and left it alone from then on
+        pause = _LEAST
+        # HAZARD: as natively, whoever waited in a condition holds the lock again before it may raise
+        while not self._take_native():
+            try:
+                sleep_until(_real.monotonic() + pause)
+            except BaseException as error:
+                failures.append(error)
+            pause = min(pause * 2, _MOST)
+        if state[0] == "native":
+            _, self._native, (count, _) = state
+            for _ in range(count - self._both):
+                self._native.acquire(False)
+            self._both = False
             super().release()
-            self._real_lock = state[1]
-            self._real_lock._acquire_restore(state[2])
-        else:
-            super()._acquire_restore(state)
+        if failures:
+            raise failures[0]
+
+    def _at_fork_reinit(self) -> None:
+        super()._at_fork_reinit()
+        self._both = False
+        if self._native is not None:
+            self._native._at_fork_reinit()
+
+    def _recursion_count(self) -> int:
+        return _real_state(self._native)[1] if self._is_natively_mine() else super()._recursion_count()
 
     def __repr__(self) -> str:
-        if self._real_lock is not None and self._held():
-            return repr(self._real_lock)
+        if self._native is not None and not self._both and _real_state(self._native)[1]:
+            return repr(self._native)
         return super().__repr__()
 
 
@@ -127,15 +183,17 @@ def _joined(lock: Any) -> bool:
 
 def _lock(real: Any) -> tuple[Any, str]:
     main = threading.main_thread()
-    shared = native_threads() > 0 and (getattr(main, "_tstate_lock", None) is not real)
+    # who holds it may release the native one: a `with` block that is under way does
+    shared = (native_threads() > 0 or real.locked()) and getattr(main, "_tstate_lock", None) is not real
     return green_thread.AdoptedLock(real, shared), "locked" if real.locked() else "unlocked"
 
 
 def _rlock(real: Any) -> tuple[Any, str]:
     owner, count = _real_state(real)
-    if count == 0:
+    known = native_threads() > 0
+    if not count and not known:
         return green_thread.RLock(), "unlocked"
-    return AdoptedRLock(real), f"locked {count} times by thread {owner}"
+    return AdoptedRLock(real, known), f"locked {count} times by thread {owner}" if count else "unlocked"
 
 
 class AdoptedSimpleQueue(green_thread.SimpleQueue):
@@ -240,7 +298,7 @@ def _makers(groups: frozenset[str]) -> dict[type, tuple[str, Callable[[Any], tup
 
 def _is_private(thing: Any) -> bool:
     """Whether only the runtime itself holds it."""
-    return isinstance(thing, (Lock, green_thread.ThreadHandle)) or type(thing).__module__.startswith("dhagapatch")
+    return isinstance(thing, (Mutex, green_thread.ThreadHandle)) or type(thing).__module__.startswith("dhagapatch")
 
 
 def _candidates(makers: dict[type, Any]) -> list[Any]:

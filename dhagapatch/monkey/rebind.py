@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["Holder", "Undo", "instances", "line_of", "rebind"]
+__all__ = ["Holder", "Undo", "instances", "rebind"]
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -47,7 +47,7 @@ class Holder(NamedTuple):
     name: str
     module: str | None
     file: str | None
-    line: int | None  # if it was at hand; `line_of` finds it otherwise
+    line: int | None  # if it was at hand; the report finds it otherwise
     done: bool
     undo: Callable[[], object] | None
 
@@ -70,32 +70,6 @@ def _is_green(kind: type) -> bool:
 
 def _file_of(module_name: str | None) -> str | None:
     return getattr(sys.modules.get(module_name or ""), "__file__", None)
-
-
-def line_of(file: str | None, name: str) -> int | None:
-    """The line of `file` that first binds `name`, at any depth; None if it can't be found."""
-    if not file or not file.endswith(".py"):
-        return None
-    import ast
-
-    try:
-        with open(file, "rb") as source:
-            tree = ast.parse(source.read())
-    except (OSError, SyntaxError, ValueError):
-        return None
-    lines = []
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Name, ast.Attribute)):
-            bound = isinstance(node.ctx, ast.Store) and (node.id if isinstance(node, ast.Name) else node.attr)
-        elif isinstance(node, ast.alias):
-            bound = node.asname or node.name
-        elif isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            bound = node.name
-        else:
-            continue
-        if bound == name:
-            lines.append(node.lineno)
-    return min(lines, default=None)
 
 
 class _Rebinder:
@@ -218,8 +192,8 @@ class _Rebinder:
 
     def _dictionary(self, mapping: dict[Any, Any], holder: str, module: str | None) -> None:
         for key, old in self._items(mapping):
-            mapping[key] = self.new[id(old)]
-            self._add(old, holder, key, Undo(mapping.__setitem__, key, old), module)
+            new = mapping[key] = self.new[id(old)]
+            self._add(old, holder, key, Undo(_put_back, mapping, key, new, old), module)
 
     def _owned_dictionary(self, mapping: dict[Any, Any], owners: list[Any]) -> None:
         for owner in owners:
@@ -249,13 +223,13 @@ class _Rebinder:
             except (AttributeError, TypeError):
                 self._add(old, f"class {owner.__qualname__}", key, None, owner.__module__)
                 continue
-            self._add(old, f"class {owner.__qualname__}", key, Undo(setattr, owner, key, old), owner.__module__)
+            self._add(old, f"class {owner.__qualname__}", key, Undo(_set_back, owner, key, value, old), owner.__module__)
 
     def _sequence(self, sequence: Any) -> None:
         for index, old in enumerate(list(sequence)):
             if id(old) in self.new:
-                sequence[index] = self.new[id(old)]
-                self._add(old, f"a {type(sequence).__name__}", index, Undo(sequence.__setitem__, index, old))
+                new = sequence[index] = self.new[id(old)]
+                self._add(old, f"a {type(sequence).__name__}", index, Undo(_exchange_items, sequence, new, old))
 
     def _set(self, group: set[Any]) -> None:
         for old in list(group):
@@ -275,13 +249,13 @@ class _Rebinder:
         for owner in owners:
             if isinstance(owner, FunctionType) and owner.__defaults__ is items:
                 if not _ours(owner.__module__):
-                    owner.__defaults__ = tuple(self.new.get(id(item), item) for item in items)
+                    new = owner.__defaults__ = tuple(self.new.get(id(item), item) for item in items)
                     for old in items:
                         if id(old) in self.new:
                             code = owner.__code__
                             self._add(
                                 old, f"default of {owner.__qualname__}()", "default",
-                                Undo(setattr, owner, "__defaults__", items), owner.__module__,
+                                Undo(_set_back, owner, "__defaults__", new, items), owner.__module__,
                                 code.co_filename, code.co_firstlineno,
                             )  # fmt: skip
                 return
@@ -315,8 +289,8 @@ class _Rebinder:
                 if any(_ours(function.__module__) for function in functions):
                     return
         old = cell.cell_contents
-        cell.cell_contents = self.new[id(old)]
-        self._add(old, "a closure", "cell", Undo(setattr, cell, "cell_contents", old))
+        new = cell.cell_contents = self.new[id(old)]
+        self._add(old, "a closure", "cell", Undo(_set_back, cell, "cell_contents", new, old))
 
     def _descriptor(self, descriptor: Any, owners: list[Any]) -> None:
         old = descriptor.__func__
@@ -325,8 +299,9 @@ class _Rebinder:
                 if isinstance(kind, type) and not _ours(kind.__module__):
                     for key, value in list(vars(kind).items()):
                         if value is descriptor:
-                            setattr(kind, key, type(descriptor)(self.new[id(old)]))
-                            undo = Undo(setattr, kind, key, descriptor)
+                            new = type(descriptor)(self.new[id(old)])
+                            setattr(kind, key, new)
+                            undo = Undo(_set_back, kind, key, new, descriptor)
                             self._add(old, f"class {kind.__qualname__}", key, undo, kind.__module__)
 
     def _partial(self, one: Any) -> None:
@@ -354,8 +329,8 @@ class _Rebinder:
         found = False
         if isinstance(namespace, dict):
             for key, old in self._items(namespace):
-                namespace[key] = self.new[id(old)]
-                self._add(old, holder, key, Undo(namespace.__setitem__, key, old), kind.__module__)
+                new = namespace[key] = self.new[id(old)]
+                self._add(old, holder, key, Undo(_put_back, namespace, key, new, old), kind.__module__)
                 found = True
         if _is_green(kind):
             # HAZARD: green classes bear the module of the ones that they stand for; their slots hold the real
@@ -368,8 +343,9 @@ class _Rebinder:
                     slot = f"_{base.__name__.lstrip('_')}{slot}"
                 old = getattr(one, slot, None)
                 if id(old) in self.new:
-                    setattr(one, slot, self.new[id(old)])
-                    self._add(old, holder, slot, Undo(setattr, one, slot, old), kind.__module__)
+                    new = self.new[id(old)]
+                    setattr(one, slot, new)
+                    self._add(old, holder, slot, Undo(_set_back, one, slot, new, old), kind.__module__)
                     found = True
         if not found and kind.__module__ not in ("builtins", "functools", "weakref"):
             for referent in gc.get_referents(one):
@@ -377,9 +353,33 @@ class _Rebinder:
                     self._add(referent, holder, "a C structure", None, kind.__module__)
 
 
-def _exchange(group: set[Any], out: Any, back: Any) -> None:
-    group.discard(out)
-    group.add(back)
+# the way back; HAZARD: the program may have put something else in the place since, or have taken it out
+
+
+def _put_back(mapping: dict[Any, Any], key: Any, new: Any, old: Any) -> None:
+    if mapping.get(key) is new:
+        mapping[key] = old
+
+
+def _set_back(owner: Any, name: str, new: Any, old: Any) -> None:
+    try:
+        now = vars(owner)[name] if isinstance(owner, type) else getattr(owner, name)
+    except (AttributeError, KeyError, ValueError):  # an empty cell
+        return
+    if now is new:
+        setattr(owner, name, old)
+
+
+def _exchange_items(sequence: Any, new: Any, old: Any) -> None:
+    for index, item in enumerate(list(sequence)):
+        if item is new:
+            sequence[index] = old
+
+
+def _exchange(group: set[Any], new: Any, old: Any) -> None:
+    if new in group:
+        group.discard(new)
+        group.add(old)
 
 
 def rebind(pairs: Iterable[tuple[Any, Any]], private: Iterable[Any] = ()) -> list[Holder]:

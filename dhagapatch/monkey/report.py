@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.monkey.rebind import line_of
 
 __all__ = ["Adopted", "Left", "PatchReport", "Rebound"]
 
@@ -59,9 +58,10 @@ class PatchReport:
         result: dict[str, Any] = {
             name: [item if isinstance(item, str) else item._asdict() for item in items] for name, items in vars(self).items()
         }
+        sources = _Sources()
         for item in result["rebound"] + result["left"]:
             if item["line"] is None:
-                item["line"] = line_of(item["file"], item["name"])
+                item["line"] = sources[item["file"]].get(item["name"])
         return result
 
     def merge(self, other: PatchReport) -> None:
@@ -76,13 +76,14 @@ class PatchReport:
             f"dhagapatch: {len(self.in_place)} methods set in place, {len(self.replaced)} names replaced, "
             f"{len(self.rebound)} holders rebound, {len(self.adopted)} objects adopted, {len(self.left)} left"
         ]
+        sources = _Sources()
         for item in self.rebound:
-            lines.append(f"  rebound  {item.what} in {item.holder} as {item.name}{_place(item)}")
+            lines.append(f"  rebound  {item.what} in {item.holder} as {item.name}{_place(item, sources)}")
         for thing in self.adopted:
             lines.append(f"  adopted  {thing.what}, {thing.state}, {thing.holders} holder(s)")
         for rest in self.left:
             where = f"{rest.module}." if rest.module else ""
-            lines.append(f"  LEFT     {rest.what} at {where}{rest.name}{_place(rest)}: {rest.why}")
+            lines.append(f"  LEFT     {rest.what} at {where}{rest.name}{_place(rest, sources)}: {rest.why}")
         if self.off:
             lines.append("  off      " + ", ".join(self.off))
         if self.waiting:
@@ -90,8 +91,40 @@ class PatchReport:
         return "\n".join(lines)
 
 
-def _place(item: Rebound | Left) -> str:
+class _Sources(dict[str | None, dict[str, int]]):
+    """The line of each file that first binds a name, at any depth; a file is read once for a report."""
+
+    def __missing__(self, file: str | None) -> dict[str, int]:
+        lines = self[file] = _first_lines(file) if file and file.endswith(".py") else {}
+        return lines
+
+
+def _first_lines(file: str) -> dict[str, int]:
+    import ast
+
+    lines: dict[str, int] = {}
+    try:
+        with open(file, "rb") as source:
+            tree = ast.parse(source.read())
+    except (OSError, SyntaxError, ValueError):
+        return lines
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            name = node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            name = node.attr
+        elif isinstance(node, ast.alias):
+            name = node.asname or node.name
+        elif isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            name = node.name
+        else:
+            continue
+        lines[name] = min(node.lineno, lines.get(name, node.lineno))
+    return lines
+
+
+def _place(item: Rebound | Left, sources: _Sources) -> str:
     if item.file is None:
         return ""
-    line = item.line or line_of(item.file, item.name)
+    line = item.line or sources[item.file].get(item.name)
     return f" ({item.file}:{line})" if line else f" ({item.file})"

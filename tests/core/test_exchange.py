@@ -15,12 +15,13 @@ import pytest
 from dhagapatch.core import sync, waitq
 
 EXCHANGES = [
-    (sync.Lock.acquire, "_held"), (sync.Lock.__enter__, "_held"), (sync.Lock._take, "_held"), (sync.Lock.release, "_held"),
-    (sync.Lock.__exit__, "_held"), (sync.RLock.__enter__, "_held"), (waitq.queue_of, "_waiters"),
+    (sync.Lock.acquire, "_held"), (sync.Lock.__enter__, "_held"), (sync.Mutex._take, "_held"), (sync.Lock.release, "_held"),
+    (sync.Lock.__exit__, "_held"), (sync.RLock.__enter__, "_held"), (sync.RLock._take, "_held"), (waitq.queue_of, "_waiters"),
 ]  # fmt: skip
 
-# after these the interpreter may let another thread run; of the rest none calls Python code here
-MAY_SWITCH = ("CALL", "JUMP_BACKWARD", "RESUME", "PRECALL", "FOR_ITER", "SEND", "YIELD", "WITH", "BINARY_SUBSCR")
+# after these the interpreter may let another thread run (at branches a monitoring tool may); of the rest none calls Python code
+# here: the one subscription is a list's
+MAY_SWITCH = ("CALL", "JUMP", "RESUME", "PRECALL", "FOR_ITER", "SEND", "YIELD", "WITH", "BUILD")
 
 
 def between(code: CodeType, attribute: str) -> list[list[str]]:
@@ -34,9 +35,9 @@ def between(code: CodeType, attribute: str) -> list[list[str]]:
         lines.setdefault(line, []).append(one)
     for instructions in lines.values():
         names = [(one.opname, one.argval) for one in instructions]
-        if ("LOAD_ATTR", attribute) in names and ("STORE_ATTR", attribute) in names:
-            first, last = names.index(("LOAD_ATTR", attribute)), names.index(("STORE_ATTR", attribute))
-            found.append([name for name, _ in names[first:last]])
+        loads = [number for number, one in enumerate(names) if one == ("LOAD_ATTR", attribute)]
+        if loads and ("STORE_ATTR", attribute) in names:
+            found.append([name for name, _ in names[loads[0] : names.index(("STORE_ATTR", attribute))]])
     return found
 
 

@@ -192,7 +192,7 @@ def state():
         "descriptors": len(os.listdir("/proc/self/fd")),
         "dhagas": sum(isinstance(thing, Dhaga) for thing in gc.get_objects()) + len(hub.dhagas),
         "entries": len(hub.entries),
-        "timeouts": len(timeouts._timeouts),
+        "timeouts": len(timeouts.HIDDEN),
         "deadlines": len(hub.deadlines),
     }, objects
 

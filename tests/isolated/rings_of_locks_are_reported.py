@@ -122,7 +122,7 @@ MADE = (
 )  # fmt: skip
 for make, lock_of in MADE:
     lock, line = lock_of(make()), sys._getframe().f_lineno
-    assert getattr(lock, "_block", lock)._made == f"{sys._getframe().f_code.co_filename}:{line} in <module>", lock
+    assert lock._made == f"{sys._getframe().f_code.co_filename}:{line} in <module>", lock
 
 # the same as natively for who looks: repr, release by another, and errors
 plain = threading.Lock()

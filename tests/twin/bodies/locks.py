@@ -1,0 +1,129 @@
+"""Locks where it is hard: finalizers, the end of the recursion limit, arguments of every kind."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+MAKES = {"Lock": threading.Lock, "RLock": threading.RLock}
+
+
+def case_timeouts_of_every_kind(t: Any) -> None:
+    class Whole:
+        def __index__(self) -> int:
+            return 2
+
+    class Number(int):
+        pass
+
+    values = [0, 0.0, 1, 1.5, True, Number(1), Whole(), -0.5, -2, 1e-12, float("inf"), float("nan"), threading.TIMEOUT_MAX]
+    values += [threading.TIMEOUT_MAX * 2, None, "1", b"1", Decimal("0.5"), Fraction(1, 2), 2**70, object]
+    for name, make in MAKES.items():
+        for value in values:
+            lock: Any = make()
+            t.outcome(f"{name} timeout {value!r}"[:40], lambda lock=lock, value=value: lock.acquire(timeout=value))
+            t.outcome(f"{name} not blocking", lambda lock=lock, value=value: lock.acquire(False, value))
+        lock = make()
+        lock.acquire()
+        other = threading.Thread(target=lambda: t.note(lock.acquire(timeout=0.01), lock.acquire(0), lock.acquire(timeout=0)))  # noqa: B023
+        other.start()
+        other.join()
+        lock.release()
+        t.outcome("release again", lock.release)
+
+
+def case_finalizers_that_take_the_lock(t: Any) -> None:
+    """They run anywhere: also in a thread that is about to take an RLock, or to release it, which is its own already."""
+    lock = threading.RLock()
+    finalized = [0]
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            with lock:
+                finalized[0] += 1
+
+    def work() -> None:
+        for number in range(400):
+            Cycle()
+            with lock:
+                keep = [[] for _ in range(5)]  # what makes the collector run
+                if number % 3 == 0:
+                    time.sleep(0)
+            del keep
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(20, 5, 5)
+    try:
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        t.note([thread.is_alive() for thread in threads])
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    t.note(finalized[0], "unlocked" in repr(lock))
+
+
+def _deep(depth: int, call: Any) -> Any:
+    return _deep(depth - 1, call) if depth else call()
+
+
+def case_release_at_the_end_of_the_recursion_limit(t: Any) -> None:
+    """It has released the lock or it has done nothing; who waits gets it."""
+    for name, make in MAKES.items():
+        lost = []
+        for left in range(12):
+            lock = make()
+            lock.acquire()
+            got: list[bool] = []
+            thread = threading.Thread(target=lambda lock=lock, got=got: got.append(lock.acquire(timeout=5)))
+            thread.start()
+            time.sleep(0.002)
+            frame, used = sys._getframe(), 0
+            while frame is not None:
+                used += 1
+                frame = frame.f_back  # type: ignore[assignment]
+            try:
+                _deep(sys.getrecursionlimit() - used - left, lock.release)
+            except RecursionError:
+                try:
+                    lock.release()
+                except RuntimeError as error:
+                    lost.append((left, str(error)))
+            thread.join()
+            if got != [True]:
+                lost.append((left, "the waiter has not got it"))
+        t.note(name, lost)
+
+
+def case_a_condition_over_a_plain_lock(t: Any) -> None:
+    condition = threading.Condition(threading.Lock())
+    seen: list[int] = []
+
+    def wait() -> None:
+        with condition:
+            while len(seen) < 3:
+                condition.wait(5)
+            seen.append(-1)
+            condition.notify_all()
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(3):
+        with condition:
+            seen.append(number)
+            condition.notify_all()
+    for thread in threads:
+        thread.join(5)
+    t.note(seen, [thread.is_alive() for thread in threads])
