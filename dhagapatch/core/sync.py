@@ -270,7 +270,12 @@ class NativeLock(Lock):
             wake_one(self)
 
     def __exit__(self, *exc_info: object) -> None:
-        self.release()
+        if self._waiters:
+            super().release()
+            return
+        self._native.release()
+        if self._waiters:
+            wake_one(self)
 
     def _take(self, me: int = 0) -> bool:
         return bool(self._native.acquire(False))

@@ -105,14 +105,16 @@ def _size(data: Any) -> int:
 def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
     """The method of the native class, called by one dhaga at a time; most often nobody else is in it."""
     native = getattr(base, name)
+    alone = lock_name == "_green_lock"
 
     def method(self: Any, *args: Any) -> Any:
-        lock = getattr(self, lock_name)
-        if not lock._take() and not _await_turn(lock):
+        lock = self._green_lock if alone else getattr(self, lock_name)
+        taken, lock._held = lock._held, True  # as `lock._take`, without a call
+        if taken and not _await_turn(lock):
             return native(self, *args)
         held = lock  # what `_await_turn` looks for: who waits does not have it yet
         try:
-            return native(self, *args)
+            return native(self, *args) if args else native(self)
         finally:
             if held._waiters:
                 held.release()
@@ -155,7 +157,8 @@ def _buffered(base: Any, **names: tuple[str, ...]) -> type:
     """The buffered class `base` whose methods take turns, those of each lock."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        self.__dict__.update((lock_name, Lock()) for lock_name in names)
+        for lock_name in names:
+            self.__dict__[lock_name] = Lock()
         base.__init__(self, *args, **kwargs)
 
     def __repr__(self: Any) -> str:
