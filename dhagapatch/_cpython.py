@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import sys
 import threading
 from types import CodeType
@@ -79,6 +78,10 @@ def register_source(code: CodeType, source: str) -> None:
     Since 3.13 the interpreter does so (`linecache._register_code`); 3.13.0 keeps the lines by the name of the file, later ones
     (``_interactive_cache``) by the code object. Checked: 3.11.7, 3.12.1 (neither), 3.13.0.
     """
+    if sys.version_info < (3, 13):
+        return
+    import linecache
+
     module: Any = linecache
     register = getattr(module, "_register_code", None)
     if register is not None:

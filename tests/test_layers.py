@@ -44,6 +44,7 @@ LAYERS: tuple[str, ...] = (
 
 # What is not allowed, except in the file and function named here.
 MAY_IMPORT_INSIDE = {
+    "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
     "inspect": "the door: what is behind it is imported when it is asked for",
