@@ -324,7 +324,8 @@ def adopt_objects(groups: frozenset[str]) -> tuple[list[Holder], list[Adopted], 
     states: dict[int, tuple[str, str]] = {}
     failed: list[tuple[Any, str, str]] = []
     methods: list[Any] = []
-    for thing in _candidates(makers):
+    wanted = {BuiltinMethodType, *makers}
+    for thing in [one for one in _candidates(makers) if type(one) in wanted]:  # a tenth of them, at most
         kind = type(thing)
         if kind is BuiltinMethodType and type(thing.__self__) in makers:
             methods.append(thing)
