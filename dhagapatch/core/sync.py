@@ -1,8 +1,8 @@
 """Lock and RLock: what the standard library's own primitives are made of.
 
 A lock is a flag and a queue of waiters beside it.  It may be shared with native threads: CPython changes threads after calls
-and at jumps back only, so ``held, self._held = self._held, True``, in one line, is an atomic test-and-set (one line, because
-a tracer may be called between two).  That costs a tenth of what `acquire(False)` of a native lock does.
+and at jumps back only, so ``held, self._mutex_held = self._mutex_held, True``, in one line, is an atomic test-and-set (one
+line, because a tracer may be called between two).  That costs a tenth of what `acquire(False)` of a native lock does.
 
 Who wakes a waiter: `release`.  The order is: release, then wake one; and a waiter enqueues, *then tries again*,
 then parks: whichever comes first, one of the two sees the other.  Who takes a waiter off: itself, on timeout and
@@ -76,15 +76,15 @@ class Mutex:
     """What all locks have in common: a flag, the queue of waiters beside it, and the wait."""
 
     # `_holder`, a thread's identity, and `_made`, a place, are set only while locks are tracked (`inspect.locks`)
-    __slots__ = ("__weakref__", "_held", "_holder", "_made", "_waiters")
+    __slots__ = ("__weakref__", "_holder", "_made", "_mutex_held", "_waiters")
 
-    _held: bool
+    _mutex_held: bool
     _waiters: WaitQueue | tuple[()]
     _shared = False
 
     def _take(self, me: int = 0) -> bool:
         """Take it, for the thread `me`, if it is free."""
-        held, self._held = self._held, True
+        held, self._mutex_held = self._mutex_held, True
         return not held
 
     def _free(self) -> None:
@@ -95,7 +95,7 @@ class Mutex:
         parker = make_parker()
         parker.owner = me
         waiters = self._waiters or queue_of(self)
-        looks = parker.buried or self._shared
+        looks = parker.buried
         poll = _POLL_LEAST
         waiters.append(parker)
         try:
@@ -104,7 +104,7 @@ class Mutex:
                     waiters.leave(parker)
                     return True
                 until = deadline
-                if looks:
+                if looks or self._shared:
                     until = _real.monotonic() + poll
                     poll = min(poll * 2, _POLL_MOST)
                     if deadline is not None and deadline < until:
@@ -122,7 +122,7 @@ class Mutex:
             if not waiters.leave(parker):
                 if parker.granted:
                     self._free()
-                elif not self._held:
+                elif not self._mutex_held:
                     wake_one(self)
             raise
 
@@ -142,7 +142,7 @@ class Mutex:
             restore(getcurrent(), kept)
 
     def _at_fork_reinit(self) -> None:
-        self._held = False
+        self._mutex_held = False
         self._waiters = NOBODY
 
 
@@ -152,7 +152,7 @@ class Lock(Mutex):
     __slots__ = ()
 
     def __init__(self) -> None:
-        self._held = False
+        self._mutex_held = False
         self._waiters = NOBODY
 
     # HAZARD: the others have their turn before a lock is taken, never in a release: what is due to the caller is raised
@@ -164,7 +164,7 @@ class Lock(Mutex):
         if fuel < 0:
             rest()
         if timeout == -1:
-            held, self._held = self._held, True
+            held, self._mutex_held = self._mutex_held, True
             if not held:
                 return True
             return self._wait(None) if blocking else False
@@ -175,20 +175,20 @@ class Lock(Mutex):
         _fuel[0] = fuel = _fuel[0] - 1
         if fuel < 0:
             rest()
-        held, self._held = self._held, True
+        held, self._mutex_held = self._mutex_held, True
         return not held or self._wait(None)
 
     def release(self) -> None:
-        if self._waiters and self._held:
+        if self._waiters and self._mutex_held:
             parker = self._waiters.choose()
             if parker is not None:
                 if parker.urgent:
                     parker.granted = True  # handed over: it stays locked
                 else:
-                    self._held = False
+                    self._mutex_held = False
                 parker.wake()
                 return
-        held, self._held = self._held, False
+        held, self._mutex_held = self._mutex_held, False
         if not held:
             raise RuntimeError("release unlocked lock")
         if self._waiters:
@@ -198,7 +198,7 @@ class Lock(Mutex):
         if self._waiters:
             self.release()
             return
-        held, self._held = self._held, False
+        held, self._mutex_held = self._mutex_held, False
         if not held:
             raise RuntimeError("release unlocked lock")
         if self._waiters:
@@ -207,11 +207,11 @@ class Lock(Mutex):
     def locked(self) -> bool:
         """Whether it is held."""
         count_look()
-        return self._held
+        return self._mutex_held
 
     def _is_owned(self) -> bool:
         """What `threading.Condition` asks, several times for each wait."""
-        return self._held
+        return self._mutex_held
 
     def _acquire_restore(self, state: None = None) -> None:
         """What `threading.Condition` calls at the end of a wait."""
@@ -235,19 +235,20 @@ class NativeLock(Lock):
     themselves now and then.
     """
 
-    __slots__ = ("_native", "_shared")
+    __slots__ = ("_native", "_shared", "_until_free")
 
     def __init__(self, native: Any, shared: bool) -> None:
         self._native = native
         self._shared = shared
+        self._until_free = False
         self._waiters = NOBODY
 
     @property
-    def _held(self) -> bool:
+    def _mutex_held(self) -> bool:
         return bool(self._native.locked())
 
-    @_held.setter
-    def _held(self, held: bool) -> None:
+    @_mutex_held.setter
+    def _mutex_held(self, held: bool) -> None:
         assert not held  # `_take` takes it
         self._native.release()
 
@@ -257,7 +258,7 @@ class NativeLock(Lock):
             rest()
         if timeout != -1:
             timeout = _checked(blocking, timeout)
-        if self._native.acquire(False):
+        if self._take():
             return True
         return self._wait(None if timeout == -1 else _real.monotonic() + timeout) if blocking else False
 
@@ -278,7 +279,15 @@ class NativeLock(Lock):
             wake_one(self)
 
     def _take(self, me: int = 0) -> bool:
-        return bool(self._native.acquire(False))
+        if not self._native.acquire(False):
+            return False
+        if self._until_free:
+            self._shared = self._until_free = False
+        return True
+
+    def look_until_free(self) -> None:
+        """Waiters look for themselves until one of them has it: who holds it now may release the native one."""
+        self._shared = self._until_free = True
 
     def _at_fork_reinit(self) -> None:
         self._native._at_fork_reinit()
@@ -299,7 +308,7 @@ class RLock(Mutex):
     __slots__ = ("_count", "_owner")
 
     def __init__(self) -> None:
-        self._held = False
+        self._mutex_held = False
         self._waiters = NOBODY
         self._owner = 0
         self._count = 0
@@ -329,7 +338,7 @@ class RLock(Mutex):
         _fuel[0] = fuel = _fuel[0] - 1
         if fuel < 0:
             rest()
-        held, self._held = self._held, True
+        held, self._mutex_held = self._mutex_held, True
         if held:
             return self._wait(None, me)
         self._owner = me
@@ -349,7 +358,7 @@ class RLock(Mutex):
         elif self._waiters:
             self._free()
         else:
-            self._owner, self._count, self._held = 0, 0, False
+            self._owner, self._count, self._mutex_held = 0, 0, False
             if self._waiters:
                 wake_one(self)
 
@@ -357,7 +366,7 @@ class RLock(Mutex):
         RLock.__exit__(self)
 
     def _take(self, me: int = 0) -> bool:
-        held, self._held = self._held, True
+        held, self._mutex_held = self._mutex_held, True
         if held:
             return False
         self._owner = me
@@ -370,7 +379,7 @@ class RLock(Mutex):
         if parker is not None and parker.urgent:
             self._owner, self._count, parker.granted = parker.owner, 1, True
         else:
-            self._owner, self._count, self._held = 0, 0, False
+            self._owner, self._count, self._mutex_held = 0, 0, False
         if parker is not None:
             parker.wake()
         elif self._waiters:

@@ -97,7 +97,7 @@ class _Sentinel(sync.Lock):
     locked = sync.Lock._is_owned
 
     def thread_ended(self, _: Dhaga) -> None:
-        if self._held:
+        if self._mutex_held:
             self.release()
         shutdown_locks().discard(self)  # before `threading` looks for it among all of them
 

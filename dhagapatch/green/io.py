@@ -109,7 +109,7 @@ def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any) -> Any:
         lock = self._green_lock if alone else getattr(self, lock_name)
-        taken, lock._held = lock._held, True  # as `lock._take`, without a call
+        taken, lock._mutex_held = lock._mutex_held, True  # as `lock._take`, without a call
         if taken and not _await_turn(lock):
             return native(self, *args)
         held = lock  # what `_await_turn` looks for: who waits does not have it yet
@@ -119,7 +119,7 @@ def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
             if held._waiters:
                 held.release()
             else:
-                held._held = False
+                held._mutex_held = False
                 if held._waiters:
                     wake_one(held)
 

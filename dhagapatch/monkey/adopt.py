@@ -14,9 +14,13 @@ from collections.abc import Callable
 from types import BuiltinMethodType
 from typing import Any
 
+from greenlet import getcurrent
+
 from dhagapatch import _real
+from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import deadline_of, hub_for_wait, make_parker, own_native_threads, owner_token
+from dhagapatch.core.interrupts import restore
 from dhagapatch.core.sync import Mutex
 from dhagapatch.core.waitq import queue_of, wake_one
 from dhagapatch.green import _thread as green_thread
@@ -47,37 +51,36 @@ class AdoptedRLock(green_thread.RLock):
     the native one, which a thread of the system owns.  Without native threads that is needed until the native one is free.
     """
 
-    __slots__ = ("_both", "_known", "_native")
+    __slots__ = ("_both", "_counts", "_known", "_native")
 
     def __init__(self, native: Any, known: bool) -> None:
         super().__init__()
-        self._native: Any = native  # None: it counts no more
+        self._native = native
         self._known = known  # whether native threads may know it
-        self._both = False  # whether who owns the counterpart has the native one too
+        self._counts = True  # whether the native one is still to be looked at
+        self._both = 0  # which acquisition, of the counterpart's owner, has brought the native one; 0: none has
 
     def _is_natively_mine(self) -> bool:
         """Whether the caller has the native one alone."""
-        native = self._native
-        return native is not None and not self._both and native._is_owned() and owner_token() == _real.get_ident()
+        return not self._both and self._native._is_owned() and owner_token() == _real.get_ident()
 
-    def _take_native(self) -> bool:
-        """For who owns the counterpart."""
-        native = self._native
-        if native is None:
+    def _take_native(self, level: int) -> bool:
+        """For the owner of the counterpart, who has acquired that `level` times."""
+        if self._both or not self._counts:
             return True
         # HAZARD: a dhaga must not come in as the thread that it runs in, for the main one may be the owner
-        if native._is_owned() or not native.acquire(False):
+        if self._native._is_owned() or not self._native.acquire(False):
             return False
         if self._known:
-            self._both = True
+            self._both = level
         else:
-            native.release()
-            self._native = None
+            self._counts = False
+            self._native.release()
         return True
 
     def _leave_native(self) -> None:
         if self._both:
-            self._both = False
+            self._both = 0
             self._native.release()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
@@ -86,12 +89,11 @@ class AdoptedRLock(green_thread.RLock):
         begun = _real.monotonic()
         if not super().acquire(blocking, timeout):
             return False
-        if self._count > 1:
-            return True
         deadline = None if timeout == -1 else begun + timeout
         pause = _LEAST
         try:
-            while not self._take_native():
+            # HAZARD: a handler or a finalizer may come here in between, and acquire it too: it waits for the native one likewise
+            while not self._take_native(self._count):
                 now = _real.monotonic()
                 if not blocking or (deadline is not None and now >= deadline):
                     super().release()
@@ -112,7 +114,7 @@ class AdoptedRLock(green_thread.RLock):
         if self._is_natively_mine():
             self._native.release()
             return
-        if self._count == 1 and super()._is_owned():
+        if self._both and self._both == self._count and super()._is_owned():
             self._leave_native()
         super().release()
 
@@ -120,48 +122,54 @@ class AdoptedRLock(green_thread.RLock):
         return self._is_natively_mine() or super()._is_owned()
 
     def _release_save(self) -> Any:
+        """The native one's state as that gives it, or ours with a word before it."""
         if self._is_natively_mine():
-            return ("native", self._native, self._native._release_save())
+            return self._native._release_save()
         self._leave_native()
-        return super()._release_save()
+        return ("counterpart", super()._release_save())
 
     def _acquire_restore(self, state: Any) -> None:
-        failures: list[BaseException] = []
-        me = owner_token()
+        # HAZARD: a native thread that waited in a condition when the patch came brings the native one's state
+        natively = state[0] != "counterpart"
+        kept: list[BaseException] = []
+        failure: BaseException | None = None
         try:
-            super()._acquire_restore((1, me) if state[0] == "native" else state)
+            super()._acquire_restore((1, owner_token()) if natively else state[1])
         except BaseException as error:
-            failures.append(error)
-        if state[0] == "native":
-            self._native = state[1]  # others may have found it free, and left it alone from then on
+            failure = error
+        if natively:
+            self._counts = True  # others may have found it free, and left it alone from then on
         pause = _LEAST
         # HAZARD: as natively, whoever waited in a condition holds the lock again before it may raise
-        while not self._take_native():
+        while not self._take_native(1):
             try:
                 sleep_until(_real.monotonic() + pause)
+            except DhagaExit as error:
+                kept.append(error)
             except BaseException as error:
-                failures.append(error)
+                failure = failure or error
             pause = min(pause * 2, _MOST)
-        if state[0] == "native":
-            _, self._native, (count, _) = state
-            for _ in range(count - self._both):
+        if natively:
+            self._counts = True
+            for _ in range(state[0] - self._both):
                 self._native.acquire(False)
-            self._both = False
+            self._both = 0
             super().release()
-        if failures:
-            raise failures[0]
+        if kept:
+            restore(getcurrent(), kept)
+        if failure is not None:
+            raise failure
 
     def _at_fork_reinit(self) -> None:
         super()._at_fork_reinit()
-        self._both = False
-        if self._native is not None:
-            self._native._at_fork_reinit()
+        self._both = 0
+        self._native._at_fork_reinit()
 
     def _recursion_count(self) -> int:
         return _real_state(self._native)[1] if self._is_natively_mine() else super()._recursion_count()
 
     def __repr__(self) -> str:
-        if self._native is not None and not self._both and _real_state(self._native)[1]:
+        if not self._both and _real_state(self._native)[1]:
             return repr(self._native)
         return super().__repr__()
 
@@ -183,9 +191,11 @@ def _joined(lock: Any) -> bool:
 
 def _lock(real: Any) -> tuple[Any, str]:
     main = threading.main_thread()
-    # who holds it may release the native one: a `with` block that is under way does
-    shared = (native_threads() > 0 or real.locked()) and getattr(main, "_tstate_lock", None) is not real
-    return green_thread.AdoptedLock(real, shared), "locked" if real.locked() else "unlocked"
+    shared = native_threads() > 0 and getattr(main, "_tstate_lock", None) is not real
+    green = green_thread.AdoptedLock(real, shared)
+    if real.locked() and not shared and getattr(main, "_tstate_lock", None) is not real:
+        green.look_until_free()  # who holds it may release the native one: a `with` block that is under way does
+    return green, "locked" if real.locked() else "unlocked"
 
 
 def _rlock(real: Any) -> tuple[Any, str]:

@@ -406,8 +406,12 @@ class Engine:
             importlib.import_module("dhagapatch.green.startup").uninstall()
         self.groups.clear()
         importlib.import_module("dhagapatch.green.signal").uninstall()
+        failure: Exception | None = None
         while self._undo:
-            self._undo.pop()()
+            try:
+                self._undo.pop()()
+            except Exception as error:  # a holder that can't be changed any more: the others are put back all the same
+                failure = failure or error
         # whoever came after the patch and took a green object then; of several reals the first stands for them
         first = {id(green): (green, real) for real, green in reversed(self._pairs)}
         pairs = list(first.values())
@@ -423,6 +427,8 @@ class Engine:
         self._pairs.clear()
         self.originals.clear()
         self.report = PatchReport()
+        if failure is not None:
+            raise failure
 
     # asking
 

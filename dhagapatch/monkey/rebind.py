@@ -229,7 +229,7 @@ class _Rebinder:
         for index, old in enumerate(list(sequence)):
             if id(old) in self.new:
                 new = sequence[index] = self.new[id(old)]
-                self._add(old, f"a {type(sequence).__name__}", index, Undo(_exchange_items, sequence, new, old))
+                self._add(old, f"a {type(sequence).__name__}", index, Undo(_exchange_item, sequence, index, new, old))
 
     def _set(self, group: set[Any]) -> None:
         for old in list(group):
@@ -357,7 +357,7 @@ class _Rebinder:
 
 
 def _put_back(mapping: dict[Any, Any], key: Any, new: Any, old: Any) -> None:
-    if mapping.get(key) is new:
+    if dict.get(mapping, key) is new:  # HAZARD: a subclass may have a `get` of its own
         mapping[key] = old
 
 
@@ -366,14 +366,17 @@ def _set_back(owner: Any, name: str, new: Any, old: Any) -> None:
         now = vars(owner)[name] if isinstance(owner, type) else getattr(owner, name)
     except (AttributeError, KeyError, ValueError):  # an empty cell
         return
+    except Exception:
+        now = new  # it does not tell
     if now is new:
         setattr(owner, name, old)
 
 
-def _exchange_items(sequence: Any, new: Any, old: Any) -> None:
-    for index, item in enumerate(list(sequence)):
-        if item is new:
-            sequence[index] = old
+def _exchange_item(sequence: Any, index: int, new: Any, old: Any) -> None:
+    if index >= len(sequence) or sequence[index] is not new:
+        index = next((place for place, item in enumerate(sequence) if item is new), -1)
+    if index >= 0:
+        sequence[index] = old
 
 
 def _exchange(group: set[Any], new: Any, old: Any) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from dhagapatch.core import sync, waitq
 
+FLAG = "_mutex_held"
 EXCHANGES = [
-    (sync.Lock.acquire, "_held"), (sync.Lock.__enter__, "_held"), (sync.Mutex._take, "_held"), (sync.Lock.release, "_held"),
-    (sync.Lock.__exit__, "_held"), (sync.RLock.__enter__, "_held"), (sync.RLock._take, "_held"), (waitq.queue_of, "_waiters"),
+    (sync.Lock.acquire, FLAG), (sync.Lock.__enter__, FLAG), (sync.Lock.release, FLAG), (sync.Lock.__exit__, FLAG),
+    (sync.Mutex._take, FLAG), (sync.RLock.__enter__, FLAG), (sync.RLock._take, FLAG), (waitq.queue_of, "_waiters"),
 ]  # fmt: skip
 
 # after these the interpreter may let another thread run (at branches a monitoring tool may); of the rest none calls Python code

@@ -37,6 +37,7 @@ for thread in threads:
     thread.join(8)
 assert got == [True, True], got
 assert time.monotonic() - begun < 2, "nobody looked whether the native lock was free"
+assert not plain._shared, "it is looked at for ever"
 dhagapatch.unpatch_all()
 
 # the holder waits in the condition: those who came meanwhile, and those who come later, are never inside with it

@@ -12,12 +12,30 @@ class Keeper:
     __slots__ = ("lock", "other")
 
 
+class Sections(dict):
+    """A dictionary with a `get` of its own."""
+
+    def get(self, section, option):
+        return None
+
+
+class Closed:
+    __slots__ = ("is_open", "lock")
+
+    def __getattribute__(self, name):
+        if not object.__getattribute__(self, "is_open"):
+            raise RuntimeError("closed")
+        return object.__getattribute__(self, name)
+
+
 first, second, third = threading.Lock(), threading.Lock(), threading.Lock()
 stays = [first, second, third]
 shifted = [first, "b", second]
 shrunk = collections.deque([first, second, third])
 known = {"kept": first, "dropped": second, "changed": third, "moved": time.sleep}
 group, keeper, gone = {first, second}, Keeper(), Keeper()
+sections, closed = Sections(kept=first, sleep=time.sleep), Closed()
+closed.is_open, closed.lock = True, first
 keeper.lock = keeper.other = gone.lock = first
 here = types.SimpleNamespace(sleep=time.sleep, pause=time.sleep)
 wait = functools.partial(time.sleep, 0)
@@ -66,12 +84,16 @@ keeper.other = None
 del gone.lock
 here.pause = len
 pause_too.__defaults__ = (len,)
+closed.is_open = False
 dhagapatch.unpatch_all()
 
 real = type(threading.Lock())
 assert [type(lock) for lock in stays] == [real] * 3, stays
 assert shifted[:1] == ["a"] and shifted[2] == "b" and {type(shifted[1]), type(shifted[3])} == {real}, shifted
 assert not shrunk
+assert type(sections["kept"]) is real and sections["sleep"] is time.sleep
+closed.is_open = True
+assert type(closed.lock) is real
 assert known.keys() == {"kept", "changed", "elsewhere"} and known["changed"] == "something else", known
 assert type(known["kept"]) is real and known["elsewhere"] is time.sleep
 assert len(group) == 1 and {type(lock) for lock in group} == {real}, group

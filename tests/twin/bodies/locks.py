@@ -127,3 +127,43 @@ def case_a_condition_over_a_plain_lock(t: Any) -> None:
     for thread in threads:
         thread.join(5)
     t.note(seen, [thread.is_alive() for thread in threads])
+
+
+class _Tracked(type(threading.RLock())):  # type: ignore[misc]
+    """Keeps attributes whose names are plausible ones."""
+
+    def acquire(self, *args: Any, **kwargs: Any) -> bool:
+        got = super().acquire(*args, **kwargs)
+        if got:
+            self._held = self._locked = self._flag = threading.get_ident()
+        return bool(got)
+
+    def release(self) -> None:
+        super().release()
+        self._held = self._locked = self._flag = None
+
+    __enter__ = acquire
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+
+def case_a_subclass_with_attributes(t: Any) -> None:
+    lock = _Tracked()
+    inside, most = [0], [0]
+
+    def work() -> None:
+        for _ in range(20):
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                time.sleep(0)
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    t.note(most, lock._held)
+    t.outcome("release again", lambda: super(_Tracked, lock).release())
