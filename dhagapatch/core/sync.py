@@ -271,12 +271,7 @@ class NativeLock(Lock):
             wake_one(self)
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._waiters:
-            super().release()
-            return
-        self._native.release()
-        if self._waiters:
-            wake_one(self)
+        self.release()
 
     def _take(self, me: int = 0) -> bool:
         if not self._native.acquire(False):

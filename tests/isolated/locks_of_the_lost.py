@@ -11,6 +11,18 @@ import dhagapatch
 from dhagapatch import _real
 from dhagapatch.core import sync
 
+
+def comes_through(lock):
+    """Whether a dhaga that waits for the lock, which is held, gets it when it is released."""
+    got = []
+    thread = threading.Thread(target=lambda: got.append(lock.acquire(timeout=3)))
+    thread.start()
+    time.sleep(0.02)
+    lock.release()
+    thread.join()
+    return got == [True]
+
+
 for kind in (threading.Lock, threading.RLock):
     # a native thread of the parent stands before a waiter of the child
     lock = kind()
@@ -20,13 +32,7 @@ for kind in (threading.Lock, threading.RLock):
     _real.sleep(0.05)
     pid = os.fork()
     if pid == 0:
-        got = []
-        thread = threading.Thread(target=lambda got=got, lock=lock: got.append(lock.acquire(timeout=3)))
-        thread.start()
-        time.sleep(0.02)
-        lock.release()
-        thread.join()
-        os._exit(0 if got == [True] else 1)
+        os._exit(0 if comes_through(lock) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, kind
     lock.release()
     while not ended:
@@ -47,13 +53,7 @@ for kind in (threading.Lock, threading.RLock):
         time.sleep(0.001)
     _real.sleep(0.05)
     gc.collect()
-    got = []
-    thread = threading.Thread(target=lambda got=got, lock=lock: got.append(lock.acquire(timeout=3)))
-    thread.start()
-    time.sleep(0.02)
-    lock.release()
-    thread.join()
-    assert got == [True], kind
+    assert comes_through(lock), kind
     if kind is threading.RLock:
         assert "count=1" in repr(lock), lock  # the thread has ended with it
 

@@ -28,6 +28,15 @@ class Closed:
         return object.__getattribute__(self, name)
 
 
+class Sealed:
+    __slots__ = ("is_sealed", "lock")
+
+    def __setattr__(self, name, value):
+        if getattr(self, "is_sealed", False):
+            raise RuntimeError("sealed")
+        object.__setattr__(self, name, value)
+
+
 first, second, third = threading.Lock(), threading.Lock(), threading.Lock()
 stays = [first, second, third]
 shifted = [first, "b", second]
@@ -36,6 +45,9 @@ known = {"kept": first, "dropped": second, "changed": third, "moved": time.sleep
 group, keeper, gone = {first, second}, Keeper(), Keeper()
 sections, closed = Sections(kept=first, sleep=time.sleep), Closed()
 closed.is_open, closed.lock = True, first
+sealed = [Sealed() for _ in range(3)]
+for one in sealed:
+    one.lock = second
 keeper.lock = keeper.other = gone.lock = first
 here = types.SimpleNamespace(sleep=time.sleep, pause=time.sleep)
 wait = functools.partial(time.sleep, 0)
@@ -85,7 +97,15 @@ del gone.lock
 here.pause = len
 pause_too.__defaults__ = (len,)
 closed.is_open = False
-dhagapatch.unpatch_all()
+for one in sealed:
+    one.is_sealed = True
+try:
+    dhagapatch.unpatch_all()
+except RuntimeError as error:  # what can't be put back is told, when all the rest has been
+    assert str(error) == "sealed"
+else:
+    raise AssertionError("who is sealed was changed")
+assert not dhagapatch.is_patched("time.sleep")
 
 real = type(threading.Lock())
 assert [type(lock) for lock in stays] == [real] * 3, stays
