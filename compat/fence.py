@@ -15,6 +15,8 @@ __all__ = ["fence"]
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+SIOCADDRT, RTF_UP, RTF_HOST = 0x890B, 1, 4
+_ROUTE = "L16s16s16sHhLPhPLLH0L"  # struct rtentry of <linux/route.h>
 
 
 def fence() -> bool:
@@ -36,4 +38,13 @@ def fence() -> bool:
         named = fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0))
         flags = struct.unpack("16sh22x", named)[1]
         fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | IFF_UP))
+        _broadcast_to_loopback(sock)
     return True
+
+
+def _broadcast_to_loopback(sock: socket.socket) -> None:
+    """Have what is sent to every host of the network reach this one, all that there is."""
+    every, none = (struct.pack("=HH4s8x", socket.AF_INET, 0, socket.inet_aton(name)) for name in ("255.255.255.255", "0.0.0.0"))
+    device = ctypes.create_string_buffer(b"lo")
+    where = ctypes.addressof(device)
+    fcntl.ioctl(sock, SIOCADDRT, struct.pack(_ROUTE, 0, every, none, every, RTF_UP | RTF_HOST, 0, 0, 0, 0, where, 0, 0, 0))

@@ -300,7 +300,10 @@ def shutdown() -> None:
 
 
 class Locals:
-    """What lies behind one `local`: a dictionary for each dhaga, one for each native thread."""
+    """What lies behind one `local`: a dictionary for each dhaga, one for each native thread.
+
+    `native` has those of native threads; None if the `local` itself is a native one, which has them.
+    """
 
     __slots__ = ("__weakref__", "args", "dicts", "native")
 
@@ -315,12 +318,12 @@ class _RealDicts:
 
     __slots__ = ("_local",)
 
-    def __init__(self, local: Callable[[], Any]) -> None:
+    def __init__(self, local: Any) -> None:
         self._local = local
 
     @property
     def namespace(self) -> dict[str, Any]:
-        return _native_get(self._local(), "__dict__")
+        return _native_get(self._local, "__dict__")
 
 
 def dict_of(data: Locals, owner: local) -> dict[str, Any]:
@@ -334,6 +337,8 @@ def dict_of(data: Locals, owner: local) -> dict[str, Any]:
         root = me
         me = running_dhaga()
         if me is None:
+            if data.native is None:
+                return _native_get(owner, "__dict__")  # type: ignore[arg-type]  # it is a native one
             try:
                 namespace = data.native.namespace
             except AttributeError:
@@ -464,14 +469,15 @@ _set_dicts = _slots["_local__dicts"].__set__
 def adopt_local(real: Any, kind: type[local] = local) -> local:
     """A green counterpart of `real`, which keeps the data of native threads, the main one's too."""
     self = object.__new__(kind)
-    data = locals_of(real, lambda: real)  # nobody else holds it
+    data = locals_of(real)
+    data.native = _RealDicts(real)  # nobody else holds it
     _set_data(self, data)
     _set_dicts(self, data.dicts)
     return self
 
 
-def locals_of(real: Any, get: Callable[[], Any]) -> Locals:
-    """Data beside that of native threads, which stays in `real`; `get` has it."""
+def locals_of(real: Any) -> Locals:
+    """Data beside that of native threads, which stays in `real`."""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
     for referent in gc.get_referents(real):
@@ -481,7 +487,7 @@ def locals_of(real: Any, get: Callable[[], Any]) -> Locals:
         elif type(referent) is dict and referent and all(type(key) is str for key in referent):
             kwargs = referent
     data = Locals((args, kwargs))
-    data.native = _RealDicts(get)
+    data.native = None
     return data
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from types import GetSetDescriptorType
 from typing import Any
@@ -34,7 +33,9 @@ def _methods(idle_dict_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         idle = idle_dict_of(self)
         data = idle.get(_OURS)
         if data is None:
-            data = idle.setdefault(_OURS, locals_of(self, weakref.ref(self)))  # no cycle: it is freed as natively
+            # HAZARD: it may not refer to the object, which would be a cycle; nor weakly, since the collector clears weak
+            # references before it calls the finalizers of its garbage, and those may use the object
+            data = idle.setdefault(_OURS, locals_of(self))
         return data
 
     def new(cls: Any, /, *args: Any, **kwargs: Any) -> Any:

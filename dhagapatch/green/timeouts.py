@@ -26,20 +26,43 @@ _gettimeout = _C.gettimeout
 _settimeout = _C.settimeout
 _KERNEL_TIMEOUTS = (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO)
 
-# The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference
-# whose callback takes the item out before the identity can be used again.
+# The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference to it.
+# HAZARD: the collector clears weak references, and calls their callbacks, before the finalizers of its garbage, which may
+# use the socket once more.  So what a dead reference belongs to stays until the next one is made, or until a socket is
+# made that has the same identity (`drop_hidden`).
 HIDDEN: dict[int, tuple[float | None, weakref.ref[Any]]] = {}
+_dead: list[int] = []  # keys
 
 
 def _set_hidden(sock: Any, timeout: float | None) -> None:
     key = id(sock)
     known = HIDDEN.get(key)
-    reference = known[1] if known else weakref.ref(sock, partial(_drop_hidden, key))
+    if known is not None and known[1]() is not None:
+        reference = known[1]
+    else:
+        _drop_dead()
+        reference = weakref.ref(sock, partial(_note_dead, key))
     HIDDEN[key] = (timeout, reference)
 
 
-def _drop_hidden(key: int, _: object) -> None:
-    HIDDEN.pop(key, None)
+def _note_dead(key: int, _: object) -> None:
+    _dead.append(key)
+
+
+def _is_dead(item: tuple[float | None, weakref.ref[Any]] | None) -> bool:
+    return item is not None and item[1]() is None
+
+
+def _drop_dead() -> None:
+    while _dead:
+        try:
+            key = _dead.pop()
+        except IndexError:  # another native thread was first
+            return
+        if _is_dead(HIDDEN.get(key)):
+            item = HIDDEN.pop(key, None)
+            if item is not None and not _is_dead(item):
+                HIDDEN.setdefault(key, item)  # another native thread has made it meanwhile
 
 
 def is_hidden(sock: Any) -> bool:

@@ -161,6 +161,27 @@ del counts[:]
 gc.collect()
 assert [ring() for ring in rings] == [None, None], "it refers to itself, and is not collected"
 
+
+
+class Farewell:
+    def __init__(self):
+        self.itself, self.data = self, Base()
+        in_thread(lambda: setattr(self.data, "name", "a dhaga's"))
+
+    def __del__(self):
+        found.append(getattr(self.data, "name", None))  # the first use by this thread
+
+
+def in_a_cycle():
+    Farewell()
+    gc.collect()  # it clears weak references before it calls finalizers
+
+
+found = []
+in_a_cycle()
+in_thread(in_a_cycle)
+assert found == [None, None], f"in a finalizer: {found}"
+
 gc.disable()
 freed = [weakref.ref(Two()) for _ in range(100)]
 for one in [Two() for _ in range(100)]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import gc
 import io
 import os
 import pickle
@@ -203,6 +204,44 @@ def case_numbers_come_anew(t: Any) -> None:
         let_it_block()
         (b if new is a else a).send(b"fresh")
         task.note(t, "the next one")
+
+
+class Farewell:
+    """Says goodbye when it is freed; it refers to itself, so only the collector frees it."""
+
+    def __init__(self, t: Any) -> None:
+        self.itself, self.t = self, t
+        self.sock: Any = None  # made later: the collector calls the older finalizer first
+
+    def __del__(self) -> None:
+        self.t.note("timeout", self.sock.gettimeout())
+        self.sock.sendall(b"goodbye")
+        self.t.outcome("answer", self.sock.recv, 10)
+        self.sock.settimeout(None)
+        self.t.note("timeout", self.sock.gettimeout())
+
+
+def case_used_by_finalizers(t: Any) -> None:
+    def answer(sock: Any) -> bytes:
+        said = sock.recv(7)
+        sock.sendall(b"see you")
+        return bytes(said)
+
+    gc.collect()
+    gc.disable()
+    try:
+        for timeout in (5, None, 5):
+            farewell = Farewell(t)
+            left, right = tcp_pair()
+            farewell.sock = left
+            left.settimeout(timeout)
+            del left, farewell
+            answering = Task(answer, right)
+            gc.collect()
+            answering.note(t, "said")
+            right.close()
+    finally:
+        gc.enable()
 
 
 def case_what_cannot_be_copied(t: Any) -> None:
