@@ -29,24 +29,27 @@ class Sleeper(Protocol):
 
 
 class Deadlines:
-    """The deadlines of one hub, in monotonic seconds."""
+    """The deadlines of one hub, in monotonic seconds.
 
-    __slots__ = ("_heap", "_sequence", "_stale")
+    `heap`, the same list always, is for who looks at each poll: the first item of the first entry is `next_at()`.
+    """
+
+    __slots__ = ("_sequence", "_stale", "heap")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Sleeper]] = []
+        self.heap: list[tuple[float, int, Sleeper]] = []
         self._sequence = count()
         self._stale = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self.heap)
 
     def arm(self, sleeper: Sleeper, when: float) -> None:
         """Make sure that `sleeper` comes up at `when` or before; its slot must hold the deadline."""
         at = sleeper.timer_at
         if at is None or when < at:
             sleeper.timer_at = when
-            heappush(self._heap, (when, next(self._sequence), sleeper))
+            heappush(self.heap, (when, next(self._sequence), sleeper))
             if at is not None:
                 self._one_more_stale()
 
@@ -63,22 +66,22 @@ class Deadlines:
 
     def _one_more_stale(self) -> None:
         self._stale += 1
-        if self._stale > _COMPACT_AT and self._stale * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].timer_at == entry[0]]
-            heapify(self._heap)
+        if self._stale > _COMPACT_AT and self._stale * 2 > len(self.heap):
+            self.heap[:] = [entry for entry in self.heap if entry[2].timer_at == entry[0]]
+            heapify(self.heap)
             self._stale = 0
 
     def any_live(self) -> bool:
         """Whether somebody waits for a deadline now; looks at each entry."""
-        return any(sleeper.timer_at == at and sleeper.deadline is not None for at, _, sleeper in self._heap)
+        return any(sleeper.timer_at == at and sleeper.deadline is not None for at, _, sleeper in self.heap)
 
     def next_at(self) -> float | None:
         """When to look again; it may be early, as stale entries count."""
-        return self._heap[0][0] if self._heap else None
+        return self.heap[0][0] if self.heap else None
 
     def expire(self, now: float) -> Iterator[Sleeper]:
         """Yield each sleeper whose deadline is over, once, in the order of deadlines."""
-        heap = self._heap
+        heap = self.heap
         while heap and heap[0][0] <= now:
             at, _, sleeper = heappop(heap)
             if sleeper.timer_at != at:

@@ -162,7 +162,7 @@ class Netpoll(selectors.BaseSelector):
     ) -> list[tuple[selectors.SelectorKey, int]]:
         """Turns and polls until asyncio has something to do, `until` is over, or `done()`."""
         runq = self.runq
-        deadlines = self.deadlines
+        heap = self.deadlines.heap  # a look without a call
         turn = self._turn
         clock = _real.monotonic
         polled = 0.0
@@ -171,7 +171,7 @@ class Netpoll(selectors.BaseSelector):
             if turn():
                 quiet = False
             now = clock()
-            if deadlines and (at := deadlines.next_at()) is not None and at <= now:
+            if heap and heap[0][0] <= now:
                 self._expire(now)
             if done is not None and done():
                 return []
@@ -183,7 +183,7 @@ class Netpoll(selectors.BaseSelector):
                 if now - self._lent > _LEND_EVERY:
                     self._lend(now)
             else:
-                next_at = deadlines.next_at()
+                next_at = heap[0][0] if heap else None
                 if until is not None and (next_at is None or until < next_at):
                     next_at = until
                 timeout = None if next_at is None else max(next_at - now, 0.0)

@@ -10,14 +10,16 @@ real_sleep = time.sleep
 lock = threading.RLock()
 condition = threading.Condition(lock)
 inside, seen = [], []
-holding, waiting, take, held = threading.Event(), threading.Event(), [], []
+holding, waiting = threading.Event(), threading.Event()
+leave, take, held, give = [], [], [], []
 
 
 def holder():
     with lock:
         inside.append("native")
         holding.set()
-        real_sleep(0.25)
+        while not leave:
+            real_sleep(0.001)
         inside.remove("native")
 
 
@@ -34,7 +36,8 @@ def taker(native_lock):
     with native_lock:
         condition.notify_all()
         held.append(True)
-        real_sleep(0.2)
+        while not give:
+            real_sleep(0.001)
 
 
 native = [threading.Thread(target=waiter)]
@@ -72,6 +75,7 @@ signal.setitimer(signal.ITIMER_REAL, 0.05)
 assert not lock.acquire(False) and not lock.acquire(timeout=0.01)
 Cycle()
 threading.Timer(0.1, gc.collect).start()
+threading.Timer(0.2, leave.append, (True,)).start()
 with lock, lock:
     seen.append(("main", *inside))
     assert "count=2" in repr(lock), lock
@@ -114,8 +118,9 @@ time.sleep(0.02)
 take.append(True)
 while not held:
     time.sleep(0.001)
-time.sleep(0.12)
+time.sleep(0.3)  # the block has ended
 dhaga.kill()
+give.append(True)
 native[2].join(5)
 until = time.monotonic() + 5
 while not dhaga.dead and time.monotonic() < until:
