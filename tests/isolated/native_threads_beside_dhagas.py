@@ -92,6 +92,20 @@ assert sorted(map(repr, got)) == ["True"] * 5 + ["b'x'"] * 2, got
 # a blocked signal does not find a thread of the pool
 socket.getaddrinfo("localhost", 1)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+
+
+def block_it(task):
+    try:
+        lines = open(f"/proc/self/task/{task}/status").read().splitlines()
+    except OSError:
+        return True  # it has ended
+    return any(int(line.split()[1], 16) & 1 << signal.SIGUSR1 - 1 for line in lines if line.startswith("SigBlk"))
+
+
+until = time.monotonic() + 10
+while not all(map(block_it, os.listdir("/proc/self/task"))):  # this script's own native threads are about to end
+    assert time.monotonic() < until, "a thread that does not block it"
+    time.sleep(0.001)
 os.kill(os.getpid(), signal.SIGUSR1)
 assert signal.sigwait([signal.SIGUSR1]) == signal.SIGUSR1
 # and a child that the pool starts has the caller's mask

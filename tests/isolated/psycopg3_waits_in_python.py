@@ -31,10 +31,17 @@ dhagapatch.patch_all()
 module = importlib.import_module("psycopg.waiting")
 assert dhagapatch.is_patched("psycopg.waiting.wait")
 ours, theirs = socket.socketpair()
-threading.Timer(0.05, theirs.send, (b"x",)).start()
 ticks = []
-ticker = threading.Thread(target=lambda: [(time.sleep(0.005), ticks.append(1)) for _ in range(5)])
-ticker.start()
+
+
+def tick():
+    for _ in range(5):
+        time.sleep(0.005)
+        ticks.append(1)
+    theirs.send(b"x")
+
+
+threading.Thread(target=tick).start()
 assert module.wait(iter([1]), ours.fileno(), interval=0.1) == "in Python"
 assert len(ticks) == 5, "the others did not run while it waited"
 
