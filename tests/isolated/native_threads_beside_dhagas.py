@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import dhagapatch
 from dhagapatch import _real
@@ -96,7 +97,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 
 def block_it(task):
     try:
-        lines = open(f"/proc/self/task/{task}/status").read().splitlines()
+        lines = Path(f"/proc/self/task/{task}/status").read_text().splitlines()
     except OSError:
         return True  # it has ended
     return any(int(line.split()[1], 16) & 1 << signal.SIGUSR1 - 1 for line in lines if line.startswith("SigBlk"))
