@@ -300,22 +300,22 @@ class RLock(Mutex):
     its owner from the hand-over on; and who releases it does all that calls for before that.
     """
 
-    __slots__ = ("_count", "_owner")
+    __slots__ = ("_mutex_count", "_mutex_owner")
 
     def __init__(self) -> None:
         self._mutex_held = False
         self._waiters = NOBODY
-        self._owner = 0
-        self._count = 0
+        self._mutex_owner = 0
+        self._mutex_count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         if timeout == -1 and blocking:
             return RLock.__enter__(self)  # not a subclass's, which may call this
         if timeout != -1 or not blocking:
-                timeout = _checked(blocking, timeout)
+            timeout = _checked(blocking, timeout)
         me = owner_token()
-        if self._owner == me:
-            self._count += 1
+        if self._mutex_owner == me:
+            self._mutex_count += 1
             return True
         _fuel[0] = fuel = _fuel[0] - 1
         if fuel < 0:
@@ -327,8 +327,8 @@ class RLock(Mutex):
             me = getcurrent()._dhagapatch_token
         except (AttributeError, RuntimeError):
             me = owner_token()
-        if self._owner == me:
-            self._count += 1
+        if self._mutex_owner == me:
+            self._mutex_count += 1
             return True
         _fuel[0] = fuel = _fuel[0] - 1
         if fuel < 0:
@@ -336,8 +336,8 @@ class RLock(Mutex):
         held, self._mutex_held = self._mutex_held, True
         if held:
             return self._wait(None, me)
-        self._owner = me
-        self._count = 1
+        self._mutex_owner = me
+        self._mutex_count = 1
         return True
 
     def __exit__(self, kind: object = None, error: object = None, traceback: object = None, *rest: object) -> None:
@@ -345,15 +345,15 @@ class RLock(Mutex):
             me = getcurrent()._dhagapatch_token
         except (AttributeError, RuntimeError):
             me = owner_token()
-        if self._owner is not me and self._owner != me:  # most often it is the same object
+        if self._mutex_owner is not me and self._mutex_owner != me:  # most often it is the same object
             raise RuntimeError("cannot release un-acquired lock")
-        count = self._count - 1
+        count = self._mutex_count - 1
         if count:
-            self._count = count
+            self._mutex_count = count
         elif self._waiters:
             self._free()
         else:
-            self._owner, self._count, self._mutex_held = 0, 0, False
+            self._mutex_owner, self._mutex_count, self._mutex_held = 0, 0, False
             if self._waiters:
                 wake_one(self)
 
@@ -364,17 +364,17 @@ class RLock(Mutex):
         held, self._mutex_held = self._mutex_held, True
         if held:
             return False
-        self._owner = me
-        self._count = 1
+        self._mutex_owner = me
+        self._mutex_count = 1
         return True
 
     def _free(self) -> None:
         """Release it, however often it was acquired."""
         parker = self._waiters.choose() if self._waiters else None
         if parker is not None and parker.urgent:
-            self._owner, self._count, parker.granted = parker.owner, 1, True
+            self._mutex_owner, self._mutex_count, parker.granted = parker.owner, 1, True
         else:
-            self._owner, self._count, self._mutex_held = 0, 0, False
+            self._mutex_owner, self._mutex_count, self._mutex_held = 0, 0, False
         if parker is not None:
             parker.wake()
         elif self._waiters:
@@ -383,12 +383,12 @@ class RLock(Mutex):
     # what threading.Condition uses
 
     def _is_owned(self) -> bool:
-        return self._owner == owner_token()
+        return self._mutex_owner == owner_token()
 
     def _release_save(self) -> tuple[int, int]:
-        if self._count == 0:
+        if self._mutex_count == 0:
             raise RuntimeError("cannot release un-acquired lock")
-        state = (self._count, self._owner)
+        state = (self._mutex_count, self._mutex_owner)
         self._free()
         return state
 
@@ -402,18 +402,18 @@ class RLock(Mutex):
                 break
             except BaseException as error:
                 failure = failure or error
-        self._count, self._owner = state
+        self._mutex_count, self._mutex_owner = state
         if failure is not None:
             raise failure
 
     def _recursion_count(self) -> int:
-        return self._count if self._owner == owner_token() else 0
+        return self._mutex_count if self._mutex_owner == owner_token() else 0
 
     def _at_fork_reinit(self) -> None:
         super()._at_fork_reinit()
-        self._owner = self._count = 0
+        self._mutex_owner = self._mutex_count = 0
 
     def __repr__(self) -> str:
-        state = "locked" if self._count else "unlocked"
+        state = "locked" if self._mutex_count else "unlocked"
         name = f"{type(self).__module__}.{type(self).__qualname__}"
-        return f"<{state} {name} object owner={self._owner} count={self._count} at {id(self):#x}>"
+        return f"<{state} {name} object owner={self._mutex_owner} count={self._mutex_count} at {id(self):#x}>"

@@ -118,7 +118,7 @@ def _describe(sleeper: Sleeper) -> Wait:
 
 def owner_of(what: object) -> int:
     """Who can end the wait for `what`: an RLock's owner, the thread whose end it is, the holder of a lock that is tracked."""
-    return getattr(what, "_owner", 0) or getattr(what, "ends_with", 0) or getattr(what, "_holder", 0)
+    return getattr(what, "_mutex_owner", 0) or getattr(what, "ends_with", 0) or getattr(what, "_holder", 0)
 
 
 def made_at(lock: object) -> str:

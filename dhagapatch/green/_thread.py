@@ -75,8 +75,12 @@ class RLock(sync.RLock):
 
     __slots__ = ()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # the C class takes, and ignores, any
-        super().__init__()
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # the C class takes, and ignores, any
+        self = object.__new__(cls)
+        sync.RLock.__init__(self)  # here: a subclass need not call `__init__`, and may call it twice
+        return self
+
+    __init__ = object.__init__
 
 
 class SimpleQueue(Queue):

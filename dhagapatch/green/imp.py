@@ -25,12 +25,12 @@ def release_lock() -> None:
 
 
 def lock_held() -> bool:
-    return _lock._count > 0 or _lock_held()
+    return _lock._mutex_count > 0 or _lock_held()
 
 
 def after_fork_in_child() -> None:
     """The child has one dhaga, the one that forked: it holds the lock as often as it did before that."""
-    held = _lock._count - 1
+    held = _lock._mutex_count - 1
     _lock._at_fork_reinit()
     for _ in range(held):
         _lock.acquire()

@@ -29,14 +29,14 @@ class SemLock:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._native = _native(*args, **kwargs)
-        self._owner = 0
+        self._mutex_owner = 0
         self._depth = 0
 
     @classmethod
     def _rebuild(cls, *args: Any) -> SemLock:
         self = cls.__new__(cls)
         self._native = _native._rebuild(*args)
-        self._owner = self._depth = 0
+        self._mutex_owner = self._depth = 0
         return self
 
     handle = property(lambda self: self._native.handle)
@@ -47,13 +47,13 @@ class SemLock:
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         if self.kind == _RECURSIVE:
             me = owner_token()
-            if self._depth and self._owner == me:
+            if self._depth and self._mutex_owner == me:
                 self._depth += 1
                 return True
             # HAZARD: the native one would let any dhaga of this OS thread in
             if (self._depth and not block) or not self._take(block, timeout, lambda: not self._depth):
                 return False
-            self._owner, self._depth = me, 1
+            self._mutex_owner, self._depth = me, 1
             return True
         return self._take(block, timeout, lambda: True)
 
@@ -74,12 +74,12 @@ class SemLock:
 
     def release(self) -> None:
         if self.kind == _RECURSIVE:
-            if not self._depth or self._owner != owner_token():
+            if not self._depth or self._mutex_owner != owner_token():
                 raise AssertionError("attempt to release recursive lock not owned by thread")
             self._depth -= 1
             if self._depth:
                 return
-            self._owner = 0
+            self._mutex_owner = 0
         self._native.release()
 
     def __exit__(self, *exc_info: object) -> None:
@@ -90,7 +90,7 @@ class SemLock:
 
     def _is_mine(self) -> bool:
         if self.kind == _RECURSIVE:
-            return self._depth > 0 and self._owner == owner_token()
+            return self._depth > 0 and self._mutex_owner == owner_token()
         return bool(self._native._is_mine())
 
     def _get_value(self) -> int:
@@ -101,4 +101,4 @@ class SemLock:
 
     def _after_fork(self) -> None:
         self._native._after_fork()
-        self._owner = self._depth = 0
+        self._mutex_owner = self._depth = 0

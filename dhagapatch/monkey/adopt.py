@@ -54,7 +54,6 @@ class AdoptedRLock(green_thread.RLock):
     __slots__ = ("_both", "_counts", "_known", "_native")
 
     def __init__(self, native: Any, known: bool) -> None:
-        super().__init__()
         self._native = native
         self._known = known  # whether native threads may know it
         self._counts = True  # whether the native one is still to be looked at
@@ -93,7 +92,7 @@ class AdoptedRLock(green_thread.RLock):
         pause = _LEAST
         try:
             # HAZARD: a handler or a finalizer may come here in between, and acquire it too: it waits for the native one likewise
-            while not self._take_native(self._count):
+            while not self._take_native(self._mutex_count):
                 now = _real.monotonic()
                 if not blocking or (deadline is not None and now >= deadline):
                     super().release()
@@ -114,7 +113,7 @@ class AdoptedRLock(green_thread.RLock):
         if self._is_natively_mine():
             self._native.release()
             return
-        if self._both and self._both == self._count and super()._is_owned():
+        if self._both and self._both == self._mutex_count and super()._is_owned():
             self._leave_native()
         super().release()
 

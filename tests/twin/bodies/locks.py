@@ -130,17 +130,20 @@ def case_a_condition_over_a_plain_lock(t: Any) -> None:
 
 
 class _Tracked(type(threading.RLock())):  # type: ignore[misc]
-    """Keeps attributes whose names are plausible ones."""
+    """Keeps attributes whose names are plausible ones, and makes itself without the C type's help."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def acquire(self, *args: Any, **kwargs: Any) -> bool:
         got = super().acquire(*args, **kwargs)
         if got:
-            self._held = self._locked = self._flag = threading.get_ident()
+            self._held = self._locked = self._flag = self._owner = self._count = threading.get_ident()
         return bool(got)
 
     def release(self) -> None:
         super().release()
-        self._held = self._locked = self._flag = None
+        self._held = self._locked = self._flag = self._owner = self._count = None
 
     __enter__ = acquire
 
@@ -149,7 +152,7 @@ class _Tracked(type(threading.RLock())):  # type: ignore[misc]
 
 
 def case_a_subclass_with_attributes(t: Any) -> None:
-    lock = _Tracked()
+    lock = _Tracked("ours")
     inside, most = [0], [0]
 
     def work() -> None:
@@ -165,5 +168,8 @@ def case_a_subclass_with_attributes(t: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    t.note(most, lock._held)
+    t.note(most, lock._held, lock.name)
+    with lock:
+        lock.__init__("theirs")  # type: ignore[misc]
+        t.note(lock._is_owned(), lock.name)
     t.outcome("release again", lambda: super(_Tracked, lock).release())
