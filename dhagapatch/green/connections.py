@@ -181,7 +181,7 @@ def socket_init(self: Any, family: int = -1, type: int = -1, proto: int = -1, fi
     fd = _fileno(self)
     # HAZARD: the number may have belonged to a socket that was collected, detached or closed by C code
     renew_descriptor(fd)
-    drop_hidden(self)  # a second __init__ of the same object
+    drop_hidden(self)  # what is known is of a socket that is gone; or this is a second `__init__`
     if _gettimeout(self):
         adopt_timeout(self)
 

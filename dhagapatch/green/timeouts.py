@@ -16,8 +16,8 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.descriptors import renew_descriptor
 
 __all__ = [
-    "HIDDEN", "adopt_timeout", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking", "make_nonblocking",
-    "restore_timeout", "setblocking", "setsockopt", "settimeout", "timeout", "user_timeout",
+    "HIDDEN", "adopt_timeout", "drop_dead", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking",
+    "make_nonblocking", "restore_timeout", "setblocking", "setsockopt", "settimeout", "timeout", "user_timeout",
 ]  # fmt: skip
 
 _C = _real.socket
@@ -28,7 +28,7 @@ _KERNEL_TIMEOUTS = (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO)
 
 # The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference to it.
 # HAZARD: the collector clears weak references, and calls their callbacks, before the finalizers of its garbage, which may
-# use the socket once more.  So what a dead reference belongs to stays until the next one is made, or until a socket is
+# use the socket once more.  So what a dead reference belongs to stays until another socket gets a timeout, or until one is
 # made that has the same identity (`drop_hidden`).
 HIDDEN: dict[int, tuple[float | None, weakref.ref[Any]]] = {}
 _dead: list[int] = []  # keys
@@ -40,7 +40,8 @@ def _set_hidden(sock: Any, timeout: float | None) -> None:
     if known is not None and known[1]() is not None:
         reference = known[1]
     else:
-        _drop_dead()
+        if known is None:  # else it is garbage that a finalizer uses, beside other such garbage perhaps
+            drop_dead()
         reference = weakref.ref(sock, partial(_note_dead, key))
     HIDDEN[key] = (timeout, reference)
 
@@ -53,7 +54,8 @@ def _is_dead(item: tuple[float | None, weakref.ref[Any]] | None) -> bool:
     return item is not None and item[1]() is None
 
 
-def _drop_dead() -> None:
+def drop_dead() -> None:
+    """Forget the timeouts of sockets that are gone."""
     while _dead:
         try:
             key = _dead.pop()

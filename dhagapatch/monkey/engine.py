@@ -421,6 +421,7 @@ class Engine:
             stdlib = sys.modules["socket"]
             for thing in instances(stdlib.socket):
                 green.restore_timeout(thing)
+            green.drop_dead()  # HAZARD: a socket that is made while nothing is patched may have the identity of one that is gone
         for names in (self.offloaded, self.watched, self._offload_rows, self._offload_later):
             names.clear()
         self._applied.clear()

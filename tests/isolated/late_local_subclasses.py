@@ -162,7 +162,6 @@ gc.collect()
 assert [ring() for ring in rings] == [None, None], "it refers to itself, and is not collected"
 
 
-
 class Farewell:
     def __init__(self):
         self.itself, self.data = self, Base()

@@ -138,7 +138,7 @@ class _Tracked(type(threading.RLock())):  # type: ignore[misc]
     def acquire(self, *args: Any, **kwargs: Any) -> bool:
         got = super().acquire(*args, **kwargs)
         if got:
-            self._held = self._locked = self._flag = self._owner = self._count = threading.get_ident()
+            self._held = self._locked = self._flag = self._owner = self._count = "the caller's"
         return bool(got)
 
     def release(self) -> None:
@@ -171,5 +171,6 @@ def case_a_subclass_with_attributes(t: Any) -> None:
     t.note(most, lock._held, lock.name)
     with lock:
         lock.__init__("theirs")  # type: ignore[misc]
+        super(_Tracked, lock).__init__()
         t.note(lock._is_owned(), lock.name)
     t.outcome("release again", lambda: super(_Tracked, lock).release())

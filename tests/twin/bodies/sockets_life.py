@@ -217,6 +217,8 @@ class Farewell:
         self.t.note("timeout", self.sock.gettimeout())
         self.sock.sendall(b"goodbye")
         self.t.outcome("answer", self.sock.recv, 10)
+        self.sock.settimeout(3)
+        self.t.note("timeout", self.sock.gettimeout())
         self.sock.settimeout(None)
         self.t.note("timeout", self.sock.gettimeout())
 
@@ -231,15 +233,18 @@ def case_used_by_finalizers(t: Any) -> None:
     gc.disable()
     try:
         for timeout in (5, None, 5):
-            farewell = Farewell(t)
-            left, right = tcp_pair()
-            farewell.sock = left
-            left.settimeout(timeout)
-            del left, farewell
-            answering = Task(answer, right)
+            farewells = [Farewell(t) for _ in range(2)]  # in one collection
+            rights = []
+            for farewell in farewells:
+                farewell.sock, right = tcp_pair()
+                farewell.sock.settimeout(timeout)
+                rights.append(right)
+            del farewell, farewells
+            answering = [Task(answer, right) for right in rights]
             gc.collect()
-            answering.note(t, "said")
-            right.close()
+            for task, right in zip(answering, rights, strict=True):
+                task.note(t, "said")
+                right.close()
     finally:
         gc.enable()
 
