@@ -30,6 +30,7 @@ class Settings(NamedTuple):
     stall: float = 0.0  # DHAGAPATCH_STALL: a dhaga that holds the OS thread for so many seconds is reported; 0: never
     track_locks: bool = False  # DHAGAPATCH_TRACK_LOCKS: who holds a lock, and where it was made
     inspect: str = ""  # DHAGAPATCH_INSPECT: path of the socket; "1": the usual one; "": none
+    speedups: bool = True  # DHAGAPATCH_SPEEDUPS: use the compiled part, if it is there
     disable: tuple[str, ...] = ()  # DHAGAPATCH_DISABLE: "group" or "module.name", comma separated
 
 
@@ -54,6 +55,7 @@ def read_settings(environ: dict[str, str]) -> Settings:
         stall=check_stall(_number(environ, "DHAGAPATCH_STALL", 0, least=0), "DHAGAPATCH_STALL"),
         track_locks=_number(environ, "DHAGAPATCH_TRACK_LOCKS", 0, least=0) != 0,
         inspect=environ.get("DHAGAPATCH_INSPECT", "").strip().removeprefix("0"),
+        speedups=_number(environ, "DHAGAPATCH_SPEEDUPS", 1, least=0) != 0,
         disable=split_names([disable]),
     )
 

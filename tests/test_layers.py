@@ -27,7 +27,7 @@ LAYERS: tuple[str, ...] = (
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.host core.descriptors core.fork core.scopes",
-    "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core",
+    "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core.compiled core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green._thread green.local
@@ -70,6 +70,7 @@ MAY_SET_ATTRIBUTES = {
     "monkey.rebind": "the patcher",
     "monkey.adopt": "the patcher",
     "monkey.subclasses": "the patcher",
+    "core.compiled": "compiled methods on our own classes",
     "inspect.locks": "the methods of the locks, while they are tracked",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",

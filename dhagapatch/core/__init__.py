@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dhagapatch.core import compiled
 from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, running_dhaga, spawn, start_thread
 from dhagapatch.core.hub import Hub, get_hub, hub_for_wait
 from dhagapatch.core.netpoll import Entry
@@ -23,6 +24,7 @@ __all__ = [
     "Queue",
     "RLock",
     "Timeout",
+    "compiled",
     "current_dhaga",
     "deadline_of",
     "forget_native_threads",

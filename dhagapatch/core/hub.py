@@ -51,12 +51,12 @@ if TYPE_CHECKING:
     from dhagapatch.core.profiles import Profiles
 
 __all__ = [
-    "ABANDONED", "FORKERS", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub",
+    "ABANDONED", "BEYOND", "FORKERS", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub",
     "hub_for_wait", "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread", "thread_root",
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
-_BEYOND = -16  # how far those who wait for each other may go on beyond what was ready when the turn began: a poll is 1 us
+BEYOND = -16  # how far those who wait for each other may go on beyond what was ready when the turn began: a poll is 1 us
 FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
 
@@ -98,6 +98,8 @@ class Hub:
     .. versionadded:: 0.1
     """
 
+    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "deadlines", "entries", "fuel", "greenlet", "netpoll",
+                 "profiling", "runq", "waker")
     on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
 
     def __init__(self) -> None:
@@ -109,11 +111,10 @@ class Hub:
         self.pid = os.getpid()
         self.abandoned = False  # the parent's, in a forked child; or its OS thread has ended
         self.dhagas: set[Dhaga] = set()  # alive, parked or not: they run on even if nobody else holds them
-        self.offloaded = 0  # calls under way on native threads
+        self.offloaded = self.waits_for_signal = 0  # calls under way on native threads; waits of the program's for a signal
         self.spare: list[Dhaga] = []  # whose threads have ended, for new ones
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
         self.profiling: Profiles | None = None
-        self.waits_for_signal = 0
         self.buried = 0  # how many waits inside of callbacks run turns just now
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = False
@@ -194,7 +195,7 @@ class Hub:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
             # the hub: its C stack starts where it is begun, and one inside the other they would use it up.
             runq = self.runq
-            if runq and (self._left > 0 or (self._left > _BEYOND and not self.netpoll.loop_work)) and runq[0]:
+            if runq and (self._left > 0 or (self._left > BEYOND and not self.netpoll.loop_work)) and runq[0]:
                 self._left -= 1
                 runq.popleft().switch()
             else:

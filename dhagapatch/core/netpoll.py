@@ -7,7 +7,7 @@ again.  It returns to asyncio only when a descriptor that asyncio registered is 
 never pays for asyncio's bookkeeping, and both live on one thread, one poller and one clock.
 
 Fairness: a turn resumes only the dhagas that were ready when it began; descriptors are polled at least every
-`_POLL_EVERY` seconds of turns; asyncio gets its turn after at most one turn of dhagas once it has work.
+`POLL_EVERY` seconds of turns; asyncio gets its turn after at most one turn of dhagas once it has work.
 
 Readiness (edge-triggered, registered once) is remembered in an `Entry` for each descriptor.  The rules:
 
@@ -26,18 +26,18 @@ from typing import TYPE_CHECKING, Any
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.deadlines import Deadlines
-from dhagapatch.core.poller import ERROR, MASKS, PRIORITY, READ, WRITE, Poller
+from dhagapatch.core.poller import ERROR, MASKS, PRIORITY, READ, WRITE, Events, Poller
 
 if TYPE_CHECKING:
     from greenlet import greenlet
 
-__all__ = ["Entry", "Netpoll"]
+__all__ = ["LEND_EVERY", "LONGEST", "POLL_EVERY", "QUIET", "STAYS", "Entry", "Netpoll"]
 
-_POLL_EVERY = 0.0005  # seconds: how long ready dhagas may keep the poller waiting
-_LEND_EVERY, _LEND_SELDOM, _LENT = 0.01, 0.2, 0.00002  # seconds
-_STAYS = ERROR | PRIORITY
-_LONGEST = 86400.0  # seconds: pollers count milliseconds, in 32 bits
-_QUIET = 0.05  # seconds without an event before it is asked whether one can still come
+POLL_EVERY = 0.0005  # seconds: how long ready dhagas may keep the poller waiting
+LEND_EVERY, _LEND_SELDOM, _LENT = 0.01, 0.2, 0.00002  # seconds
+STAYS = ERROR | PRIORITY
+LONGEST = 86400.0  # seconds: pollers count milliseconds, in 32 bits
+QUIET = 0.05  # seconds without an event before it is asked whether one can still come
 
 
 class Entry:
@@ -80,11 +80,13 @@ class _ByDescriptor(dict[Any, selectors.SelectorKey]):
 class Netpoll(selectors.BaseSelector):
     """A selector for asyncio, with a run queue, deadlines and readiness for dhagas inside."""
 
+    __slots__ = ("_lent", "loop_work", "on_busy", "on_idle", "one_shot", "poller")  # what `_speedups` reads
     leaves = 0  # how often it has returned to asyncio; counted while stalls are watched
     watchers = 0  # native threads that look at the process now and then
 
     def __init__(self, poller: Poller, turn: Callable[[], int], wake: Callable[[Any], None]) -> None:
         self.poller = poller
+        self.one_shot = poller.one_shot
         self.deadlines = Deadlines()
         self.entries: dict[int, Entry] = {}
         self.runq: deque[greenlet] = deque()
@@ -177,31 +179,29 @@ class Netpoll(selectors.BaseSelector):
                 return []
             over = self.loop_work or (until is not None and until <= now)
             if over or runq:
-                if not over and now - polled < _POLL_EVERY:
+                if not over and now - polled < POLL_EVERY:
                     continue
                 timeout: float | None = 0.0
-                if now - self._lent > _LEND_EVERY:
+                if now - self._lent > LEND_EVERY:
                     self._lend(now)
             else:
                 next_at = heap[0][0] if heap else None
                 if until is not None and (next_at is None or until < next_at):
                     next_at = until
                 timeout = None if next_at is None else max(next_at - now, 0.0)
-                if not quiet and until is None and (timeout is None or timeout > _QUIET):
-                    timeout = _QUIET
-                elif timeout is not None and timeout > _LONGEST:
-                    timeout = _LONGEST
+                if not quiet and until is None and (timeout is None or timeout > QUIET):
+                    timeout = QUIET
+                elif timeout is not None and timeout > LONGEST:
+                    timeout = LONGEST
             if self.on_idle is not None:
                 timeout = self.on_idle(timeout)
             ready = self._poll(timeout)
             if self.on_busy:
-                calls, self.on_busy = self.on_busy, []
-                for call in calls:
-                    call()
+                self.tell_busy()
             polled = clock() if runq else 0.0
             if ready or over:
                 return ready
-            if timeout == _QUIET and not quiet:
+            if timeout == QUIET and not quiet:
                 quiet = True
                 self.on_quiet()
 
@@ -231,18 +231,38 @@ class Netpoll(selectors.BaseSelector):
 
     def _poll(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         poller = self.poller
+        if not self.mark(poller.edges(timeout), self.entries, MASKS, self.runq, poller.level_fd):
+            return []
+        return self.told_levels()
+
+    def tell_busy(self) -> None:
+        """A poll has ended."""
+        calls, self.on_busy = self.on_busy, []
+        for call in calls:
+            call()
+
+    def told_levels(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What of asyncio's is ready."""
+        levels = self.poller.levels()
+        keys = self._keys
+        if any(fd == self._wakeup_fd for fd, _ in levels):
+            self.on_wakeup()
+        return [(keys[fd], mask) for fd, mask in levels if mask and fd in keys]
+
+    @staticmethod
+    def mark(events: Events, entries: dict[int, Entry], masks: Mapping[int, int], runq: deque[Any], level_fd: int) -> bool:
+        """Mark what became ready, and make those ready who waited for it; whether `level_fd` is among it."""
         level = False
-        get = self.entries.get
-        masks = MASKS
-        ready = self.runq.append
-        for fd, event in poller.edges(timeout):
+        get = entries.get
+        ready = runq.append
+        for fd, event in events:
             entry = get(fd)
             if entry is None:
-                if fd == poller.level_fd:
+                if fd == level_fd:
                     level = True
                 continue  # or it was closed meanwhile
             mask = masks[event]
-            if mask & _STAYS:
+            if mask & STAYS:
                 entry.sticky = True
             if mask & READ:
                 entry.readable = True
@@ -260,13 +280,7 @@ class Netpoll(selectors.BaseSelector):
                             waiter.parked = False
                             ready(waiter)
                     entry.writers.clear()
-        if not level:
-            return []
-        levels = poller.levels()
-        keys = self._keys
-        if any(fd == self._wakeup_fd for fd, _ in levels):
-            self.on_wakeup()
-        return [(keys[fd], mask) for fd, mask in levels if mask and fd in keys]
+        return level
 
     def watch(self, entry: Entry, direction: int, afresh: bool = False) -> None:
         """See to it that the next edge of `entry` is reported; OSError for what can't be polled."""

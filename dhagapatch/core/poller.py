@@ -23,7 +23,8 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.own import disown, duplicate_apart
 
 __all__ = [
-    "ERROR", "MASKS", "POLLS", "PRIORITY", "READ", "WRITE", "EpollPoller", "KqueuePoller", "PollPoller", "Poller", "make_poller",
+    "ERROR", "MASKS", "POLLS", "PRIORITY", "READ", "WRITE", "EpollPoller", "Events", "KqueuePoller", "PollPoller", "Poller",
+    "make_poller",
 ]  # fmt: skip
 
 READ = 1  # the same bits as selectors.EVENT_READ and EVENT_WRITE

@@ -32,21 +32,21 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import owner_token
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.interrupts import deliver_handlers, restore
-from dhagapatch.core.parker import make_parker
+from dhagapatch.core.parker import Parker, make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["Lock", "Mutex", "NativeLock", "RLock", "count_look", "deadline_of", "rest"]
+__all__ = ["FUEL", "Lock", "Mutex", "NativeLock", "RLock", "abandon_wait", "count_look", "deadline_of", "rest"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
 _OPERATIONS = 1000  # on locks, that come through at once, before the other dhagas have their turn
 _LOOK = 16  # how many of them a look counts
-_fuel = [_OPERATIONS]  # what is left of them; an item costs less than a global
+FUEL = [_OPERATIONS]  # what is left of them; an item costs less than a global
 
 
 def rest() -> None:
     """Let the others run, if there are any.  No wait: a kill is left for the next one; signal handlers run."""
-    _fuel[0] = _OPERATIONS
+    FUEL[0] = _OPERATIONS
     hub = parking_hub()
     if hub is not None:
         hub.rest(deliver_handlers)
@@ -54,8 +54,8 @@ def rest() -> None:
 
 def count_look() -> None:
     """Count a look at something that another thread may change: who takes one may take it again and again."""
-    _fuel[0] -= _LOOK
-    if _fuel[0] < 0:
+    FUEL[0] -= _LOOK
+    if FUEL[0] < 0:
         rest()
 
 
@@ -70,6 +70,15 @@ def _checked(blocking: bool, timeout: float) -> float:
         _real.allocate_lock().acquire(blocking, timeout)
         return timeout if isinstance(timeout, float) else index(timeout)
     return timeout
+
+
+def abandon_wait(lock: Mutex, waiters: WaitQueue, parker: Parker) -> None:
+    """Who waited for `lock` leaves with an exception: what it got it passes on."""
+    if not waiters.leave(parker):
+        if parker.granted:
+            lock._free()
+        elif not lock._mutex_held:
+            wake_one(lock)
 
 
 class Mutex:
@@ -119,11 +128,7 @@ class Mutex:
                         return False
                     return parker.granted or self._take(me)
         except BaseException:
-            if not waiters.leave(parker):
-                if parker.granted:
-                    self._free()
-                elif not self._mutex_held:
-                    wake_one(self)
+            abandon_wait(self, waiters, parker)
             raise
 
     def _restore(self, me: int) -> None:
@@ -160,7 +165,7 @@ class Lock(Mutex):
     # whether it holds the lock
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        _fuel[0] = fuel = _fuel[0] - 1
+        FUEL[0] = fuel = FUEL[0] - 1
         if fuel < 0:
             rest()
         if timeout == -1:
@@ -172,7 +177,7 @@ class Lock(Mutex):
         return self._take() or self._wait(_real.monotonic() + timeout)
 
     def __enter__(self) -> bool:
-        _fuel[0] = fuel = _fuel[0] - 1
+        FUEL[0] = fuel = FUEL[0] - 1
         if fuel < 0:
             rest()
         held, self._mutex_held = self._mutex_held, True
@@ -253,7 +258,7 @@ class NativeLock(Lock):
         self._native.release()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        _fuel[0] = fuel = _fuel[0] - 1
+        FUEL[0] = fuel = FUEL[0] - 1
         if fuel < 0:
             rest()
         if timeout != -1:
@@ -317,7 +322,7 @@ class RLock(Mutex):
         if self._mutex_owner == me:
             self._mutex_count += 1
             return True
-        _fuel[0] = fuel = _fuel[0] - 1
+        FUEL[0] = fuel = FUEL[0] - 1
         if fuel < 0:
             rest()
         return self._take(me) or (bool(blocking) and self._wait(_real.monotonic() + timeout, me))
@@ -330,7 +335,7 @@ class RLock(Mutex):
         if self._mutex_owner == me:
             self._mutex_count += 1
             return True
-        _fuel[0] = fuel = _fuel[0] - 1
+        FUEL[0] = fuel = FUEL[0] - 1
         if fuel < 0:
             rest()
         held, self._mutex_held = self._mutex_held, True

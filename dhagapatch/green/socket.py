@@ -15,12 +15,12 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import READ, WRITE, Entry
+from dhagapatch.core import READ, WRITE, Entry, compiled
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending
 from dhagapatch.green.resolve import resolve_address
-from dhagapatch.green.timeouts import user_timeout
+from dhagapatch.green.timeouts import HIDDEN, user_timeout
 from dhagapatch.green.waiting import wait_socket
 
 __all__ = [
@@ -249,6 +249,11 @@ def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
                 return None
         except BlockingIOError:
             pass
+    return _send_rest(self, data, flags, done)
+
+
+def _send_rest(self: Any, data: Any, flags: int, done: int) -> None:
+    """Send what is left of `data` after `done` bytes."""
     view = _view(data)
     if view is None:
         return _C.sendall(self, data, flags)  # raises
@@ -304,3 +309,13 @@ def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address:
         if user_timeout(self) == 0.0:
             raise
     return again(self, WRITE, _C.sendmsg, (buffers, ancdata, flags, address), 2)
+
+
+if compiled.speedups is not None:
+    compiled.speedups.setup_sockets({
+        "socket": _C, "hidden": HIDDEN, "user_timeout": user_timeout, "again": again, "send_rest": _send_rest,
+        "drained_entry": _entry, "raise_pending": raise_pending, "recv": recv, "recv_into": recv_into, "send": send,
+        "sendall": sendall, "sock_fileno": _fileno, "sock_gettimeout": _C.gettimeout, "sock_recv": _recv,
+        "sock_recv_into": _recv_into, "sock_send": _send, "dontwait": DONTWAIT,
+    })  # fmt: skip
+    globals().update(compiled.speedups.socket_methods())

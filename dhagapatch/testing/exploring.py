@@ -375,7 +375,7 @@ def _conditions(current: list[_Run]) -> Iterator[None]:
     thread_hook, threading.excepthook = threading.excepthook, failed
     unraisable_hook, sys.unraisablehook = sys.unraisablehook, unraisable
     operations, sync._OPERATIONS = sync._OPERATIONS, 0
-    sync._fuel[0] = 0
+    sync.FUEL[0] = 0
     collects = gc.isenabled()
     gc.disable()
     try:

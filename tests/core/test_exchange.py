@@ -13,11 +13,19 @@ from typing import Any
 import pytest
 
 from dhagapatch.core import sync, waitq
+from dhagapatch.core.compiled import IN_PYTHON
 
 FLAG = "_mutex_held"
+
+
+def python(kind: type, name: str) -> Callable[..., Any]:
+    """A method as it is written in Python."""
+    return IN_PYTHON.get((kind, name), getattr(kind, name))
+
+
 EXCHANGES = [
-    (sync.Lock.acquire, FLAG), (sync.Lock.__enter__, FLAG), (sync.Lock.release, FLAG), (sync.Lock.__exit__, FLAG),
-    (sync.Mutex._take, FLAG), (sync.RLock.__enter__, FLAG), (sync.RLock._take, FLAG), (waitq.queue_of, "_waiters"),
+    *((python(sync.Lock, name), FLAG) for name in ("acquire", "__enter__", "release", "__exit__")),
+    (sync.Mutex._take, FLAG), (python(sync.RLock, "__enter__"), FLAG), (sync.RLock._take, FLAG), (waitq.queue_of, "_waiters"),
 ]  # fmt: skip
 
 # after these the interpreter may let another thread run (at branches a monitoring tool may); of the rest none calls Python code
@@ -59,6 +67,17 @@ def switch(frame: Any, event: str, argument: object) -> Any:
     return switch
 
 
+@pytest.fixture(params=["compiled", "python"])
+def _both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "compiled" and not IN_PYTHON:
+        pytest.skip("the compiled part is not there, or switched off")
+    if request.param == "python":
+        for (kind, name), method in IN_PYTHON.items():
+            if issubclass(kind, sync.Mutex):
+                monkeypatch.setattr(kind, name, method)
+
+
+@pytest.mark.usefixtures("_both")
 @pytest.mark.parametrize("traced", [False, True])
 @pytest.mark.parametrize("make", [sync.Lock, sync.RLock])
 def test_native_threads_exclude_each_other(make: Callable[[], Any], traced: bool) -> None:
@@ -103,6 +122,7 @@ def test_native_threads_exclude_each_other(make: Callable[[], Any], traced: bool
     assert "unlocked" in repr(lock)
 
 
+@pytest.mark.usefixtures("_both")
 def test_a_queue_is_made_once() -> None:
     """Native threads that are the first to wait, all at once, find one queue."""
     interval = sys.getswitchinterval()

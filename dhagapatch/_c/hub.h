@@ -1,0 +1,284 @@
+/* parking */
+
+/* Whether an asyncio loop runs in this OS thread; -1 with an exception. */
+static int
+has_running_loop(void)
+{
+    PyObject *module = PyDict_GetItemWithError(modules, source), *loop;
+    int is_there;
+
+    if (module == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    loop = PyObject_CallMethodNoArgs(module, str_get_running_loop);
+    if (loop == NULL)
+        return -1;
+    is_there = loop != Py_None;
+    Py_DECREF(loop);
+    return is_there;
+}
+
+/* Whether the switch may be made here: 1, 0 (let Python do it), or -1 with an exception. */
+static int
+may_switch(PyObject *hub, PyObject *me)
+{
+    int loop;
+
+    if (!Py_IS_TYPE(me, dhaga_type) || !PyObject_TypeCheck(hub, hub_type))
+        return 0;
+    if (SLOT(hub, PROFILING) != Py_None || PyThreadState_Get()->c_traceobj != NULL)
+        return 0;
+    loop = has_running_loop();
+    return loop < 0 ? -1 : !loop;
+}
+
+static int
+is_same(PyObject *one, PyObject *other)
+{
+    return one == other ? 1 : PyObject_RichCompareBool(one, other, Py_EQ);
+}
+
+/* The next of the run queue, taken out, if whoever gives way may go on to it by itself; NULL: the hub is next, or an exception.
+   HAZARD: one that has not begun is left to the hub (it is false). */
+static PyObject *
+take_next(PyObject *hub, long least, int unless_loop_work)
+{
+    PyObject *runq = SLOT(hub, RUNQ), *first, *left;
+    long count;
+    int ready;
+
+    if (PyObject_Size(runq) <= 0)
+        return NULL;
+    count = PyLong_AsLong(SLOT(hub, LEFT));
+    if (count <= 0 && (count <= least || (unless_loop_work && SLOT(SLOT(hub, NETPOLL), LOOP_WORK) != Py_False)))
+        return NULL;
+    first = PySequence_GetItem(runq, 0);
+    if (first == NULL)
+        return NULL;
+    ready = PyObject_IsTrue(first);
+    Py_DECREF(first);
+    if (ready <= 0 || (left = PyLong_FromLong(count - 1)) == NULL)
+        return NULL;
+    put(hub, LEFT, left);
+    return PyObject_CallMethodNoArgs(SLOT(hub, RUNQ), str_popleft);
+}
+
+/* Switches to `next`, whose reference it takes, or to the hub. */
+static int
+switch_to(PyObject *hub, PyObject *next)
+{
+    PyObject *result;
+
+    if (next == NULL) {
+        if (PyErr_Occurred())
+            return -1;
+        next = Py_NewRef(SLOT(hub, GREENLET));
+    }
+    if (PyObject_TypeCheck(next, &PyGreenlet_Type))
+        result = PyGreenlet_Switch((PyGreenlet *)next, NULL, NULL);
+    else
+        result = PyObject_CallMethodNoArgs(next, str_switch);
+    Py_DECREF(next);
+    if (result == NULL)
+        return -1;
+    Py_DECREF(result);
+    return 0;
+}
+
+/* `me` has been resumed once more. */
+static int
+count_resumption(PyObject *me)
+{
+    long long parks = PyLong_AsLongLong(SLOT(me, PARKS));
+    PyObject *count;
+
+    if (parks == -1 && PyErr_Occurred())
+        return -1;
+    count = PyLong_FromLongLong(parks + 1);
+    if (count == NULL)
+        return -1;
+    put(me, PARKS, count);
+    return 0;
+}
+
+static int
+arm(PyObject *hub, PyObject *me, PyObject *deadline)
+{
+    PyObject *at = SLOT(me, TIMER_AT), *result;
+    PyObject *args[] = {SLOT(hub, DEADLINES), me, deadline};
+    int earlier = 1;
+
+    put(me, DEADLINE, Py_NewRef(deadline));
+    if (at != Py_None) {
+        if (PyFloat_CheckExact(at) && PyFloat_CheckExact(deadline))
+            earlier = PyFloat_AS_DOUBLE(deadline) < PyFloat_AS_DOUBLE(at);
+        else
+            earlier = PyObject_RichCompareBool(deadline, at, Py_LT);
+    }
+    if (earlier <= 0)
+        return earlier;
+    result = PyObject_VectorcallMethod(str_arm, args, 3, NULL);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Hub.park(me, deadline, what, seen); the comments stand beside the Python version. */
+static PyObject *
+hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *me, *deadline, *seen;
+    int simple = 0, same, timed_out;
+
+    if (nargs == 4 && Py_IS_TYPE(args[0], dhaga_type) && SLOT(args[0], INTERRUPTS) == Py_None)
+        simple = may_switch(hub, args[0]);
+    if (simple <= 0)
+        return simple < 0 ? NULL : call_slow(slow_park, hub, args, nargs, NULL);
+    me = args[0];
+    deadline = args[1];
+    seen = args[3];
+    if (deadline != Py_None && arm(hub, me, deadline) < 0)
+        return NULL;
+    put(me, WAITING, Py_NewRef(args[2]));
+    put(me, PARKED, Py_NewRef(Py_True));
+    same = is_same(SLOT(me, PARKS), seen);
+    if (same < 0 || (same && switch_to(hub, take_next(hub, beyond, 1)) < 0))
+        return NULL;
+    if (count_resumption(me) < 0)
+        return NULL;
+    put(me, PARKED, Py_NewRef(Py_False));
+    put(me, WAITING, Py_NewRef(Py_None));
+    put(me, DEADLINE, Py_NewRef(Py_None));
+    timed_out = PyObject_IsTrue(SLOT(me, TIMED_OUT));
+    if (timed_out)
+        put(me, TIMED_OUT, Py_NewRef(Py_False));
+    if (SLOT(me, INTERRUPTS) != Py_None) {
+        PyObject *result = PyObject_CallOneArg(deliver_all, me);
+        if (result == NULL)
+            return NULL;
+        Py_DECREF(result);
+    }
+    return new_bool(!timed_out);
+}
+
+/* Hub.yield_(me, deliver=deliver_all) */
+static PyObject *
+hub_yield(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *me, *seen, *result;
+    int simple = 0, same;
+
+    if ((nargs == 1 || nargs == 2) && Py_IS_TYPE(args[0], dhaga_type))
+        simple = may_switch(hub, args[0]);
+    if (simple <= 0)
+        return simple < 0 ? NULL : call_slow(slow_yield, hub, args, nargs, NULL);
+    me = args[0];
+    seen = Py_NewRef(SLOT(me, PARKS));
+    put(me, WAITING, Py_NewRef(str_its_turn));
+    put(me, PARKED, Py_NewRef(Py_False));
+    result = PyObject_CallMethodOneArg(SLOT(hub, RUNQ), str_append, me);
+    Py_XDECREF(result);
+    same = result == NULL ? -1 : is_same(SLOT(me, PARKS), seen);
+    Py_DECREF(seen);
+    if (same < 0 || (same && switch_to(hub, take_next(hub, 0, 0)) < 0))
+        return NULL;
+    if (count_resumption(me) < 0)
+        return NULL;
+    put(me, WAITING, Py_NewRef(Py_None));
+    if (SLOT(me, INTERRUPTS) != Py_None) {
+        result = PyObject_CallOneArg(nargs == 2 ? args[1] : deliver_all, me);
+        if (result == NULL)
+            return NULL;
+        Py_DECREF(result);
+    }
+    Py_RETURN_NONE;
+}
+
+/* readiness */
+
+static int
+wake_all(PyObject *waiters, PyObject *runq)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(waiters); i++) {
+        PyObject *waiter = Py_NewRef(PyList_GET_ITEM(waiters, i)), *result;
+        int parked;
+
+        if (Py_IS_TYPE(waiter, dhaga_type)) {
+            parked = SLOT(waiter, PARKED) == Py_True;
+            if (parked)
+                put(waiter, PARKED, Py_NewRef(Py_False));
+        }
+        else {
+            result = PyObject_GetAttr(waiter, str_parked);
+            parked = result == NULL ? -1 : PyObject_IsTrue(result);
+            Py_XDECREF(result);
+            if (parked > 0 && PyObject_SetAttr(waiter, str_parked, Py_False) < 0)
+                parked = -1;
+        }
+        if (parked > 0) {
+            result = PyObject_CallMethodOneArg(runq, str_append, waiter);
+            Py_XDECREF(result);
+            if (result == NULL)
+                parked = -1;
+        }
+        Py_DECREF(waiter);
+        if (parked < 0)
+            return -1;
+    }
+    return PyList_SetSlice(waiters, 0, PyList_GET_SIZE(waiters), NULL);
+}
+
+/* `Netpoll.mark`: whether `level_fd` is among the events; -1 with an exception. */
+static int
+mark_ready(PyObject *events, PyObject *entries, PyObject *runq, long level_fd)
+{
+    int level = 0;
+
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(events); i++) {
+        PyObject *pair = PyList_GET_ITEM(events, i), *fd = PyTuple_GET_ITEM(pair, 0), *entry, *number;
+        long mask;
+
+        entry = PyDict_GetItemWithError(entries, fd);
+        if (entry == NULL) {
+            if (PyErr_Occurred())
+                return -1;
+            if (PyLong_AsLong(fd) == level_fd)
+                level = 1;
+            continue;
+        }
+        number = PyObject_GetItem(masks, PyTuple_GET_ITEM(pair, 1));
+        if (number == NULL)
+            return -1;
+        mask = PyLong_AsLong(number);
+        Py_DECREF(number);
+        Py_INCREF(entry);
+        if (mask & stays_bits)
+            put(entry, STICKY, Py_NewRef(Py_True));
+        if (mask & read_bit) {
+            put(entry, READABLE, Py_NewRef(Py_True));
+            if (PyList_GET_SIZE(SLOT(entry, READERS)) && wake_all(SLOT(entry, READERS), runq) < 0)
+                goto failed;
+        }
+        if (mask & write_bit) {
+            put(entry, WRITABLE, Py_NewRef(Py_True));
+            if (PyList_GET_SIZE(SLOT(entry, WRITERS)) && wake_all(SLOT(entry, WRITERS), runq) < 0)
+                goto failed;
+        }
+        Py_DECREF(entry);
+        continue;
+    failed:
+        Py_DECREF(entry);
+        return -1;
+    }
+    return level;
+}
+
+/* mark(events, entries, masks, runq, level_fd) -> bool */
+static PyObject *
+mark(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    int level;
+
+    if (nargs != 5 || !PyList_Check(args[0]) || !PyDict_Check(args[1]))
+        return PyErr_Format(PyExc_TypeError, "mark(events, entries, masks, runq, level_fd)");
+    level = mark_ready(args[0], args[1], args[3], PyLong_AsLong(args[4]));
+    return level < 0 ? NULL : new_bool(level);
+}

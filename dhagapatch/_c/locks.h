@@ -1,0 +1,509 @@
+/* Locks: `sync.Lock` and `sync.RLock`.  What is not the usual case is left to the Python version, before anything has happened.
+
+   From a look at a lock to what is done about it no Python code runs, so no other thread and no finalizer comes between. */
+
+static PyTypeObject *mutex_type, *lock_type, *rlock_type, *parker_type, *queue_type;
+static PyObject *lock_fuel; /* a list with one number */
+static PyObject *queue_of, *restore, *dhaga_exit, *abandon_wait;
+static PyObject *slow_lock_acquire, *slow_lock_enter, *slow_lock_release, *slow_lock_exit, *slow_lock_is_owned;
+static PyObject *slow_lock_restore, *slow_wait;
+static PyObject *slow_rlock_acquire, *slow_rlock_enter, *slow_rlock_release, *slow_rlock_exit;
+
+static PyObject *str_leave, *str_wake;
+
+/* Takes a unit of the fuel for operations that come through at once: 1; 0 if there is none (Python lets the others run); or -1. */
+static int
+burn(void)
+{
+    long left = PyLong_AsLong(PyList_GET_ITEM(lock_fuel, 0)) - 1;
+    PyObject *number;
+
+    if (left < 0)
+        return 0;
+    number = PyLong_FromLong(left);
+    return number == NULL || PyList_SetItem(lock_fuel, 0, number) < 0 ? -1 : 1;
+}
+
+/* Whether its flag is a flag: that of a lock over a native one is not. */
+static inline int
+is_plain(PyObject *self)
+{
+    return SLOT(self, MUTEX_HELD) != NULL;
+}
+
+static inline int
+has_waiters(PyObject *self)
+{
+    PyObject *waiters = SLOT(self, WAITERS);
+
+    return waiters != NULL && PyList_Check(waiters) && PyList_GET_SIZE(waiters) > 0;
+}
+
+/* Takes a plain lock for the thread `me`, if it is free. */
+static int
+take(PyObject *self, PyObject *me)
+{
+    PyObject *one;
+
+    if (SLOT(self, MUTEX_HELD) != Py_False)
+        return 0;
+    put(self, MUTEX_HELD, Py_NewRef(Py_True));
+    if (PyObject_TypeCheck(self, rlock_type)) {
+        one = PyLong_FromLong(1); /* a small one is there always */
+        put(self, MUTEX_OWNER, Py_NewRef(me));
+        put(self, MUTEX_COUNT, one);
+    }
+    return 1;
+}
+
+/* Frees a plain lock that nobody waits for. */
+static void
+let_go(PyObject *self)
+{
+    if (PyObject_TypeCheck(self, rlock_type)) {
+        put(self, MUTEX_OWNER, PyLong_FromLong(0));
+        put(self, MUTEX_COUNT, PyLong_FromLong(0));
+    }
+    put(self, MUTEX_HELD, Py_NewRef(Py_False));
+}
+
+static int
+wake_parker(PyObject *parker)
+{
+    PyObject *hub = SLOT(parker, PARKER_HUB), *sleeper = SLOT(parker, PARKER_GREENLET), *result;
+
+    put(parker, PARKER_WOKEN, Py_NewRef(Py_True));
+    if (Py_IS_TYPE(sleeper, dhaga_type) && PyLong_AsUnsignedLong(SLOT(hub, WAKER)) == PyThread_get_thread_ident()) {
+        if (SLOT(sleeper, PARKED) != Py_True)
+            return 0;
+        put(sleeper, PARKED, Py_NewRef(Py_False));
+        result = PyObject_CallMethodOneArg(SLOT(hub, RUNQ), str_append, sleeper);
+    }
+    else {
+        PyErr_Clear();
+        result = PyObject_CallMethodOneArg(hub, str_wake, sleeper);
+    }
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Whether calls can be so many levels deeper; RecursionError if not. */
+static int
+has_room(int levels)
+{
+    int entered = 0;
+
+    while (entered < levels && Py_EnterRecursiveCall("") == 0)
+        entered++;
+    for (int i = 0; i < entered; i++)
+        Py_LeaveRecursiveCall();
+    return entered == levels;
+}
+
+/* Releases a held plain lock that somebody waits for: 1; 0 if the first waiter is none for this; -1 with an exception. */
+static int
+hand_over(PyObject *self)
+{
+    PyObject *waiters = SLOT(self, WAITERS), *parker = PyList_GET_ITEM(waiters, 0), *hub;
+    int result;
+
+    if (!Py_IS_TYPE(parker, parker_type))
+        return 0;
+    hub = SLOT(parker, PARKER_HUB);
+    if (!PyObject_TypeCheck(hub, hub_type) || SLOT(hub, ABANDONED) != Py_False)
+        return 0;
+    if (!has_room(4)) /* for the calls that wake it, which must not fail then */
+        return -1;
+    Py_INCREF(parker);
+    if (PyList_SetSlice(waiters, 0, 1, NULL) < 0) {
+        Py_DECREF(parker);
+        return -1;
+    }
+    if (SLOT(parker, PARKER_URGENT) == Py_True) {
+        put(parker, PARKER_GRANTED, Py_NewRef(Py_True)); /* it stays locked */
+        if (PyObject_TypeCheck(self, rlock_type)) {
+            put(self, MUTEX_OWNER, Py_NewRef(SLOT(parker, PARKER_OWNER)));
+            put(self, MUTEX_COUNT, PyLong_FromLong(1));
+        }
+    }
+    else {
+        let_go(self);
+    }
+    result = wake_parker(parker);
+    Py_DECREF(parker);
+    return result < 0 ? -1 : 1;
+}
+
+/* waiting */
+
+/* `DhagaParker.park`: 1, woken; 0, out of time; -1 with an exception. */
+static int
+park_in(PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what)
+{
+    while (1) {
+        PyObject *seen = Py_NewRef(SLOT(me, PARKS)), *result;
+        PyObject *args[] = {hub, me, deadline, what, seen};
+
+        if (SLOT(parker, PARKER_WOKEN) == Py_True) {
+            Py_DECREF(seen);
+            return 1;
+        }
+        result = PyObject_VectorcallMethod(str_park, args, 5, NULL); /* by its name: what is counted is counted there */
+        Py_DECREF(seen);
+        if (result == NULL) {
+            PyObject *type, *value, *traceback, *done;
+
+            /* HAZARD: who was woken must not leave with the waker's word; see `DhagaParker.park` */
+            if (SLOT(parker, PARKER_WOKEN) != Py_True || !PyErr_ExceptionMatches(dhaga_exit))
+                return -1;
+            PyErr_Fetch(&type, &value, &traceback);
+            PyErr_NormalizeException(&type, &value, &traceback);
+            if (traceback != NULL)
+                PyException_SetTraceback(value, traceback);
+            done = PyObject_CallFunction(restore, "O[O]", me, value);
+            Py_XDECREF(type);
+            Py_XDECREF(value);
+            Py_XDECREF(traceback);
+            if (done == NULL)
+                return -1;
+            Py_DECREF(done);
+            return 1;
+        }
+        Py_DECREF(result);
+        if (result == Py_False)
+            return SLOT(parker, PARKER_WOKEN) == Py_True;
+    }
+}
+
+static PyObject *
+make_parker(PyObject *hub, PyObject *me, PyObject *owner)
+{
+    PyObject *parker = parker_type->tp_alloc(parker_type, 0);
+
+    if (parker == NULL)
+        return NULL;
+    SLOT(parker, PARKER_HUB) = Py_NewRef(hub);
+    SLOT(parker, PARKER_GREENLET) = Py_NewRef(me);
+    SLOT(parker, PARKER_OWNER) = Py_NewRef(owner);
+    SLOT(parker, PARKER_WOKEN) = Py_NewRef(Py_False);
+    SLOT(parker, PARKER_GRANTED) = Py_NewRef(Py_False);
+    SLOT(parker, PARKER_URGENT) = Py_NewRef(Py_False);
+    return parker;
+}
+
+/* 1 if it was taken out; 0 if a waker chose it already, and has woken it by now; -1 with an exception. */
+static int
+leave(PyObject *waiters, PyObject *parker)
+{
+    PyObject *result = PyObject_CallMethodOneArg(waiters, str_leave, parker);
+    int left = result == NULL ? -1 : result == Py_True;
+
+    Py_XDECREF(result);
+    return left;
+}
+
+/* The loop of `Mutex._wait`; `parker` stands in `waiters`. */
+static int
+wait_in(PyObject *self, PyObject *waiters, PyObject *parker, PyObject *hub, PyObject *greenlet, PyObject *deadline, PyObject *me)
+{
+    if (take(self, me))
+        return leave(waiters, parker) < 0 ? -1 : 1;
+    while (1) {
+        int woken = park_in(parker, hub, greenlet, deadline, self);
+
+        if (woken < 0)
+            return -1;
+        if (!woken) {
+            int left = leave(waiters, parker);
+            if (left != 0)
+                return left < 0 ? -1 : 0;
+        }
+        if (SLOT(parker, PARKER_GRANTED) == Py_True || take(self, me))
+            return 1;
+        if (!woken)
+            return 0;
+        put(parker, PARKER_WOKEN, Py_NewRef(Py_False));
+        put(parker, PARKER_URGENT, Py_NewRef(Py_True));
+        if (PyList_Insert(waiters, 0, parker) < 0)
+            return -1;
+    }
+}
+
+/* Waits for a plain lock: `deadline` in monotonic seconds or None, `me` the thread that is to own it.  NULL without an exception:
+   Python has to do it. */
+static PyObject *
+wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
+{
+    PyObject *greenlet = (PyObject *)PyGreenlet_GetCurrent(), *hub, *waiters, *parker;
+    PyObject *type, *value, *traceback, *done;
+    int result;
+
+    if (greenlet == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    hub = Py_IS_TYPE(greenlet, dhaga_type) ? SLOT(greenlet, HUB) : NULL;
+    if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type) || !is_plain(self)) {
+        Py_DECREF(greenlet);
+        return NULL;
+    }
+    if (!has_room(8)) { /* before it stands in the queue */
+        Py_DECREF(greenlet);
+        return NULL;
+    }
+    Py_INCREF(hub);
+    waiters = SLOT(self, WAITERS);
+    waiters = Py_IS_TYPE(waiters, queue_type) ? Py_NewRef(waiters) : PyObject_CallOneArg(queue_of, self);
+    parker = waiters == NULL ? NULL : make_parker(hub, greenlet, me);
+    if (parker == NULL || PyList_Append(waiters, parker) < 0) {
+        result = -1;
+    }
+    else {
+        result = wait_in(self, waiters, parker, hub, greenlet, deadline, me);
+        if (result < 0) {
+            PyErr_Fetch(&type, &value, &traceback);
+            PyErr_NormalizeException(&type, &value, &traceback);
+            done = PyObject_CallFunctionObjArgs(abandon_wait, self, waiters, parker, NULL);
+            if (done == NULL) {
+                Py_XDECREF(type);
+                Py_XDECREF(value);
+                Py_XDECREF(traceback);
+            }
+            else {
+                Py_DECREF(done);
+                PyErr_Restore(type, value, traceback);
+            }
+        }
+    }
+    Py_XDECREF(parker);
+    Py_XDECREF(waiters);
+    Py_DECREF(hub);
+    Py_DECREF(greenlet);
+    return result < 0 ? NULL : new_bool(result);
+}
+
+/* Mutex._wait(deadline, me=0) */
+static PyObject *
+mutex_wait(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *result = NULL;
+
+    if (nargs == 1 || nargs == 2) {
+        PyObject *me = nargs == 2 ? Py_NewRef(args[1]) : PyLong_FromLong(0);
+        result = wait_plain(self, args[0], me);
+        Py_DECREF(me);
+    }
+    if (result != NULL || PyErr_Occurred())
+        return result;
+    return call_slow(slow_wait, self, args, nargs, NULL);
+}
+
+/* A wait that is to be done in C if it can: `self` is held. */
+static PyObject *
+wait_for(PyObject *self, PyObject *me)
+{
+    PyObject *args[] = {Py_None, me};
+
+    return mutex_wait(self, args, 2);
+}
+
+/* plain locks */
+
+static PyObject *
+take_or_wait(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs, PyObject *names, int waits)
+{
+    PyObject *nobody, *result;
+    int burnt = is_plain(self) ? burn() : 0;
+
+    if (burnt <= 0)
+        return burnt < 0 ? NULL : call_slow(slow, self, args, nargs, names);
+    if (SLOT(self, MUTEX_HELD) == Py_False) {
+        put(self, MUTEX_HELD, Py_NewRef(Py_True));
+        Py_RETURN_TRUE;
+    }
+    if (!waits)
+        Py_RETURN_FALSE;
+    nobody = PyLong_FromLong(0);
+    result = wait_for(self, nobody);
+    Py_DECREF(nobody);
+    return result;
+}
+
+static PyObject *
+lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    int simple = names == NULL && (nargs == 0 || (nargs == 1 && PyBool_Check(args[0])));
+
+    if (!simple)
+        return call_slow(slow_lock_acquire, self, args, nargs, names);
+    return take_or_wait(self, slow_lock_acquire, args, nargs, names, nargs == 0 || args[0] == Py_True);
+}
+
+static PyObject *
+lock_enter(PyObject *self, PyObject *ignored)
+{
+    return take_or_wait(self, slow_lock_enter, NULL, 0, NULL, 1);
+}
+
+static PyObject *
+lock_give(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs)
+{
+    int done = 0;
+
+    if (!is_plain(self))
+        return call_slow(slow, self, args, nargs, NULL);
+    if (SLOT(self, MUTEX_HELD) != Py_True) {
+        PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+        return NULL;
+    }
+    if (has_waiters(self)) {
+        done = hand_over(self);
+        if (done < 0)
+            return NULL;
+        if (!done)
+            return call_slow(slow, self, args, nargs, NULL);
+        Py_RETURN_NONE;
+    }
+    put(self, MUTEX_HELD, Py_NewRef(Py_False));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+lock_release(PyObject *self, PyObject *ignored)
+{
+    return lock_give(self, slow_lock_release, NULL, 0);
+}
+
+static PyObject *
+lock_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return lock_give(self, slow_lock_exit, args, nargs);
+}
+
+static PyObject *
+lock_is_owned(PyObject *self, PyObject *ignored)
+{
+    return is_plain(self) ? Py_NewRef(SLOT(self, MUTEX_HELD)) : call_slow(slow_lock_is_owned, self, NULL, 0, NULL);
+}
+
+static PyObject *
+lock_acquire_restore(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (is_plain(self) && SLOT(self, MUTEX_HELD) == Py_False && nargs <= 1) {
+        put(self, MUTEX_HELD, Py_NewRef(Py_True));
+        Py_RETURN_NONE;
+    }
+    return call_slow(slow_lock_restore, self, args, nargs, NULL);
+}
+
+/* reentrant locks */
+
+/* The token of a dhaga, borrowed from it; NULL: Python has to find it. */
+static PyObject *
+token(void)
+{
+    PyObject *me = (PyObject *)PyGreenlet_GetCurrent(), *found;
+
+    if (me == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    found = Py_IS_TYPE(me, dhaga_type) ? SLOT(me, TOKEN) : NULL;
+    Py_DECREF(me); /* it runs, so it stays */
+    return found;
+}
+
+static int
+owns(PyObject *self, PyObject *me)
+{
+    PyObject *owner = SLOT(self, MUTEX_OWNER);
+
+    return owner == me || (PyLong_CheckExact(owner) && PyObject_RichCompareBool(owner, me, Py_EQ) > 0);
+}
+
+static int
+is_plain_rlock(PyObject *self)
+{
+    return is_plain(self) && SLOT(self, MUTEX_OWNER) != NULL && SLOT(self, MUTEX_COUNT) != NULL;
+}
+
+static PyObject *
+rlock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    PyObject *me = is_plain_rlock(self) ? token() : NULL, *count, *result;
+    int burnt;
+
+    if (me == NULL)
+        return call_slow(slow, self, args, nargs, names);
+    if (owns(self, me)) {
+        count = PyLong_FromLong(PyLong_AsLong(SLOT(self, MUTEX_COUNT)) + 1);
+        if (count == NULL)
+            return NULL;
+        put(self, MUTEX_COUNT, count);
+        Py_RETURN_TRUE;
+    }
+    burnt = burn();
+    if (burnt <= 0)
+        return burnt < 0 ? NULL : call_slow(slow, self, args, nargs, names);
+    if (take(self, me))
+        Py_RETURN_TRUE;
+    Py_INCREF(me);
+    result = wait_for(self, me);
+    Py_DECREF(me);
+    return result;
+}
+
+static PyObject *
+rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    if (nargs || names != NULL)
+        return call_slow(slow_rlock_acquire, self, args, nargs, names);
+    return rlock_take(self, slow_rlock_acquire, args, nargs, names);
+}
+
+static PyObject *
+rlock_enter(PyObject *self, PyObject *ignored)
+{
+    return rlock_take(self, slow_rlock_enter, NULL, 0, NULL);
+}
+
+static PyObject *
+rlock_give(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *me = is_plain_rlock(self) ? token() : NULL, *number;
+    int done;
+    long count;
+
+    if (me == NULL || !owns(self, me))
+        return call_slow(slow, self, args, nargs, NULL); /* raises, perhaps */
+    count = PyLong_AsLong(SLOT(self, MUTEX_COUNT)) - 1;
+    if (count) {
+        number = PyLong_FromLong(count);
+        if (number == NULL)
+            return NULL;
+        put(self, MUTEX_COUNT, number);
+        Py_RETURN_NONE;
+    }
+    if (has_waiters(self)) {
+        done = hand_over(self);
+        if (done < 0)
+            return NULL;
+        if (!done)
+            return call_slow(slow, self, args, nargs, NULL);
+        Py_RETURN_NONE;
+    }
+    let_go(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+rlock_release(PyObject *self, PyObject *ignored)
+{
+    return rlock_give(self, slow_rlock_release, NULL, 0);
+}
+
+static PyObject *
+rlock_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return rlock_give(self, slow_rlock_exit, args, nargs);
+}

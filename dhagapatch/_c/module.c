@@ -1,0 +1,248 @@
+#include "shared.h"
+
+#include "hub.h"
+#include "locks.h"
+#include "loop.h"
+#include "sockets.h"
+
+/* set-up */
+
+static PyMethodDef methods_of_hub[] = {
+    {"park", (PyCFunction)(void (*)(void))hub_park, METH_FASTCALL, NULL},
+    {"yield_", (PyCFunction)(void (*)(void))hub_yield, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+static PyMethodDef methods_of_netpoll[] = {
+    {"run", (PyCFunction)(void (*)(void))netpoll_run, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+static PyMethodDef methods_of_mutex[] = {
+    {"_wait", (PyCFunction)(void (*)(void))mutex_wait, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+static PyMethodDef methods_of_lock[] = {
+    {"acquire", (PyCFunction)(void (*)(void))lock_acquire, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"__enter__", lock_enter, METH_NOARGS, NULL},
+    {"release", lock_release, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, NULL},
+    {"_is_owned", lock_is_owned, METH_NOARGS, NULL},
+    {"_acquire_restore", (PyCFunction)(void (*)(void))lock_acquire_restore, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+static PyMethodDef methods_of_rlock[] = {
+    {"acquire", (PyCFunction)(void (*)(void))rlock_acquire, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"__enter__", rlock_enter, METH_NOARGS, NULL},
+    {"release", rlock_release, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+static PyMethodDef methods_of_socket[] = {
+    {"recv", (PyCFunction)(void (*)(void))sock_recv, METH_FASTCALL, NULL},
+    {"recv_into", (PyCFunction)(void (*)(void))sock_recv_into, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"send", (PyCFunction)(void (*)(void))sock_send, METH_FASTCALL, NULL},
+    {"sendall", (PyCFunction)(void (*)(void))sock_sendall, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+typedef struct {
+    const char *name;
+    PyObject **where;
+} Given;
+
+static const Given given_core[] = {
+    {"Dhaga", (PyObject **)&dhaga_type}, {"Hub", (PyObject **)&hub_type}, {"Netpoll", (PyObject **)&netpoll_type},
+    {"Entry", (PyObject **)&entry_type}, {"modules", &modules}, {"real", &real_module}, {"source", &source}, {"deliver_all", &deliver_all},
+    {"park", &slow_park}, {"yield_", &slow_yield}, {"run", &slow_run}, {"turn", &real_turn}, {"poll", &real_poll},
+    {"MASKS", &masks}, {NULL},
+};
+
+static const Given given_locks[] = {
+    {"Lock", (PyObject **)&lock_type}, {"RLock", (PyObject **)&rlock_type}, {"Mutex", (PyObject **)&mutex_type},
+    {"DhagaParker", (PyObject **)&parker_type}, {"WaitQueue", (PyObject **)&queue_type}, {"fuel", &lock_fuel},
+    {"queue_of", &queue_of}, {"restore", &restore}, {"DhagaExit", &dhaga_exit}, {"abandon_wait", &abandon_wait},
+    {"wait", &slow_wait}, {"lock_acquire", &slow_lock_acquire}, {"lock_enter", &slow_lock_enter},
+    {"lock_release", &slow_lock_release}, {"lock_exit", &slow_lock_exit}, {"lock_is_owned", &slow_lock_is_owned},
+    {"lock_acquire_restore", &slow_lock_restore}, {"rlock_acquire", &slow_rlock_acquire}, {"rlock_enter", &slow_rlock_enter},
+    {"rlock_release", &slow_rlock_release}, {"rlock_exit", &slow_rlock_exit}, {NULL},
+};
+
+static const Given given_sockets[] = {
+    {"socket", (PyObject **)&socket_type}, {"hidden", &hidden}, {"user_timeout", &user_timeout},
+    {"again", &again}, {"send_rest", &send_rest}, {"drained_entry", &drained_entry}, {"raise_pending", &raise_pending},
+    {"recv", &slow_recv}, {"recv_into", &slow_recv_into}, {"send", &slow_send}, {"sendall", &slow_sendall},
+    {"sock_fileno", &real_fileno}, {"sock_gettimeout", &real_gettimeout}, {"sock_recv", &real_recv},
+    {"sock_recv_into", &real_recv_into}, {"sock_send", &real_send}, {"dontwait", &dontwait}, {NULL},
+};
+
+static int
+take_given(const Given *given, PyObject *names)
+{
+    for (; given->name != NULL; given++) {
+        PyObject *value = PyMapping_GetItemString(names, given->name);
+        if (value == NULL)
+            return -1;
+        Py_XSETREF(*given->where, value);
+    }
+    return 0;
+}
+
+static const struct {
+    PyTypeObject **owner;
+    const char *name;
+} slots[SLOTS] = {
+    [HUB] = {&dhaga_type, "hub"}, [DEADLINE] = {&dhaga_type, "deadline"}, [INTERRUPTS] = {&dhaga_type, "interrupts"},
+    [PARKED] = {&dhaga_type, "parked"}, [PARKS] = {&dhaga_type, "parks"}, [TIMED_OUT] = {&dhaga_type, "timed_out"},
+    [TIMER_AT] = {&dhaga_type, "timer_at"}, [TOKEN] = {&dhaga_type, "_dhagapatch_token"}, [WAITING] = {&dhaga_type, "waiting"},
+    [ABANDONED] = {&hub_type, "abandoned"}, [DEADLINES] = {&hub_type, "deadlines"}, [ENTRIES] = {&hub_type, "entries"},
+    [FUEL] = {&hub_type, "fuel"}, [GREENLET] = {&hub_type, "greenlet"}, [LEFT] = {&hub_type, "_left"},
+    [NETPOLL] = {&hub_type, "netpoll"}, [NOTIFIED] = {&hub_type, "_notified"}, [PROFILING] = {&hub_type, "profiling"}, [RUNQ] = {&hub_type, "runq"},
+    [WAKER] = {&hub_type, "waker"},
+    [LENT] = {&netpoll_type, "_lent"}, [LOOP_WORK] = {&netpoll_type, "loop_work"}, [ON_BUSY] = {&netpoll_type, "on_busy"},
+    [ON_IDLE] = {&netpoll_type, "on_idle"}, [ONE_SHOT] = {&netpoll_type, "one_shot"}, [POLLER] = {&netpoll_type, "poller"},
+    [LIMITS] = {&entry_type, "limits"}, [READABLE] = {&entry_type, "readable"}, [READERS] = {&entry_type, "readers"},
+    [REGISTERED] = {&entry_type, "registered"}, [STICKY] = {&entry_type, "sticky"}, [STREAM] = {&entry_type, "stream"},
+    [WRITABLE] = {&entry_type, "writable"}, [WRITERS] = {&entry_type, "writers"},
+    [MUTEX_HELD] = {&mutex_type, "_mutex_held"}, [WAITERS] = {&mutex_type, "_waiters"},
+    [MUTEX_COUNT] = {&rlock_type, "_mutex_count"}, [MUTEX_OWNER] = {&rlock_type, "_mutex_owner"},
+    [PARKER_GRANTED] = {&parker_type, "granted"}, [PARKER_GREENLET] = {&parker_type, "greenlet"},
+    [PARKER_HUB] = {&parker_type, "hub"}, [PARKER_OWNER] = {&parker_type, "owner"}, [PARKER_URGENT] = {&parker_type, "urgent"},
+    [PARKER_WOKEN] = {&parker_type, "woken"},
+};
+
+static int
+find_offset(int slot)
+{
+    PyTypeObject *owner = *slots[slot].owner;
+    PyObject *member = PyObject_GetAttrString((PyObject *)owner, slots[slot].name);
+
+    if (member == NULL)
+        return -1;
+    if (!Py_IS_TYPE(member, &PyMemberDescr_Type)) {
+        PyErr_Format(PyExc_TypeError, "%s.%s is no slot", owner->tp_name, slots[slot].name);
+        Py_DECREF(member);
+        return -1;
+    }
+    offsets[slot] = ((PyMemberDescrObject *)member)->d_member->offset;
+    Py_DECREF(member);
+    return 0;
+}
+
+/* setup_core(names), setup_sockets(names): the classes and functions that are needed, by name. */
+static PyObject *
+setup_core(PyObject *module, PyObject *names)
+{
+    static const struct {
+        const char *name;
+        long *where;
+    } numbers[] = {{"READ", &read_bit}, {"WRITE", &write_bit}, {"STAYS", &stays_bits}, {"BEYOND", &beyond}};
+    static const struct {
+        const char *name;
+        double *where;
+    } times[] = {{"POLL_EVERY", &poll_every}, {"LEND_EVERY", &lend_every}, {"LONGEST", &longest}, {"QUIET", &quiet_after}};
+
+    if (take_given(given_core, names) < 0 || take_given(given_locks, names) < 0)
+        return NULL;
+    for (Py_ssize_t i = 0; i < LEN(numbers); i++) {
+        PyObject *value = PyMapping_GetItemString(names, numbers[i].name);
+        if (value == NULL)
+            return NULL;
+        *numbers[i].where = PyLong_AsLong(value);
+        Py_DECREF(value);
+    }
+    for (Py_ssize_t i = 0; i < LEN(times); i++) {
+        PyObject *value = PyMapping_GetItemString(names, times[i].name);
+        if (value == NULL)
+            return NULL;
+        *times[i].where = PyFloat_AsDouble(value);
+        Py_DECREF(value);
+    }
+    for (int slot = 0; slot < SLOTS; slot++)
+        if (find_offset(slot) < 0)
+            return NULL;
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+setup_sockets(PyObject *module, PyObject *names)
+{
+    if (take_given(given_sockets, names) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+methods(PyTypeObject *owner, PyMethodDef *defs)
+{
+    PyObject *result = PyDict_New();
+
+    for (; result != NULL && defs->ml_name != NULL; defs++) {
+        PyObject *real_one = PyObject_GetAttrString((PyObject *)owner, defs->ml_name), *method;
+
+        if (real_one != NULL && Py_IS_TYPE(real_one, &PyMethodDescr_Type))
+            defs->ml_doc = ((PyMethodDescrObject *)real_one)->d_method->ml_doc;
+        Py_XDECREF(real_one);
+        method = real_one == NULL ? NULL : PyDescr_NewMethod(owner, defs);
+        if (method == NULL || PyDict_SetItemString(result, defs->ml_name, method) < 0)
+            Py_CLEAR(result);
+        Py_XDECREF(method);
+    }
+    return result;
+}
+
+/* The compiled methods by the class that they are for, and by name. */
+static PyObject *
+core_methods(PyObject *module, PyObject *ignored)
+{
+    return Py_BuildValue("{s:N,s:N,s:N,s:N,s:N}", "Hub", methods(hub_type, methods_of_hub), "Netpoll",
+                         methods(netpoll_type, methods_of_netpoll), "Mutex", methods(mutex_type, methods_of_mutex), "Lock",
+                         methods(lock_type, methods_of_lock), "RLock", methods(rlock_type, methods_of_rlock));
+}
+
+static PyObject *
+socket_methods(PyObject *module, PyObject *ignored)
+{
+    return methods(socket_type, methods_of_socket);
+}
+
+static PyMethodDef functions[] = {
+    {"setup_core", setup_core, METH_O, PyDoc_STR("Take what the scheduler needs, by name; before anything else.")},
+    {"setup_sockets", setup_sockets, METH_O, PyDoc_STR("Take what sockets need, by name.")},
+    {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
+    {"socket_methods", socket_methods, METH_NOARGS, PyDoc_STR("Compiled methods of sockets, by name.")},
+    {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},
+    {NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "dhagapatch._speedups", PyDoc_STR("Hot paths, compiled."), -1, functions,
+};
+
+PyMODINIT_FUNC
+PyInit__speedups(void)
+{
+    static const struct {
+        PyObject **where;
+        const char *text;
+    } strings[] = {
+        {&str_append, "append"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
+        {&str_leave, "leave"}, {&str_park, "park"}, {&str_edges, "edges"}, {&str_expire, "_expire"},
+        {&str_heap, "heap"}, {&str_its_turn, "its turn"}, {&str_lend, "_lend"}, {&str_level_fd, "level_fd"}, {&str_on_quiet, "on_quiet"}, {&str_poll, "_poll"},
+        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "parked"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
+        {&str_wake, "wake"},
+    };
+
+    PyGreenlet_Import();
+    if (_PyGreenlet_API == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0; i < LEN(strings); i++)
+        if ((*strings[i].where = PyUnicode_InternFromString(strings[i].text)) == NULL)
+            return NULL;
+    return PyModule_Create(&definition);
+}

@@ -1,0 +1,78 @@
+/* The hot paths of the hub, of sockets and of locks once more, compiled.  Optional: without it everything runs as written in Python.
+
+   Each function here stands for a Python one that it is given, does what that one does in the usual case, and hands the
+   call to it, before anything has happened, in every other: a caller that is no dhaga, a trace or profile function, a running
+   asyncio loop, flags, keywords.  So what is right or wrong is said in Python, and the tests run on both.
+
+   The slots of our classes are read at the offsets that their own descriptors tell. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include "greenlet/greenlet.h"
+
+enum {
+    HUB, DEADLINE, INTERRUPTS, PARKED, PARKS, TIMED_OUT, TIMER_AT, TOKEN, WAITING, /* of Dhaga */
+    ABANDONED, DEADLINES, ENTRIES, FUEL, GREENLET, LEFT, NETPOLL, NOTIFIED, PROFILING, RUNQ, WAKER, /* of Hub */
+    LENT, LOOP_WORK, ON_BUSY, ON_IDLE, ONE_SHOT, POLLER, /* of Netpoll */
+    LIMITS, READABLE, READERS, REGISTERED, STICKY, STREAM, WRITABLE, WRITERS, /* of Entry */
+    MUTEX_HELD, WAITERS, /* of Mutex */
+    MUTEX_COUNT, MUTEX_OWNER, /* of RLock */
+    PARKER_GRANTED, PARKER_GREENLET, PARKER_HUB, PARKER_OWNER, PARKER_URGENT, PARKER_WOKEN, /* of DhagaParker */
+    SLOTS
+};
+
+static Py_ssize_t offsets[SLOTS];
+
+#define SLOT(object, slot) (*(PyObject **)((char *)(object) + offsets[slot]))
+#define LEN(array) (Py_ssize_t)(sizeof(array) / sizeof(*(array)))
+
+/* What `setup` is given, by these names. */
+static PyTypeObject *dhaga_type, *hub_type, *netpoll_type, *entry_type, *socket_type;
+static PyObject *modules, *source;                   /* sys.modules, and the name under which asyncio's C module stands there */
+static PyObject *hidden, *real_module;                      /* the timeouts by identity, the module of real callables */
+static PyObject *deliver_all, *user_timeout, *again, *send_rest, *drained_entry, *raise_pending;
+static PyObject *slow_park, *slow_run, *slow_yield, *slow_recv, *slow_recv_into, *slow_send, *slow_sendall;
+static PyObject *real_fileno, *real_gettimeout, *real_recv, *real_recv_into, *real_send;
+static PyObject *dontwait;
+static PyObject *masks, *real_turn, *real_poll;
+static double poll_every, lend_every, longest, quiet_after;
+static long read_bit, write_bit, stays_bits, beyond;
+
+static PyObject *str_edges, *str_expire, *str_heap, *str_its_turn, *str_lend, *str_level_fd, *str_on_quiet, *str_poll;
+static PyObject *str_tell_busy, *str_told_levels, *str_turn;
+static PyObject *str_append, *str_arm, *str_get_running_loop, *str_monotonic, *str_park, *str_parked, *str_popleft, *str_switch;
+
+/* Puts `value`, whose reference it takes, into a slot.  What was there may have a finalizer: after this anything may have run. */
+static inline void
+put(PyObject *object, int slot, PyObject *value)
+{
+    PyObject *before = SLOT(object, slot);
+    SLOT(object, slot) = value;
+    Py_XDECREF(before);
+}
+
+static inline PyObject *
+new_bool(int value)
+{
+    return Py_NewRef(value ? Py_True : Py_False);
+}
+
+/* Calls the Python version of a method with the arguments that the compiled one was given. */
+static PyObject *
+call_slow(PyObject *slow, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    PyObject *small[8], **all = small, *result;
+    Py_ssize_t more = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+
+    if (nargs + more + 1 > LEN(small) && (all = PyMem_New(PyObject *, nargs + more + 1)) == NULL)
+        return PyErr_NoMemory();
+    all[0] = self;
+    memcpy(all + 1, args, (size_t)(nargs + more) * sizeof(*args));
+    result = PyObject_Vectorcall(slow, all, (size_t)nargs + 1, names);
+    if (all != small)
+        PyMem_Free(all);
+    return result;
+}
+

@@ -1,0 +1,65 @@
+"""The optional compiled part, `_speedups`: found, told what it needs, and put in the place of what it stands for.
+
+It is there if a C compiler was when the package was installed.  DHAGAPATCH_SPEEDUPS=0 leaves it out: everything runs as
+written in Python, which is what each compiled function falls back on as well.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from dhagapatch import _real
+from dhagapatch._config import SETTINGS
+from dhagapatch._errors import DhagaExit
+from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import sync
+from dhagapatch.core.dhaga import Dhaga
+from dhagapatch.core.hub import BEYOND, Hub
+from dhagapatch.core.interrupts import deliver_all, restore
+from dhagapatch.core.netpoll import LEND_EVERY, LONGEST, POLL_EVERY, QUIET, STAYS, Entry, Netpoll
+from dhagapatch.core.parker import DhagaParker
+from dhagapatch.core.poller import MASKS, READ, WRITE
+from dhagapatch.core.running import MODULES, SOURCE
+from dhagapatch.core.waitq import WaitQueue, queue_of
+
+__all__ = ["IN_PYTHON", "speedups"]
+
+speedups: Any = None
+IN_PYTHON: dict[tuple[type, str], Any] = {}  # what compiled methods have replaced, by class and name
+
+if SETTINGS.speedups:
+    try:
+        speedups = import_module("dhagapatch._speedups")
+    except ImportError:
+        pass  # no compiler, when it was installed
+
+
+def _install() -> None:
+    speedups.setup_core({
+        "Dhaga": Dhaga, "Hub": Hub, "Netpoll": Netpoll, "Entry": Entry, "modules": MODULES, "source": SOURCE, "park": Hub.park,
+        "deliver_all": deliver_all, "READ": READ, "WRITE": WRITE, "STAYS": STAYS, "BEYOND": BEYOND,
+        "real": _real, "yield_": Hub.yield_, "run": Netpoll.run, "turn": Hub._turn, "poll": Netpoll._poll, "MASKS": MASKS,
+        "POLL_EVERY": POLL_EVERY, "LEND_EVERY": LEND_EVERY, "LONGEST": LONGEST, "QUIET": QUIET,
+        "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue,
+        "fuel": sync.FUEL, "queue_of": queue_of, "restore": restore, "DhagaExit": DhagaExit, "abandon_wait": sync.abandon_wait,
+        "wait": sync.Mutex._wait, "lock_acquire": sync.Lock.acquire, "lock_enter": sync.Lock.__enter__,
+        "lock_release": sync.Lock.release, "lock_exit": sync.Lock.__exit__, "lock_is_owned": sync.Lock._is_owned,
+        "lock_acquire_restore": sync.Lock._acquire_restore, "rlock_acquire": sync.RLock.acquire,
+        "rlock_enter": sync.RLock.__enter__, "rlock_release": sync.RLock.release, "rlock_exit": sync.RLock.__exit__,
+    })  # fmt: skip
+    methods = speedups.core_methods()
+    # the names under which the same method is known
+    methods["Lock"].update(
+        acquire_lock=methods["Lock"]["acquire"],
+        **dict.fromkeys(("release_lock", "_release_save", "_free"), methods["Lock"]["release"]),
+    )
+    for kind in (Hub, Netpoll, sync.Mutex, sync.Lock, sync.RLock):
+        for name, method in methods[kind.__name__].items():
+            IN_PYTHON[kind, name] = getattr(kind, name)
+            setattr(kind, name, method)
+    Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
+
+
+if speedups is not None:
+    _install()
