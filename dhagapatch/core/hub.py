@@ -98,8 +98,8 @@ class Hub:
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "deadlines", "entries", "fuel", "greenlet", "netpoll",
-                 "profiling", "runq", "waker")
+    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "deadlines", "entries", "fuel", "greenlet",
+                 "netpoll", "profiling", "runq", "waker")  # fmt: skip
     on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
 
     def __init__(self) -> None:
