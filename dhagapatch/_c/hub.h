@@ -23,7 +23,7 @@ may_switch(PyObject *hub, PyObject *me)
 {
     int loop;
 
-    if (!Py_IS_TYPE(me, dhaga_type) || !PyObject_TypeCheck(hub, hub_type))
+    if (!is_waiter(me) || !PyObject_TypeCheck(hub, hub_type))
         return 0;
     if (SLOT(hub, PROFILING) != Py_None || PyThreadState_Get()->c_traceobj != NULL)
         return 0;
@@ -88,7 +88,7 @@ switch_to(PyObject *hub, PyObject *next)
 static int
 count_resumption(PyObject *me)
 {
-    long long parks = PyLong_AsLongLong(SLOT(me, PARKS));
+    long long parks = PyLong_AsLongLong(field(me, PARKS));
     PyObject *count;
 
     if (parks == -1 && PyErr_Occurred())
@@ -96,18 +96,18 @@ count_resumption(PyObject *me)
     count = PyLong_FromLongLong(parks + 1);
     if (count == NULL)
         return -1;
-    put(me, PARKS, count);
+    set_field(me, PARKS, count);
     return 0;
 }
 
 static int
 arm(PyObject *hub, PyObject *me, PyObject *deadline)
 {
-    PyObject *at = SLOT(me, TIMER_AT), *result;
+    PyObject *at = field(me, TIMER_AT), *result;
     PyObject *args[] = {SLOT(hub, DEADLINES), me, deadline};
     int earlier = 1;
 
-    put(me, DEADLINE, Py_NewRef(deadline));
+    set_field(me, DEADLINE, Py_NewRef(deadline));
     if (at != Py_None) {
         if (PyFloat_CheckExact(at) && PyFloat_CheckExact(deadline))
             earlier = PyFloat_AS_DOUBLE(deadline) < PyFloat_AS_DOUBLE(at);
@@ -128,7 +128,7 @@ hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
     PyObject *me, *deadline, *seen;
     int simple = 0, same, timed_out;
 
-    if (nargs == 4 && Py_IS_TYPE(args[0], dhaga_type) && SLOT(args[0], INTERRUPTS) == Py_None)
+    if (nargs == 4 && is_waiter(args[0]) && field(args[0], INTERRUPTS) == Py_None)
         simple = may_switch(hub, args[0]);
     if (simple <= 0)
         return simple < 0 ? NULL : call_slow(slow_park, hub, args, nargs, NULL);
@@ -137,20 +137,20 @@ hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
     seen = args[3];
     if (deadline != Py_None && arm(hub, me, deadline) < 0)
         return NULL;
-    put(me, WAITING, Py_NewRef(args[2]));
-    put(me, PARKED, Py_NewRef(Py_True));
-    same = is_same(SLOT(me, PARKS), seen);
+    set_field(me, WAITING, Py_NewRef(args[2]));
+    set_field(me, PARKED, Py_NewRef(Py_True));
+    same = is_same(field(me, PARKS), seen);
     if (same < 0 || (same && switch_to(hub, take_next(hub, beyond, 1)) < 0))
         return NULL;
     if (count_resumption(me) < 0)
         return NULL;
-    put(me, PARKED, Py_NewRef(Py_False));
-    put(me, WAITING, Py_NewRef(Py_None));
-    put(me, DEADLINE, Py_NewRef(Py_None));
-    timed_out = PyObject_IsTrue(SLOT(me, TIMED_OUT));
+    set_field(me, PARKED, Py_NewRef(Py_False));
+    set_field(me, WAITING, Py_NewRef(Py_None));
+    set_field(me, DEADLINE, Py_NewRef(Py_None));
+    timed_out = PyObject_IsTrue(field(me, TIMED_OUT));
     if (timed_out)
-        put(me, TIMED_OUT, Py_NewRef(Py_False));
-    if (SLOT(me, INTERRUPTS) != Py_None) {
+        set_field(me, TIMED_OUT, Py_NewRef(Py_False));
+    if (field(me, INTERRUPTS) != Py_None) {
         PyObject *result = PyObject_CallOneArg(deliver_all, me);
         if (result == NULL)
             return NULL;
@@ -166,24 +166,24 @@ hub_yield(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
     PyObject *me, *seen, *result;
     int simple = 0, same;
 
-    if ((nargs == 1 || nargs == 2) && Py_IS_TYPE(args[0], dhaga_type))
+    if ((nargs == 1 || nargs == 2) && is_waiter(args[0]))
         simple = may_switch(hub, args[0]);
     if (simple <= 0)
         return simple < 0 ? NULL : call_slow(slow_yield, hub, args, nargs, NULL);
     me = args[0];
-    seen = Py_NewRef(SLOT(me, PARKS));
-    put(me, WAITING, Py_NewRef(str_its_turn));
-    put(me, PARKED, Py_NewRef(Py_False));
+    seen = Py_NewRef(field(me, PARKS));
+    set_field(me, WAITING, Py_NewRef(str_its_turn));
+    set_field(me, PARKED, Py_NewRef(Py_False));
     result = PyObject_CallMethodOneArg(SLOT(hub, RUNQ), str_append, me);
     Py_XDECREF(result);
-    same = result == NULL ? -1 : is_same(SLOT(me, PARKS), seen);
+    same = result == NULL ? -1 : is_same(field(me, PARKS), seen);
     Py_DECREF(seen);
     if (same < 0 || (same && switch_to(hub, take_next(hub, 0, 0)) < 0))
         return NULL;
     if (count_resumption(me) < 0)
         return NULL;
-    put(me, WAITING, Py_NewRef(Py_None));
-    if (SLOT(me, INTERRUPTS) != Py_None) {
+    set_field(me, WAITING, Py_NewRef(Py_None));
+    if (field(me, INTERRUPTS) != Py_None) {
         result = PyObject_CallOneArg(nargs == 2 ? args[1] : deliver_all, me);
         if (result == NULL)
             return NULL;
@@ -201,10 +201,10 @@ wake_all(PyObject *waiters, PyObject *runq)
         PyObject *waiter = Py_NewRef(PyList_GET_ITEM(waiters, i)), *result;
         int parked;
 
-        if (Py_IS_TYPE(waiter, dhaga_type)) {
-            parked = SLOT(waiter, PARKED) == Py_True;
+        if (is_waiter(waiter)) {
+            parked = field(waiter, PARKED) == Py_True;
             if (parked)
-                put(waiter, PARKED, Py_NewRef(Py_False));
+                set_field(waiter, PARKED, Py_NewRef(Py_False));
         }
         else {
             result = PyObject_GetAttr(waiter, str_parked);

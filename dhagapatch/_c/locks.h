@@ -73,10 +73,10 @@ wake_parker(PyObject *parker)
     PyObject *hub = SLOT(parker, PARKER_HUB), *sleeper = SLOT(parker, PARKER_GREENLET), *result;
 
     put(parker, PARKER_WOKEN, Py_NewRef(Py_True));
-    if (Py_IS_TYPE(sleeper, dhaga_type) && PyLong_AsUnsignedLong(SLOT(hub, WAKER)) == PyThread_get_thread_ident()) {
-        if (SLOT(sleeper, PARKED) != Py_True)
+    if (is_waiter(sleeper) && PyLong_AsUnsignedLong(SLOT(hub, WAKER)) == PyThread_get_thread_ident()) {
+        if (field(sleeper, PARKED) != Py_True)
             return 0;
-        put(sleeper, PARKED, Py_NewRef(Py_False));
+        set_field(sleeper, PARKED, Py_NewRef(Py_False));
         result = PyObject_CallMethodOneArg(SLOT(hub, RUNQ), str_append, sleeper);
     }
     else {
@@ -141,7 +141,7 @@ static int
 park_in(PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what)
 {
     while (1) {
-        PyObject *seen = Py_NewRef(SLOT(me, PARKS)), *result;
+        PyObject *seen = Py_NewRef(field(me, PARKS)), *result;
         PyObject *args[] = {hub, me, deadline, what, seen};
 
         if (SLOT(parker, PARKER_WOKEN) == Py_True) {
@@ -242,7 +242,7 @@ wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
         PyErr_Clear();
         return NULL;
     }
-    hub = Py_IS_TYPE(greenlet, dhaga_type) ? SLOT(greenlet, HUB) : NULL;
+    hub = is_waiter(greenlet) ? field(greenlet, HUB) : NULL;
     if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type) || !is_plain(self)) {
         Py_DECREF(greenlet);
         return NULL;
@@ -408,7 +408,7 @@ token(void)
         PyErr_Clear();
         return NULL;
     }
-    found = Py_IS_TYPE(me, dhaga_type) ? SLOT(me, TOKEN) : NULL;
+    found = is_waiter(me) ? field(me, TOKEN) : NULL;
     Py_DECREF(me); /* it runs, so it stays */
     return found;
 }

@@ -18,26 +18,32 @@ static PyMethodDef methods_of_netpoll[] = {
     {NULL},
 };
 
+/* what `inspect.signature` reads */
+#define OF_ACQUIRE "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+#define OF_ENTER "__enter__($self, /)\n--\n\n"
+#define OF_RELEASE "release($self, /)\n--\n\n"
+#define OF_EXIT "__exit__($self, /, *exc_info)\n--\n\n"
+
 static PyMethodDef methods_of_mutex[] = {
     {"_wait", (PyCFunction)(void (*)(void))mutex_wait, METH_FASTCALL, NULL},
     {NULL},
 };
 
 static PyMethodDef methods_of_lock[] = {
-    {"acquire", (PyCFunction)(void (*)(void))lock_acquire, METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"__enter__", lock_enter, METH_NOARGS, NULL},
-    {"release", lock_release, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, NULL},
+    {"acquire", (PyCFunction)(void (*)(void))lock_acquire, METH_FASTCALL | METH_KEYWORDS, OF_ACQUIRE},
+    {"__enter__", lock_enter, METH_NOARGS, OF_ENTER},
+    {"release", lock_release, METH_NOARGS, OF_RELEASE},
+    {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, OF_EXIT},
     {"_is_owned", lock_is_owned, METH_NOARGS, NULL},
     {"_acquire_restore", (PyCFunction)(void (*)(void))lock_acquire_restore, METH_FASTCALL, NULL},
     {NULL},
 };
 
 static PyMethodDef methods_of_rlock[] = {
-    {"acquire", (PyCFunction)(void (*)(void))rlock_acquire, METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"__enter__", rlock_enter, METH_NOARGS, NULL},
-    {"release", rlock_release, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL, NULL},
+    {"acquire", (PyCFunction)(void (*)(void))rlock_acquire, METH_FASTCALL | METH_KEYWORDS, OF_ACQUIRE},
+    {"__enter__", rlock_enter, METH_NOARGS, OF_ENTER},
+    {"release", rlock_release, METH_NOARGS, OF_RELEASE},
+    {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL, OF_EXIT},
     {NULL},
 };
 
@@ -129,6 +135,8 @@ find_offset(int slot)
     }
     offsets[slot] = ((PyMemberDescrObject *)member)->d_member->offset;
     Py_DECREF(member);
+    if (slot <= WAITING)
+        Py_XSETREF(field_names[slot], PyUnicode_InternFromString(slots[slot].name));
     return 0;
 }
 
@@ -185,7 +193,7 @@ methods(PyTypeObject *owner, PyMethodDef *defs)
     for (; result != NULL && defs->ml_name != NULL; defs++) {
         PyObject *real_one = PyObject_GetAttrString((PyObject *)owner, defs->ml_name), *method;
 
-        if (real_one != NULL && Py_IS_TYPE(real_one, &PyMethodDescr_Type))
+        if (defs->ml_doc == NULL && real_one != NULL && Py_IS_TYPE(real_one, &PyMethodDescr_Type))
             defs->ml_doc = ((PyMethodDescrObject *)real_one)->d_method->ml_doc;
         Py_XDECREF(real_one);
         method = real_one == NULL ? NULL : PyDescr_NewMethod(owner, defs);
@@ -238,11 +246,16 @@ PyInit__speedups(void)
         {&str_wake, "wake"},
     };
 
+    PyObject *module;
+
     PyGreenlet_Import();
     if (_PyGreenlet_API == NULL)
         return NULL;
     for (Py_ssize_t i = 0; i < LEN(strings); i++)
         if ((*strings[i].where = PyUnicode_InternFromString(strings[i].text)) == NULL)
             return NULL;
-    return PyModule_Create(&definition);
+    module = PyModule_Create(&definition);
+    if (module != NULL && PyModule_AddIntConstant(module, "EDITION", EDITION) < 0)
+        Py_CLEAR(module);
+    return module;
 }

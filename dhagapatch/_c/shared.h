@@ -12,6 +12,9 @@
 
 #include "greenlet/greenlet.h"
 
+/* Goes up with every change of what the two sides expect of each other; `core.compiled` has the same number. */
+#define EDITION 1
+
 enum {
     HUB, DEADLINE, INTERRUPTS, PARKED, PARKS, TIMED_OUT, TIMER_AT, TOKEN, WAITING, /* of Dhaga */
     ABANDONED, DEADLINES, ENTRIES, FUEL, GREENLET, LEFT, NETPOLL, NOTIFIED, PROFILING, RUNQ, WAKER, /* of Hub */
@@ -51,6 +54,43 @@ put(PyObject *object, int slot, PyObject *value)
     PyObject *before = SLOT(object, slot);
     SLOT(object, slot) = value;
     Py_XDECREF(before);
+}
+
+/* Whoever waits is a dhaga, or a greenlet that is not ours, the main flow's say, and has the same attributes in its dictionary. */
+
+static PyObject *field_names[WAITING + 1];
+
+static inline int
+is_waiter(PyObject *me)
+{
+    if (Py_IS_TYPE(me, dhaga_type))
+        return 1;
+    if (!Py_IS_TYPE(me, &PyGreenlet_Type) || ((PyGreenlet *)me)->dict == NULL)
+        return 0;
+    return PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[WAITING]) != NULL; /* the last that it was given */
+}
+
+/* An attribute of a waiter, borrowed; NULL, without an exception, if it is not there. */
+static inline PyObject *
+field(PyObject *me, int slot)
+{
+    return Py_IS_TYPE(me, dhaga_type) ? SLOT(me, slot) : PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[slot]);
+}
+
+/* Sets an attribute of a waiter, and takes the reference to `value`. */
+static inline int
+set_field(PyObject *me, int slot, PyObject *value)
+{
+    int result = 0;
+
+    if (Py_IS_TYPE(me, dhaga_type)) {
+        put(me, slot, value);
+    }
+    else {
+        result = PyDict_SetItem(((PyGreenlet *)me)->dict, field_names[slot], value);
+        Py_DECREF(value);
+    }
+    return result;
 }
 
 static inline PyObject *

@@ -28,9 +28,9 @@ find_caller(Caller *caller, PyObject *sock)
         PyErr_Clear(); /* the interpreter's last moments */
         return 0;
     }
-    if (!Py_IS_TYPE(caller->me, dhaga_type))
+    if (!is_waiter(caller->me))
         goto no;
-    hub = SLOT(caller->me, HUB);
+    hub = field(caller->me, HUB);
     if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type))
         goto no;
     left = PyLong_AsLong(SLOT(hub, FUEL)) - 1;
@@ -116,7 +116,7 @@ await_drained(Caller *caller, PyObject *sock, PyObject *timeout, int direction)
 
     if (deadline == NULL)
         return NULL;
-    seen = Py_NewRef(SLOT(caller->me, PARKS));
+    seen = Py_NewRef(field(caller->me, PARKS));
     queue = Py_NewRef(SLOT(entry, direction == read_bit ? READERS : WRITERS));
     if (PyList_Append(queue, caller->me) == 0) {
         /* by its name: what is counted is counted there */

@@ -6,6 +6,7 @@ written in Python, which is what each compiled function falls back on as well.
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,7 @@ from dhagapatch.core.waitq import WaitQueue, queue_of
 
 __all__ = ["IN_PYTHON", "speedups"]
 
+_EDITION = 1  # of what the compiled part and the classes here expect of each other
 speedups: Any = None
 IN_PYTHON: dict[tuple[type, str], Any] = {}  # what compiled methods have replaced, by class and name
 
@@ -33,6 +35,10 @@ if SETTINGS.speedups:
         speedups = import_module("dhagapatch._speedups")
     except ImportError:
         pass  # no compiler, when it was installed
+    else:
+        if speedups.EDITION != _EDITION:
+            warnings.warn("the compiled part is of another version, and not used; install dhagapatch again", RuntimeWarning)
+            speedups = None
 
 
 def _install() -> None:
