@@ -19,5 +19,11 @@ _leftovers = tempfile.TemporaryDirectory(prefix="dhagapatch-tests-", ignore_clea
 os.environ["TMPDIR"] = _leftovers.name  # what the programs that the tests start leave behind, killed ones too, goes with it
 
 
+def pytest_report_header() -> str:
+    from dhagapatch.core import compiled
+
+    return f"dhagapatch: the compiled part is {'not ' if compiled.speedups is None else ''}in use"
+
+
 def pytest_unconfigure() -> None:
     _leftovers.cleanup()

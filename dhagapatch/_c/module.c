@@ -88,6 +88,12 @@ static const Given given_sockets[] = {
 static int
 take_given(const Given *given, PyObject *names)
 {
+    for (const Given *one = given; one->name != NULL; one++) { /* all or nothing */
+        PyObject *value = PyMapping_GetItemString(names, one->name);
+        if (value == NULL)
+            return -1;
+        Py_DECREF(value);
+    }
     for (; given->name != NULL; given++) {
         PyObject *value = PyMapping_GetItemString(names, given->name);
         if (value == NULL)

@@ -13,6 +13,7 @@ from greenlet import greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import compiled
 from dhagapatch.core.hub import Hub, all_hubs, on_new_hub
 from dhagapatch.core.offload import figures
 from dhagapatch.inspect.snapshot import running_in
@@ -166,6 +167,7 @@ def stats() -> dict[str, Any]:
     running = sum(running_in(hub) is not None for hub in hubs)
     result: dict[str, Any] = {
         "pid": _real.os_getpid(),
+        "compiled": compiled.speedups is not None,
         "hubs": len(hubs),
         "dhagas": len(dhagas),
         "running": running,

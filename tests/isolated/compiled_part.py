@@ -1,0 +1,176 @@
+# run: -m dhagapatch
+"""The compiled part leaks nothing, whichever way its functions are left; what it is given wrong is an error."""
+
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import dhagapatch
+from dhagapatch.core import compiled
+from dhagapatch.core.hub import get_hub
+from dhagapatch.core.netpoll import Netpoll
+from dhagapatch.core.poller import MASKS
+
+assert dhagapatch.stats()["compiled"] is (compiled.speedups is not None)
+
+# references, after so many of each
+
+
+def counts(*objects):
+    gc.collect()
+    return [sys.getrefcount(one) for one in (None, True, False, 0, 1, 64, *objects)]
+
+
+def settle(work, *objects, rounds=300):
+    """What is counted stays the same, but for a few."""
+    for _ in range(20):
+        work()
+    before = counts(*objects)
+    for _ in range(rounds):
+        work()
+    after = counts(*objects)
+    grown = [(number, b, a) for number, (b, a) in enumerate(zip(before, after)) if abs(a - b) > rounds // 4 and b < 2**30]
+    assert not grown, (work.__name__, grown)
+
+
+hub = get_hub()
+lock, rlock = threading.Lock(), threading.RLock()
+a, b = socket.create_connection((listener := socket.create_server(("127.0.0.1", 0))).getsockname()), listener.accept()[0]
+
+
+def in_thread(*functions):
+    threads = [threading.Thread(target=one) for one in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def exchange():
+    buffer = bytearray(100)
+
+    def there():
+        b.sendall(b"x" * 50)
+        assert b.recv(100) == b"y" * 60
+
+    def back():
+        assert a.recv_into(buffer) == 50
+        a.send(b"y" * 60)
+
+    in_thread(back, there)
+
+
+def time_out():
+    a.settimeout(0.0005)
+    try:
+        a.recv(10)
+        raise AssertionError("nothing was sent")
+    except TimeoutError as error:
+        assert str(error) == "timed out" and error.__context__ is None, error.__context__
+    a.settimeout(None)
+
+
+def would_block():
+    a.setblocking(False)
+    for call in (lambda: a.recv(10), lambda: a.recv_into(bytearray(3))):
+        try:
+            call()
+            raise AssertionError("nothing was sent")
+        except BlockingIOError:
+            pass
+    a.setblocking(True)
+
+
+def killed():
+    def wait():
+        a.recv(10)
+
+    victim = dhagapatch.spawn(wait)
+    time.sleep(0)
+    time.sleep(0)
+    victim.kill()
+    while not victim.dead:
+        time.sleep(0)
+    assert not hub.entries[a.fileno()].readers
+
+
+def killed_at_a_lock():
+    with lock, rlock:
+        victims = [dhagapatch.spawn(lock.acquire), dhagapatch.spawn(rlock.acquire)]
+        time.sleep(0)
+        for victim in victims:
+            victim.kill()
+        while not all(victim.dead for victim in victims):
+            time.sleep(0)
+    assert not lock._waiters and not rlock._waiters and not lock.locked()
+
+
+def handed_over():
+    def take():
+        for one in (lock, rlock):
+            for _ in range(3):
+                with one:
+                    time.sleep(0)
+            assert one.acquire()
+            one.release()
+
+    in_thread(take, take, take)
+
+
+def misused():
+    wrong = (lambda: lock.acquire(1, 2, 3), a.recv, lambda: a.recv("x"), lambda: a.recv(-1))
+    for call in (lock.release, rlock.release, *wrong):
+        try:
+            call()
+            raise AssertionError(call)
+        except (RuntimeError, TypeError, ValueError):
+            pass
+    assert lock.acquire(False) is True and lock.acquire(False) is False and lock.acquire(True, 0.0002) is False
+    lock.release()
+
+
+entries = hub.entries
+for work in (exchange, time_out, would_block, killed, killed_at_a_lock, handed_over, misused):
+    settle(work, hub, lock, rlock, a, b, entries, hub.netpoll, hub.runq, hub.greenlet)
+
+# errors
+
+if compiled.speedups is not None:
+    for arguments in ((), (1, 2, 3, 4, 5), ([], {}, MASKS, hub.runq)):
+        try:
+            compiled.speedups.mark(*arguments)
+            raise AssertionError(arguments)
+        except TypeError as error:
+            assert "mark(events" in str(error), error
+    for names in ({}, {"Dhaga": 1}):
+        try:
+            compiled.speedups.setup_core(names)
+            raise AssertionError(names)
+        except (KeyError, TypeError):
+            pass
+    assert (Netpoll, "run") in compiled.IN_PYTHON
+
+# without it, and with one of another version
+
+WITHOUT = {**os.environ, "DHAGAPATCH_SPEEDUPS": "0"}
+said = subprocess.run(
+    [sys.executable, "-m", "dhagapatch", "-c", "import dhagapatch as d, socket; print(d.stats()['compiled'], socket.socket.recv)"],
+    env=WITHOUT, capture_output=True, text=True, check=True,
+).stdout  # fmt: skip
+assert said.startswith("False <function socket.recv"), said
+
+OTHER = """
+import sys, types, warnings
+sys.modules["dhagapatch._speedups"] = types.SimpleNamespace(EDITION=-1)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import dhagapatch
+assert dhagapatch.stats()["compiled"] is False
+print([str(one.message) for one in caught])
+"""
+said = subprocess.run([sys.executable, "-c", OTHER], capture_output=True, text=True, check=True).stdout
+assert "install dhagapatch again" in said, said
