@@ -158,7 +158,7 @@ if compiled.speedups is not None:
 
 WITHOUT, WITH = ({**os.environ, "DHAGAPATCH_SPEEDUPS": value} for value in "01")
 said = subprocess.run(
-    [sys.executable, "-m", "dhagapatch", "-c", "import dhagapatch as d, socket as s; print(d.stats()['compiled'], s.socket.recv)"],
+    [sys.executable, "-m", "dhagapatch", "-c", "import dhagapatch as d, socket;print(d.stats()['compiled'], socket.socket.recv)"],
     env=WITHOUT, capture_output=True, text=True, check=True,
 ).stdout  # fmt: skip
 assert said.startswith("False <function socket.recv"), said
