@@ -9,6 +9,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
+#include <sys/ioctl.h>
 
 #include "greenlet/greenlet.h"
 

@@ -373,3 +373,13 @@ sock_sendall(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     return result;
 }
 
+/* is_empty(fd) -> bool: whether the kernel has nothing to be read of the descriptor; False if it can't tell. */
+static PyObject *
+is_empty(PyObject *module, PyObject *fd)
+{
+    int count = 1, number = (int)PyLong_AsLong(fd);
+
+    if (number == -1 && PyErr_Occurred())
+        return NULL;
+    return new_bool(ioctl(number, FIONREAD, &count) == 0 && count == 0);
+}

@@ -18,8 +18,8 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import READ, WRITE
-from dhagapatch.core.hub import parking_hub
+from dhagapatch.core import READ, WRITE, compiled
+from dhagapatch.core.hub import Hub, parking_hub
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import make_blocking, make_nonblocking, user_timeout
 from dhagapatch.green.waiting import wait_socket
@@ -28,6 +28,7 @@ __all__ = ["Connection", "adopt", "wrap_socket"]
 
 _wrap_socket = _stdlib.SSLContext.__base__._wrap_socket  # type: ignore[union-attr]
 _INSTANT = 1e-6  # seconds
+_is_empty = getattr(compiled.speedups, "is_empty", None)  # in Python the look costs as much as it saves
 _fileno, _gettimeout = _real.sock_fileno, _real.socket.gettimeout
 
 
@@ -47,7 +48,9 @@ class Connection:
         setattr(self._native, name, value)
 
     def read(self, *args: Any) -> Any:
-        return self._do(self._native.read, args)
+        # what is wrong, or nothing, or goes into what may be neither, is not waited for
+        plain = len(args) == 1 or (len(args) == 2 and type(args[1]) in (bytearray, memoryview) and len(args[1]) > 0)
+        return self._do(self._native.read, args, reads=plain and type(args[0]) is int and args[0] > 0)
 
     def write(self, data: Any) -> Any:
         return self._do(self._native.write, (data,))
@@ -62,7 +65,7 @@ class Connection:
             make_blocking(sock)
         return peer
 
-    def _do(self, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    def _do(self, call: Callable[..., Any], args: tuple[Any, ...], reads: bool = False) -> Any:
         sock = self._sock()
         if sock is None:
             return call(*args)
@@ -78,15 +81,17 @@ class Connection:
             if hub.fuel < 0:
                 hub.rest()
         deadline: float | None = -1.0
+        direction = READ if reads and hub is not None and self._must_wait(hub, sock) else 0
         while True:
-            if _gettimeout(sock) is None:  # looked at each time: another dhaga may have set the timeout during the wait
-                make_nonblocking(sock)
-            try:
-                return call(*args)
-            except _stdlib.SSLWantReadError:
-                direction = READ
-            except _stdlib.SSLWantWriteError:
-                direction = WRITE
+            if not direction:
+                if _gettimeout(sock) is None:  # looked at each time: another dhaga may have set the timeout during the wait
+                    make_nonblocking(sock)
+                try:
+                    return call(*args)
+                except _stdlib.SSLWantReadError:
+                    direction = READ
+                except _stdlib.SSLWantWriteError:
+                    direction = WRITE
             if deadline == -1.0:  # armed at the first wait: most calls come through at once
                 deadline = deadline_of(timeout)
             fd = _fileno(sock)
@@ -95,6 +100,20 @@ class Connection:
             if fd < 0 or _fileno(sock) != fd:
                 # HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            direction = 0
+
+    def _must_wait(self, hub: Hub, sock: Any) -> bool:
+        """Whether nothing is there to be read, by the kernel's word: a try would fail, at ten times the cost of that look.
+
+        HAZARD: nor has the end come, of which there is no byte: it was reported (sticky), or its edge is still to be seen.
+        """
+        if _is_empty is None:
+            return False
+        fd = _fileno(sock)
+        entry = hub.entries.get(fd)
+        if entry is None or not entry.registered or entry.sticky or hub.netpoll.one_shot:
+            return False
+        return not self._native.pending() and _is_empty(fd)
 
     @staticmethod
     def _time_out(sock: Any, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
