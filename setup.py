@@ -4,8 +4,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-SOURCES = ["dhagapatch/_c/shared.h", "dhagapatch/_c/hub.h", "dhagapatch/_c/locks.h", "dhagapatch/_c/loop.h",
-           "dhagapatch/_c/sockets.h"]
+SOURCES = [f"dhagapatch/_c/{name}.h" for name in ("shared", "heap", "hub", "locks", "loop", "sockets")]
 
 try:
     import greenlet

@@ -1,5 +1,6 @@
 #include "shared.h"
 
+#include "heap.h"
 #include "hub.h"
 #include "locks.h"
 #include "loop.h"
@@ -230,6 +231,7 @@ static PyMethodDef functions[] = {
     {"setup_sockets", setup_sockets, METH_O, PyDoc_STR("Take what sockets need, by name.")},
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
     {"socket_methods", socket_methods, METH_NOARGS, PyDoc_STR("Compiled methods of sockets, by name.")},
+    {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
     {"is_empty", is_empty, METH_O, PyDoc_STR("Whether the kernel has nothing to be read of a descriptor.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},
     {NULL},

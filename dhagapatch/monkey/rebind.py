@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import compiled
 
 __all__ = ["Holder", "Undo", "instances", "rebind"]
 
@@ -50,6 +51,12 @@ class Holder(NamedTuple):
     line: int | None  # if it was at hand; the report finds it otherwise
     done: bool
     undo: Callable[[], object] | None
+
+
+
+def _referrers(things: list[Any]) -> list[Any]:
+    """Who refers to one of them: all that the collector knows."""
+    return compiled.speedups.referrers(things) if compiled.speedups is not None else gc.get_referrers(*things)
 
 
 def _ours(module_name: object) -> bool:
@@ -103,7 +110,7 @@ class _Rebinder:
         self.sought = self._held_by_others(targets, referrers)
         self.private.add(id(self.sought))
         if self.sought:
-            referrers += [one for one in gc.get_referrers(*self.sought) if id(one) not in self.private]
+            referrers += [one for one in _referrers(self.sought) if id(one) not in self.private]
         inner = [one for one in referrers if type(one) in (dict, tuple, list, staticmethod, classmethod, CellType)]
         self.private.add(id(inner))
         owners = self._owners(inner)
@@ -144,7 +151,7 @@ class _Rebinder:
         ids = {id(thing) for thing in things}
         owners: dict[int, list[Any]] = {}
         self.private.add(id(things))
-        for owner in gc.get_referrers(*things) if things else ():
+        for owner in _referrers(things) if things else ():
             if id(owner) in self.private or owner is things or isinstance(owner, FrameType):
                 continue
             for referent in gc.get_referents(owner):
@@ -295,7 +302,7 @@ class _Rebinder:
     def _descriptor(self, descriptor: Any, owners: list[Any]) -> None:
         old = descriptor.__func__
         for owner in owners:
-            for kind in gc.get_referrers(owner) if isinstance(owner, dict) else ():
+            for kind in _referrers([owner]) if isinstance(owner, dict) else ():
                 if isinstance(kind, type) and not _ours(kind.__module__):
                     for key, value in list(vars(kind).items()):
                         if value is descriptor:
