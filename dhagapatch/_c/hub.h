@@ -7,7 +7,7 @@ has_running_loop(void)
     PyObject *module = PyDict_GetItemWithError(modules, source), *loop;
     int is_there;
 
-    if (module == NULL)
+    if (module == NULL || module == Py_None) /* None: its import is blocked */
         return PyErr_Occurred() ? -1 : 0;
     loop = PyObject_CallMethodNoArgs(module, str_get_running_loop);
     if (loop == NULL)
@@ -132,6 +132,8 @@ hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
         simple = may_switch(hub, args[0]);
     if (simple <= 0)
         return simple < 0 ? NULL : call_slow(slow_park, hub, args, nargs, NULL);
+    if (!has_room(2))
+        return NULL;
     me = args[0];
     deadline = args[1];
     seen = args[3];
@@ -170,6 +172,8 @@ hub_yield(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
         simple = may_switch(hub, args[0]);
     if (simple <= 0)
         return simple < 0 ? NULL : call_slow(slow_yield, hub, args, nargs, NULL);
+    if (!has_room(2))
+        return NULL;
     me = args[0];
     seen = Py_NewRef(field(me, PARKS));
     set_field(me, WAITING, Py_NewRef(str_its_turn));
@@ -244,12 +248,12 @@ mark_ready(PyObject *events, PyObject *entries, PyObject *runq, long level_fd)
                 level = 1;
             continue;
         }
+        Py_INCREF(entry);
         number = PyObject_GetItem(masks, PyTuple_GET_ITEM(pair, 1));
         if (number == NULL)
-            return -1;
+            goto failed;
         mask = PyLong_AsLong(number);
         Py_DECREF(number);
-        Py_INCREF(entry);
         if (mask & stays_bits)
             put(entry, STICKY, Py_NewRef(Py_True));
         if (mask & read_bit) {
@@ -275,10 +279,14 @@ mark_ready(PyObject *events, PyObject *entries, PyObject *runq, long level_fd)
 static PyObject *
 mark(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
+    long level_fd;
     int level;
 
     if (nargs != 5 || !PyList_Check(args[0]) || !PyDict_Check(args[1]))
         return PyErr_Format(PyExc_TypeError, "mark(events, entries, masks, runq, level_fd)");
-    level = mark_ready(args[0], args[1], args[3], PyLong_AsLong(args[4]));
+    level_fd = PyLong_AsLong(args[4]);
+    if (level_fd == -1 && PyErr_Occurred())
+        return NULL;
+    level = mark_ready(args[0], args[1], args[3], level_fd);
     return level < 0 ? NULL : new_bool(level);
 }

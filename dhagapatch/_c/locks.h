@@ -87,19 +87,6 @@ wake_parker(PyObject *parker)
     return result == NULL ? -1 : 0;
 }
 
-/* Whether calls can be so many levels deeper; RecursionError if not. */
-static int
-has_room(int levels)
-{
-    int entered = 0;
-
-    while (entered < levels && Py_EnterRecursiveCall("") == 0)
-        entered++;
-    for (int i = 0; i < entered; i++)
-        Py_LeaveRecursiveCall();
-    return entered == levels;
-}
-
 /* Releases a held plain lock that somebody waits for: 1; 0 if the first waiter is none for this; -1 with an exception. */
 static int
 hand_over(PyObject *self)
@@ -256,7 +243,7 @@ wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
     waiters = Py_IS_TYPE(waiters, queue_type) ? Py_NewRef(waiters) : PyObject_CallOneArg(queue_of, self);
     parker = waiters == NULL ? NULL : make_parker(hub, greenlet, me);
     if (parker == NULL || PyList_Append(waiters, parker) < 0) {
-        result = -1;
+        result = -1; /* nobody knows of it */
     }
     else {
         result = wait_in(self, waiters, parker, hub, greenlet, deadline, me);
@@ -264,14 +251,19 @@ wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
             PyErr_Fetch(&type, &value, &traceback);
             PyErr_NormalizeException(&type, &value, &traceback);
             done = PyObject_CallFunctionObjArgs(abandon_wait, self, waiters, parker, NULL);
-            if (done == NULL) {
-                Py_XDECREF(type);
-                Py_XDECREF(value);
-                Py_XDECREF(traceback);
-            }
-            else {
+            if (done != NULL) {
                 Py_DECREF(done);
                 PyErr_Restore(type, value, traceback);
+            }
+            else {
+                PyObject *new_type, *new_value, *new_traceback;
+
+                PyErr_Fetch(&new_type, &new_value, &new_traceback);
+                PyErr_NormalizeException(&new_type, &new_value, &new_traceback);
+                PyException_SetContext(new_value, value);
+                PyErr_Restore(new_type, new_value, new_traceback);
+                Py_XDECREF(type);
+                Py_XDECREF(traceback);
             }
         }
     }

@@ -112,6 +112,8 @@ run_loop(Loop *loop, double until)
                 return NULL;
             Py_DECREF(done);
             next = next_deadline(loop->heap);
+            if (PyErr_Occurred())
+                return NULL;
         }
         over = SLOT(netpoll, LOOP_WORK) != Py_False || until <= now;
         at_once = over || PyObject_Size(SLOT(hub, RUNQ)) > 0;
@@ -138,8 +140,10 @@ run_loop(Loop *loop, double until)
                 seconds = longest;
             if (PyErr_CheckSignals() < 0) /* the calls of this loop do not look, as bytecode does */
                 return NULL;
-            if (SLOT(hub, NOTIFIED) != Py_False || PyObject_Size(SLOT(hub, RUNQ)) > 0)
-                continue; /* a handler, or a finalizer */
+            /* and a handler, or a finalizer, may have changed what counts */
+            if (SLOT(hub, NOTIFIED) != Py_False || SLOT(netpoll, LOOP_WORK) != Py_False || PyObject_Size(SLOT(hub, RUNQ)) > 0
+                || next_deadline(loop->heap) < next)
+                continue;
         }
         timeout = seconds == Py_HUGE_VAL ? Py_NewRef(Py_None) : PyFloat_FromDouble(seconds);
         if (timeout == NULL)

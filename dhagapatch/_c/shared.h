@@ -57,6 +57,26 @@ put(PyObject *object, int slot, PyObject *value)
     Py_XDECREF(before);
 }
 
+/* Whether calls, of Python functions too, can be so many levels deeper; RecursionError if not.  HAZARD: what waits must be able to
+   leave its queue again, and to raise what is due to it. */
+static int
+has_room(int levels)
+{
+    int entered = 0;
+
+#if PY_VERSION_HEX >= 0x030C0000
+    if (PyThreadState_Get()->py_recursion_remaining <= levels) {
+        PyErr_SetString(PyExc_RecursionError, "maximum recursion depth exceeded");
+        return 0;
+    }
+#endif
+    while (entered < levels && Py_EnterRecursiveCall("") == 0)
+        entered++;
+    for (int i = 0; i < entered; i++)
+        Py_LeaveRecursiveCall();
+    return entered == levels;
+}
+
 /* Whoever waits is a dhaga, or a greenlet that is not ours, the main flow's say, and has the same attributes in its dictionary. */
 
 static PyObject *field_names[WAITING + 1];
@@ -68,7 +88,9 @@ is_waiter(PyObject *me)
         return 1;
     if (!Py_IS_TYPE(me, &PyGreenlet_Type) || ((PyGreenlet *)me)->dict == NULL)
         return 0;
-    return PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[WAITING]) != NULL; /* the last that it was given */
+    /* more than one of them: a library's greenlet may have something of that name */
+    return PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[PARKS]) != NULL
+        && PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[TIMER_AT]) != NULL;
 }
 
 /* An attribute of a waiter, borrowed; NULL, without an exception, if it is not there. */
@@ -78,7 +100,7 @@ field(PyObject *me, int slot)
     return Py_IS_TYPE(me, dhaga_type) ? SLOT(me, slot) : PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[slot]);
 }
 
-/* Sets an attribute of a waiter, and takes the reference to `value`. */
+/* Sets an attribute of a waiter, and takes the reference to `value`.  All keys are there, so this does not fail. */
 static inline int
 set_field(PyObject *me, int slot, PyObject *value)
 {

@@ -111,7 +111,7 @@ deadline_of(PyObject *timeout)
 static PyObject *
 await_drained(Caller *caller, PyObject *sock, PyObject *timeout, int direction)
 {
-    PyObject *entry = caller->entry, *deadline = deadline_of(timeout), *queue, *ready, *seen;
+    PyObject *entry = caller->entry, *deadline = has_room(4) ? deadline_of(timeout) : NULL, *queue, *ready, *seen;
     PyObject *type, *value, *traceback;
 
     if (deadline == NULL)
@@ -313,7 +313,8 @@ sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     PyObject *call[] = {self, args[0], zero, dontwait};
     count = attempt(&caller, read_bit, real_recv_into, call, 4);
     Py_DECREF(zero);
-    if (count != NULL && caller.entry != NULL && SLOT(caller.entry, STREAM) == Py_True) {
+    if (count != NULL && caller.entry != NULL && SLOT(caller.entry, STREAM) == Py_True && SLOT(caller.entry, STICKY) == Py_False
+        && PyObject_IsTrue(count) > 0) {
         if (PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0) {
             Py_CLEAR(count);
         }

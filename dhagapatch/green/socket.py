@@ -7,6 +7,7 @@ A socket stays in its blocking mode: calls that take flags are made with MSG_DON
 from __future__ import annotations
 
 import _socket
+import sys
 from collections.abc import Callable
 from operator import index
 from typing import Any
@@ -33,6 +34,7 @@ _recv = _C.recv
 _recv_into = _C.recv_into
 _send = _C.send
 _type = _C.type.__get__
+_MOST = sys.maxsize  # bytes: more is an error, and not waited for
 _PASS = DONTWAIT | getattr(_socket, "MSG_ERRQUEUE", 0) | _socket.MSG_OOB
 
 
@@ -84,7 +86,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
         if hub.fuel < 0:
             hub.rest()
         entry = hub.entries.get(_fileno(self))
-        if entry is not None and not entry.readable and buffersize > 0:
+        if entry is not None and not entry.readable and type(buffersize) is int and 0 < buffersize <= _MOST:
             started = await_drained(self, hub, entry, READ)
     try:
         data = _recv(self, buffersize, DONTWAIT)
@@ -95,7 +97,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
     if data is None:
         data = again(self, READ, _recv, (buffersize, DONTWAIT), 1, started)
         entry = _entry(self)
-    if entry is not None and 0 < len(data) < buffersize and entry.stream and not entry.sticky:
+    if entry is not None and entry.stream and not entry.sticky and type(buffersize) is int and 0 < len(data) < buffersize:
         entry.readable = False
     return data
 

@@ -174,3 +174,29 @@ print([str(one.message) for one in caught])
 """
 said = subprocess.run([sys.executable, "-c", OTHER], env=WITH, capture_output=True, text=True, check=True).stdout
 assert "install dhagapatch again" in said, said
+
+# what a finalizer closes while it is marked is kept as long; told of by the interpreter's own checks of its memory
+
+FREED = """
+import dhagapatch
+from collections import deque
+from dhagapatch.core import compiled
+from dhagapatch.core.netpoll import Entry
+from dhagapatch.core.poller import MASKS, _Masks
+
+entries = {}
+missing = _Masks.__missing__
+
+def closing(self, event):  # as a collection might, in whose finalizer the descriptor is closed
+    entries.clear()
+    self.more = [Entry(number) for number in range(50)]
+    return missing(self, event)
+
+_Masks.__missing__ = closing
+for _ in range(100):
+    MASKS.clear()
+    entries[77] = Entry(77)
+    compiled.speedups.mark([(77, 5)], entries, MASKS, deque(), -1)
+"""
+if compiled.speedups is not None:
+    subprocess.run([sys.executable, "-c", FREED], env={**WITH, "PYTHONMALLOC": "debug"}, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import select
@@ -85,6 +86,24 @@ def case_receiving_runs_out_of_time(t: Any) -> None:
     right.close()
     for name, call in _RECEIVERS.items():
         t.outcome(name + " at the end", call, left, bytearray(8))
+
+
+def case_receiving_sizes_that_are_none(t: Any) -> None:
+    """Also where nothing is there to be read, which is known by then."""
+    class Index:
+        def __index__(self) -> int:
+            return 20
+
+    left, right = tcp_pair()
+    left.settimeout(SHORT)
+    with contextlib.suppress(TimeoutError):
+        left.recv(1)
+    for size in (1 << 70, -1, "a", None, 1.5, True, Index()):
+        t.outcome(f"recv {type(size).__name__}", left.recv, size)
+    right.sendall(b"some")
+    t.outcome("recv", left.recv, Index())
+    left.close()
+    right.close()
 
 
 def case_receiving_without_blocking(t: Any) -> None:
