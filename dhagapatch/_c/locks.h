@@ -290,25 +290,53 @@ mutex_wait(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     return call_slow(slow_wait, self, args, nargs, NULL);
 }
 
-/* A wait that is to be done in C if it can: `self` is held. */
-static PyObject *
-wait_for(PyObject *self, PyObject *me)
-{
-    PyObject *args[] = {Py_None, me};
+/* What `acquire` is asked for. */
+enum { PYTHON = -1, LOOK, WAIT };
 
-    return mutex_wait(self, args, 2);
+/* The usual arguments of `acquire`: none, a bool, True and a timeout; PYTHON for all else, and what is wrong.
+   `timeout` is borrowed, in seconds; NULL: without end. */
+static int
+understand(PyObject *const *args, Py_ssize_t nargs, PyObject *names, PyObject **timeout)
+{
+    double seconds;
+
+    *timeout = NULL;
+    if (names != NULL || nargs > 2 || (nargs > 0 && !PyBool_Check(args[0])))
+        return PYTHON;
+    if (nargs < 2)
+        return nargs == 0 || args[0] == Py_True ? WAIT : LOOK;
+    if (args[0] != Py_True || (!PyFloat_CheckExact(args[1]) && !PyLong_CheckExact(args[1])))
+        return PYTHON;
+    seconds = PyFloat_AsDouble(args[1]);
+    if (seconds == -1.0 && !PyErr_Occurred())
+        return WAIT;
+    PyErr_Clear();
+    if (!(seconds >= 0.0 && seconds <= 1e9)) /* as long as any that is allowed, or too long */
+        return PYTHON;
+    *timeout = args[1];
+    return WAIT;
+}
+
+/* Waits for a held lock in C if it can. */
+static PyObject *
+wait_for(PyObject *self, PyObject *timeout, PyObject *me)
+{
+    PyObject *args[] = {timeout == NULL ? Py_NewRef(Py_None) : deadline_of(timeout), me}, *result;
+
+    if (args[0] == NULL)
+        return NULL;
+    result = mutex_wait(self, args, 2);
+    Py_DECREF(args[0]);
+    return result;
 }
 
 /* plain locks */
 
 static PyObject *
-take_or_wait(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs, PyObject *names, int waits)
+take_or_wait(PyObject *self, int waits, PyObject *timeout)
 {
     PyObject *nobody, *result;
-    int burnt = is_plain(self) ? burn() : 0;
 
-    if (burnt <= 0)
-        return burnt < 0 ? NULL : call_slow(slow, self, args, nargs, names);
     if (SLOT(self, MUTEX_HELD) == Py_False) {
         put(self, MUTEX_HELD, Py_NewRef(Py_True));
         Py_RETURN_TRUE;
@@ -316,7 +344,7 @@ take_or_wait(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t n
     if (!waits)
         Py_RETURN_FALSE;
     nobody = PyLong_FromLong(0);
-    result = wait_for(self, nobody);
+    result = wait_for(self, timeout, nobody);
     Py_DECREF(nobody);
     return result;
 }
@@ -324,17 +352,23 @@ take_or_wait(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t n
 static PyObject *
 lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    int simple = names == NULL && (nargs == 0 || (nargs == 1 && PyBool_Check(args[0])));
+    PyObject *timeout;
+    int asked = understand(args, nargs, names, &timeout);
+    int burnt = asked != PYTHON && is_plain(self) ? burn() : 0;
 
-    if (!simple)
-        return call_slow(slow_lock_acquire, self, args, nargs, names);
-    return take_or_wait(self, slow_lock_acquire, args, nargs, names, nargs == 0 || args[0] == Py_True);
+    if (burnt <= 0)
+        return burnt < 0 ? NULL : call_slow(slow_lock_acquire, self, args, nargs, names);
+    return take_or_wait(self, asked, timeout);
 }
 
 static PyObject *
 lock_enter(PyObject *self, PyObject *ignored)
 {
-    return take_or_wait(self, slow_lock_enter, NULL, 0, NULL, 1);
+    int burnt = is_plain(self) ? burn() : 0;
+
+    if (burnt <= 0)
+        return burnt < 0 ? NULL : call_slow(slow_lock_enter, self, NULL, 0, NULL);
+    return take_or_wait(self, WAIT, NULL);
 }
 
 static PyObject *
@@ -422,9 +456,11 @@ is_plain_rlock(PyObject *self)
 static PyObject *
 rlock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    PyObject *me = is_plain_rlock(self) ? token() : NULL, *count, *result;
-    int burnt;
+    PyObject *me = NULL, *count, *result, *timeout;
+    int burnt, asked = understand(args, nargs, names, &timeout);
 
+    if (asked != PYTHON && is_plain_rlock(self))
+        me = token();
     if (me == NULL)
         return call_slow(slow, self, args, nargs, names);
     if (owns(self, me)) {
@@ -439,8 +475,10 @@ rlock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nar
         return burnt < 0 ? NULL : call_slow(slow, self, args, nargs, names);
     if (take(self, me))
         Py_RETURN_TRUE;
+    if (asked == LOOK)
+        Py_RETURN_FALSE;
     Py_INCREF(me);
-    result = wait_for(self, me);
+    result = wait_for(self, timeout, me);
     Py_DECREF(me);
     return result;
 }
@@ -448,8 +486,6 @@ rlock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nar
 static PyObject *
 rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    if (nargs || names != NULL)
-        return call_slow(slow_rlock_acquire, self, args, nargs, names);
     return rlock_take(self, slow_rlock_acquire, args, nargs, names);
 }
 

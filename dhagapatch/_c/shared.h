@@ -139,3 +139,18 @@ call_slow(PyObject *slow, PyObject *self, PyObject *const *args, Py_ssize_t narg
     return result;
 }
 
+/* A new reference: the deadline, in monotonic seconds, of a timeout. */
+static PyObject *
+deadline_of(PyObject *timeout)
+{
+    PyObject *now, *deadline;
+
+    if (timeout == Py_None)
+        return Py_NewRef(Py_None);
+    now = PyObject_CallMethodNoArgs(real_module, str_monotonic);
+    if (now == NULL)
+        return NULL;
+    deadline = PyNumber_Add(now, timeout);
+    Py_DECREF(now);
+    return deadline;
+}

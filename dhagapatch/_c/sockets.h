@@ -91,22 +91,6 @@ is_zero(PyObject *timeout)
     return PyFloat_CheckExact(timeout) && PyFloat_AS_DOUBLE(timeout) == 0.0;
 }
 
-/* A new reference: the deadline, in monotonic seconds, of a timeout. */
-static PyObject *
-deadline_of(PyObject *timeout)
-{
-    PyObject *now, *deadline;
-
-    if (timeout == Py_None)
-        return Py_NewRef(Py_None);
-    now = PyObject_CallMethodNoArgs(real_module, str_monotonic);
-    if (now == NULL)
-        return NULL;
-    deadline = PyNumber_Add(now, timeout);
-    Py_DECREF(now);
-    return deadline;
-}
-
 /* As `attempts.await_drained`, where `entry` is registered and has no limits of the kernel's; a new reference. */
 static PyObject *
 await_drained(Caller *caller, PyObject *sock, PyObject *timeout, int direction)
