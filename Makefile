@@ -18,7 +18,8 @@ lint: $(VENV)/.installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 
-test: lint
+LINT ?= lint
+test: $(VENV)/.installed $(LINT)
 	$(BIN)/python -m pytest -q $(TEST_ARGS)
 
 $(VENV)/.installed-bench: pyproject.toml $(VENV)/.installed
