@@ -28,7 +28,7 @@ burn(void)
 static inline int
 is_plain(PyObject *self)
 {
-    return SLOT(self, MUTEX_HELD) != NULL;
+    return SLOT(self, MUTEX_HELD) != NULL && SLOT(self, WAITERS) != NULL;
 }
 
 static inline int
@@ -119,6 +119,19 @@ hand_over(PyObject *self)
     result = wake_parker(parker);
     Py_DECREF(parker);
     return result < 0 ? -1 : 1;
+}
+
+/* `release` of a held plain lock that somebody waits for. */
+static PyObject *
+give_to_waiter(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs)
+{
+    int done = hand_over(self);
+
+    if (done < 0)
+        return NULL;
+    if (!done)
+        return call_slow(slow, self, args, nargs, NULL);
+    Py_RETURN_NONE;
 }
 
 /* waiting */
@@ -374,22 +387,14 @@ lock_enter(PyObject *self, PyObject *ignored)
 static PyObject *
 lock_give(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs)
 {
-    int done = 0;
-
     if (!is_plain(self))
         return call_slow(slow, self, args, nargs, NULL);
     if (SLOT(self, MUTEX_HELD) != Py_True) {
         PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
         return NULL;
     }
-    if (has_waiters(self)) {
-        done = hand_over(self);
-        if (done < 0)
-            return NULL;
-        if (!done)
-            return call_slow(slow, self, args, nargs, NULL);
-        Py_RETURN_NONE;
-    }
+    if (has_waiters(self))
+        return give_to_waiter(self, slow, args, nargs);
     put(self, MUTEX_HELD, Py_NewRef(Py_False));
     Py_RETURN_NONE;
 }
@@ -499,7 +504,6 @@ static PyObject *
 rlock_give(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *me = is_plain_rlock(self) ? token() : NULL, *number;
-    int done;
     long count;
 
     if (me == NULL || !owns(self, me))
@@ -512,14 +516,8 @@ rlock_give(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nar
         put(self, MUTEX_COUNT, number);
         Py_RETURN_NONE;
     }
-    if (has_waiters(self)) {
-        done = hand_over(self);
-        if (done < 0)
-            return NULL;
-        if (!done)
-            return call_slow(slow, self, args, nargs, NULL);
-        Py_RETURN_NONE;
-    }
+    if (has_waiters(self))
+        return give_to_waiter(self, slow, args, nargs);
     let_go(self);
     Py_RETURN_NONE;
 }

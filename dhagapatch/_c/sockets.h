@@ -15,6 +15,17 @@ forget(Caller *caller)
     Py_CLEAR(caller->entry);
 }
 
+/* Whether a wait for what is known of the descriptor can be done here. */
+static int
+may_wait(Caller *caller)
+{
+    PyObject *entry = caller->entry;
+
+    return entry == NULL
+        || (SLOT(entry, REGISTERED) == Py_True && SLOT(entry, LIMITS) == Py_None
+            && SLOT(SLOT(caller->hub, NETPOLL), ONE_SHOT) == Py_False);
+}
+
 /* 1, and a unit of fuel taken; 0 if Python has to do it; -1 with an exception. */
 static int
 find_caller(Caller *caller, PyObject *sock)
@@ -44,6 +55,8 @@ find_caller(Caller *caller, PyObject *sock)
     Py_DECREF(fd);
     if (caller->entry == NULL && PyErr_Occurred())
         goto failed;
+    if (!may_wait(caller))
+        goto no;
     fuel = PyLong_FromLong(left);
     if (fuel == NULL)
         goto failed;
@@ -159,17 +172,6 @@ prepare(Caller *caller, PyObject *sock, int direction, PyObject **started)
     return *started == NULL ? -1 : 0;
 }
 
-/* Whether a wait for `entry` can be done here.  Before anything has happened. */
-static int
-may_wait(Caller *caller)
-{
-    PyObject *entry = caller->entry;
-
-    return entry == NULL
-        || (SLOT(entry, REGISTERED) == Py_True && SLOT(entry, LIMITS) == Py_None
-            && SLOT(SLOT(caller->hub, NETPOLL), ONE_SHOT) == Py_False);
-}
-
 /* After a call has raised: 1 if it would have blocked, and the exception is gone; 0 if it is to be raised. */
 static int
 would_block(PyObject *sock)
@@ -263,10 +265,6 @@ sock_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         else
             PyErr_Clear();
     }
-    if (found > 0 && !may_wait(&caller)) {
-        forget(&caller);
-        found = 0;
-    }
     if (found <= 0)
         return found < 0 ? NULL : call_slow(slow_recv, self, args, nargs, NULL);
     PyObject *call[] = {self, args[0], dontwait};
@@ -287,10 +285,6 @@ sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
 
     if (nargs == 1 && names == NULL)
         found = find_caller(&caller, self);
-    if (found > 0 && !may_wait(&caller)) {
-        forget(&caller);
-        found = 0;
-    }
     if (found <= 0)
         return found < 0 ? NULL : call_slow(slow_recv_into, self, args, nargs, names);
     zero = PyLong_FromLong(0);
@@ -320,10 +314,6 @@ sock_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 
     if (nargs == 1)
         found = find_caller(&caller, self);
-    if (found > 0 && !may_wait(&caller)) {
-        forget(&caller);
-        found = 0;
-    }
     if (found <= 0)
         return found < 0 ? NULL : call_slow(slow_send, self, args, nargs, NULL);
     PyObject *call[] = {self, args[0], dontwait};
