@@ -73,7 +73,7 @@ switch_to(PyObject *hub, PyObject *next)
             return -1;
         next = Py_NewRef(SLOT(hub, GREENLET));
     }
-    if (PyObject_TypeCheck(next, &PyGreenlet_Type))
+    if (Py_IS_TYPE(next, dhaga_type) || PyObject_TypeCheck(next, &PyGreenlet_Type))
         result = PyGreenlet_Switch((PyGreenlet *)next, NULL, NULL);
     else
         result = PyObject_CallMethodNoArgs(next, str_switch);
@@ -121,31 +121,23 @@ arm(PyObject *hub, PyObject *me, PyObject *deadline)
     return result == NULL ? -1 : 0;
 }
 
-/* Hub.park(me, deadline, what, seen); the comments stand beside the Python version. */
-static PyObject *
-hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
+/* `Hub.park` after `may_switch`; the comments stand beside the Python version.  1: woken; 0: out of time; -1 with an exception. */
+static int
+park_here(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
 {
-    PyObject *me, *deadline, *seen;
-    int simple = 0, same, timed_out;
+    int same, timed_out;
 
-    if (nargs == 4 && is_waiter(args[0]) && field(args[0], INTERRUPTS) == Py_None)
-        simple = may_switch(hub, args[0]);
-    if (simple <= 0)
-        return simple < 0 ? NULL : call_slow(slow_park, hub, args, nargs, NULL);
     if (!has_room(2))
-        return NULL;
-    me = args[0];
-    deadline = args[1];
-    seen = args[3];
+        return -1;
     if (deadline != Py_None && arm(hub, me, deadline) < 0)
-        return NULL;
-    set_field(me, WAITING, Py_NewRef(args[2]));
+        return -1;
+    set_field(me, WAITING, Py_NewRef(what));
     set_field(me, PARKED, Py_NewRef(Py_True));
     same = is_same(field(me, PARKS), seen);
     if (same < 0 || (same && switch_to(hub, take_next(hub, beyond, 1)) < 0))
-        return NULL;
+        return -1;
     if (count_resumption(me) < 0)
-        return NULL;
+        return -1;
     set_field(me, PARKED, Py_NewRef(Py_False));
     set_field(me, WAITING, Py_NewRef(Py_None));
     set_field(me, DEADLINE, Py_NewRef(Py_None));
@@ -155,10 +147,47 @@ hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
     if (field(me, INTERRUPTS) != Py_None) {
         PyObject *result = PyObject_CallOneArg(deliver_all, me);
         if (result == NULL)
-            return NULL;
+            return -1;
         Py_DECREF(result);
     }
-    return new_bool(!timed_out);
+    return !timed_out;
+}
+
+/* Hub.park(me, deadline, what, seen) */
+static PyObject *
+hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
+{
+    int simple = 0, woken;
+
+    if (nargs == 4 && is_waiter(args[0]) && field(args[0], INTERRUPTS) == Py_None)
+        simple = may_switch(hub, args[0]);
+    if (simple <= 0)
+        return simple < 0 ? NULL : call_slow(slow_park, hub, args, nargs, NULL);
+    woken = park_here(hub, args[0], args[1], args[2], args[3]);
+    return woken < 0 ? NULL : new_bool(woken);
+}
+
+static COLD int
+park_by_name(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
+{
+    PyObject *args[] = {hub, me, deadline, what, seen}, *result = PyObject_VectorcallMethod(str_park, args, 5, NULL);
+    int woken = result == NULL ? -1 : PyObject_IsTrue(result);
+
+    Py_XDECREF(result);
+    return woken;
+}
+
+/* `hub.park(...)`: what is counted, or another class has a method of its own for, is called by its name. */
+static int
+park(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
+{
+    int simple = 0;
+
+    if (Py_IS_TYPE(hub, hub_type) && SLOT(hub, COUNTED) == Py_False && field(me, INTERRUPTS) == Py_None)
+        simple = may_switch(hub, me);
+    if (simple <= 0)
+        return simple < 0 ? -1 : park_by_name(hub, me, deadline, what, seen);
+    return park_here(hub, me, deadline, what, seen);
 }
 
 /* Hub.yield_(me, deliver=deliver_all) */
@@ -249,7 +278,9 @@ mark_ready(PyObject *events, PyObject *entries, PyObject *runq, long level_fd)
             continue;
         }
         Py_INCREF(entry);
-        number = PyObject_GetItem(masks, PyTuple_GET_ITEM(pair, 1));
+        number = Py_XNewRef(PyDict_GetItemWithError(masks, PyTuple_GET_ITEM(pair, 1)));
+        if (number == NULL && !PyErr_Occurred())
+            number = PyObject_GetItem(masks, PyTuple_GET_ITEM(pair, 1)); /* the first time */
         if (number == NULL)
             goto failed;
         mask = PyLong_AsLong(number);

@@ -136,41 +136,43 @@ give_to_waiter(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t
 
 /* waiting */
 
+/* HAZARD: who was woken must not leave with the waker's word, see `DhagaParker.park`: 1, what ends it is left for the next wait; -1,
+   it is raised. */
+static COLD int
+postpone_exit(PyObject *parker, PyObject *me)
+{
+    PyObject *type, *value, *traceback, *done;
+
+    if (SLOT(parker, PARKER_WOKEN) != Py_True || !PyErr_ExceptionMatches(dhaga_exit))
+        return -1;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(value, traceback);
+    done = PyObject_CallFunction(restore, "O[O]", me, value);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 1;
+}
+
 /* `DhagaParker.park`: 1, woken; 0, out of time; -1 with an exception. */
 static int
 park_in(PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what)
 {
     while (1) {
-        PyObject *seen = Py_NewRef(field(me, PARKS)), *result;
-        PyObject *args[] = {hub, me, deadline, what, seen};
+        PyObject *seen;
+        int woken;
 
-        if (SLOT(parker, PARKER_WOKEN) == Py_True) {
-            Py_DECREF(seen);
+        if (SLOT(parker, PARKER_WOKEN) == Py_True)
             return 1;
-        }
-        result = PyObject_VectorcallMethod(str_park, args, 5, NULL); /* by its name: what is counted is counted there */
+        seen = Py_NewRef(field(me, PARKS));
+        woken = park(hub, me, deadline, what, seen);
         Py_DECREF(seen);
-        if (result == NULL) {
-            PyObject *type, *value, *traceback, *done;
-
-            /* HAZARD: who was woken must not leave with the waker's word; see `DhagaParker.park` */
-            if (SLOT(parker, PARKER_WOKEN) != Py_True || !PyErr_ExceptionMatches(dhaga_exit))
-                return -1;
-            PyErr_Fetch(&type, &value, &traceback);
-            PyErr_NormalizeException(&type, &value, &traceback);
-            if (traceback != NULL)
-                PyException_SetTraceback(value, traceback);
-            done = PyObject_CallFunction(restore, "O[O]", me, value);
-            Py_XDECREF(type);
-            Py_XDECREF(value);
-            Py_XDECREF(traceback);
-            if (done == NULL)
-                return -1;
-            Py_DECREF(done);
-            return 1;
-        }
-        Py_DECREF(result);
-        if (result == Py_False)
+        if (woken < 0)
+            return postpone_exit(parker, me);
+        if (!woken)
             return SLOT(parker, PARKER_WOKEN) == Py_True;
     }
 }
@@ -229,13 +231,36 @@ wait_in(PyObject *self, PyObject *waiters, PyObject *parker, PyObject *hub, PyOb
     }
 }
 
+static COLD void
+leave_with_exception(PyObject *self, PyObject *waiters, PyObject *parker)
+{
+    PyObject *type, *value, *traceback, *done;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    done = PyObject_CallFunctionObjArgs(abandon_wait, self, waiters, parker, NULL);
+    if (done != NULL) {
+        Py_DECREF(done);
+        PyErr_Restore(type, value, traceback);
+    }
+    else {
+        PyObject *new_type, *new_value, *new_traceback;
+
+        PyErr_Fetch(&new_type, &new_value, &new_traceback);
+        PyErr_NormalizeException(&new_type, &new_value, &new_traceback);
+        PyException_SetContext(new_value, value);
+        PyErr_Restore(new_type, new_value, new_traceback);
+        Py_XDECREF(type);
+        Py_XDECREF(traceback);
+    }
+}
+
 /* Waits for a plain lock: `deadline` in monotonic seconds or None, `me` the thread that is to own it.  NULL without an exception:
    Python has to do it. */
 static PyObject *
 wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
 {
     PyObject *greenlet = (PyObject *)PyGreenlet_GetCurrent(), *hub, *waiters, *parker;
-    PyObject *type, *value, *traceback, *done;
     int result;
 
     if (greenlet == NULL) {
@@ -260,25 +285,8 @@ wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
     }
     else {
         result = wait_in(self, waiters, parker, hub, greenlet, deadline, me);
-        if (result < 0) {
-            PyErr_Fetch(&type, &value, &traceback);
-            PyErr_NormalizeException(&type, &value, &traceback);
-            done = PyObject_CallFunctionObjArgs(abandon_wait, self, waiters, parker, NULL);
-            if (done != NULL) {
-                Py_DECREF(done);
-                PyErr_Restore(type, value, traceback);
-            }
-            else {
-                PyObject *new_type, *new_value, *new_traceback;
-
-                PyErr_Fetch(&new_type, &new_value, &new_traceback);
-                PyErr_NormalizeException(&new_type, &new_value, &new_traceback);
-                PyException_SetContext(new_value, value);
-                PyErr_Restore(new_type, new_value, new_traceback);
-                Py_XDECREF(type);
-                Py_XDECREF(traceback);
-            }
-        }
+        if (result < 0)
+            leave_with_exception(self, waiters, parker);
     }
     Py_XDECREF(parker);
     Py_XDECREF(waiters);

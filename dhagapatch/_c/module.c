@@ -79,7 +79,7 @@ static const Given given_locks[] = {
 };
 
 static const Given given_sockets[] = {
-    {"socket", (PyObject **)&socket_type}, {"hidden", &hidden}, {"user_timeout", &user_timeout},
+    {"socket", (PyObject **)&socket_type}, {"hidden", &hidden},
     {"again", &again}, {"send_rest", &send_rest}, {"drained_entry", &drained_entry}, {"raise_pending", &raise_pending},
     {"recv", &slow_recv}, {"recv_into", &slow_recv_into}, {"send", &slow_send}, {"sendall", &slow_sendall},
     {"sock_fileno", &real_fileno}, {"sock_gettimeout", &real_gettimeout}, {"sock_recv", &real_recv},
@@ -111,7 +111,7 @@ static const struct {
     [HUB] = {&dhaga_type, "hub"}, [DEADLINE] = {&dhaga_type, "deadline"}, [INTERRUPTS] = {&dhaga_type, "interrupts"},
     [PARKED] = {&dhaga_type, "parked"}, [PARKS] = {&dhaga_type, "parks"}, [TIMED_OUT] = {&dhaga_type, "timed_out"},
     [TIMER_AT] = {&dhaga_type, "timer_at"}, [TOKEN] = {&dhaga_type, "_dhagapatch_token"}, [WAITING] = {&dhaga_type, "waiting"},
-    [ABANDONED] = {&hub_type, "abandoned"}, [DEADLINES] = {&hub_type, "deadlines"}, [ENTRIES] = {&hub_type, "entries"},
+    [ABANDONED] = {&hub_type, "abandoned"}, [COUNTED] = {&hub_type, "counted"}, [DEADLINES] = {&hub_type, "deadlines"}, [ENTRIES] = {&hub_type, "entries"},
     [FUEL] = {&hub_type, "fuel"}, [GREENLET] = {&hub_type, "greenlet"}, [LEFT] = {&hub_type, "_left"},
     [NETPOLL] = {&hub_type, "netpoll"}, [NOTIFIED] = {&hub_type, "_notified"}, [PROFILING] = {&hub_type, "profiling"}, [RUNQ] = {&hub_type, "runq"},
     [WAKER] = {&hub_type, "waker"},
@@ -189,6 +189,8 @@ setup_sockets(PyObject *module, PyObject *names)
 {
     if (take_given(given_sockets, names) < 0)
         return NULL;
+    c_fileno = function_of(real_fileno, call_fileno);
+    c_gettimeout = function_of(real_gettimeout, call_gettimeout);
     Py_RETURN_NONE;
 }
 

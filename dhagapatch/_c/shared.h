@@ -9,16 +9,18 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
+#include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "greenlet/greenlet.h"
 
 /* Goes up with every change of what the two sides expect of each other; `core.compiled` has the same number. */
-#define EDITION 1
+#define EDITION 2
 
 enum {
     HUB, DEADLINE, INTERRUPTS, PARKED, PARKS, TIMED_OUT, TIMER_AT, TOKEN, WAITING, /* of Dhaga */
-    ABANDONED, DEADLINES, ENTRIES, FUEL, GREENLET, LEFT, NETPOLL, NOTIFIED, PROFILING, RUNQ, WAKER, /* of Hub */
+    ABANDONED, COUNTED, DEADLINES, ENTRIES, FUEL, GREENLET, LEFT, NETPOLL, NOTIFIED, PROFILING, RUNQ, WAKER, /* of Hub */
     LENT, LOOP_WORK, ON_BUSY, ON_IDLE, ONE_SHOT, POLLER, /* of Netpoll */
     LIMITS, READABLE, READERS, REGISTERED, STICKY, STREAM, WRITABLE, WRITERS, /* of Entry */
     MUTEX_HELD, WAITERS, /* of Mutex */
@@ -30,13 +32,14 @@ enum {
 static Py_ssize_t offsets[SLOTS];
 
 #define SLOT(object, slot) (*(PyObject **)((char *)(object) + offsets[slot]))
+#define COLD __attribute__((noinline, cold)) /* its frame is not below a switch */
 #define LEN(array) (Py_ssize_t)(sizeof(array) / sizeof(*(array)))
 
 /* What `setup` is given, by these names. */
 static PyTypeObject *dhaga_type, *hub_type, *netpoll_type, *entry_type, *socket_type;
 static PyObject *modules, *source;                   /* sys.modules, and the name under which asyncio's C module stands there */
 static PyObject *hidden, *real_module;                      /* the timeouts by identity, the module of real callables */
-static PyObject *deliver_all, *user_timeout, *again, *send_rest, *drained_entry, *raise_pending;
+static PyObject *deliver_all, *again, *send_rest, *drained_entry, *raise_pending;
 static PyObject *slow_park, *slow_run, *slow_yield, *slow_recv, *slow_recv_into, *slow_send, *slow_sendall;
 static PyObject *real_fileno, *real_gettimeout, *real_recv, *real_recv_into, *real_send;
 static PyObject *dontwait;
@@ -123,7 +126,7 @@ new_bool(int value)
 }
 
 /* Calls the Python version of a method with the arguments that the compiled one was given. */
-static PyObject *
+static COLD PyObject *
 call_slow(PyObject *slow, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
     PyObject *small[8], **all = small, *result;

@@ -5,7 +5,42 @@ typedef struct {
     PyObject *me;
     PyObject *hub;
     PyObject *entry; /* NULL: nothing is known of the descriptor */
+    PyObject *started; /* the deadline of a wait before the call; NULL: there was none */
 } Caller;
+
+static PyCFunction c_fileno, c_gettimeout;
+
+static PyObject *
+call_fileno(PyObject *sock, PyObject *ignored)
+{
+    return PyObject_CallOneArg(real_fileno, sock);
+}
+
+static PyObject *
+call_gettimeout(PyObject *sock, PyObject *ignored)
+{
+    return PyObject_CallOneArg(real_gettimeout, sock);
+}
+
+/* The C function of a method without arguments, or else `other`, which calls the method. */
+static PyCFunction
+function_of(PyObject *method, PyCFunction other)
+{
+    PyMethodDef *def = Py_IS_TYPE(method, &PyMethodDescr_Type) ? ((PyMethodDescrObject *)method)->d_method : NULL;
+
+    return def != NULL && def->ml_flags == METH_NOARGS ? def->ml_meth : other;
+}
+
+/* -1 if it is closed, or with an exception. */
+static int
+descriptor_of(PyObject *sock)
+{
+    PyObject *number = c_fileno(sock, NULL);
+    int fd = number == NULL ? -1 : (int)PyLong_AsLong(number);
+
+    Py_XDECREF(number);
+    return fd;
+}
 
 static void
 forget(Caller *caller)
@@ -13,6 +48,7 @@ forget(Caller *caller)
     Py_CLEAR(caller->me);
     Py_CLEAR(caller->hub);
     Py_CLEAR(caller->entry);
+    Py_CLEAR(caller->started);
 }
 
 /* Whether a wait for what is known of the descriptor can be done here. */
@@ -33,7 +69,7 @@ find_caller(Caller *caller, PyObject *sock)
     PyObject *fd, *hub, *fuel;
     long left;
 
-    caller->hub = caller->entry = NULL;
+    caller->hub = caller->entry = caller->started = NULL;
     caller->me = (PyObject *)PyGreenlet_GetCurrent();
     if (caller->me == NULL) {
         PyErr_Clear(); /* the interpreter's last moments */
@@ -48,7 +84,7 @@ find_caller(Caller *caller, PyObject *sock)
     if (left < 0)
         goto no;
     caller->hub = Py_NewRef(hub);
-    fd = PyObject_CallOneArg(real_fileno, sock);
+    fd = c_fileno(sock, NULL);
     if (fd == NULL)
         goto failed;
     caller->entry = Py_XNewRef(PyDict_GetItemWithError(SLOT(hub, ENTRIES), fd));
@@ -86,7 +122,7 @@ timeout_of(PyObject *sock)
         if (PyErr_Occurred())
             return NULL;
     }
-    return PyObject_CallOneArg(real_gettimeout, sock);
+    return c_gettimeout(sock, NULL);
 }
 
 static int
@@ -104,140 +140,181 @@ is_zero(PyObject *timeout)
     return PyFloat_CheckExact(timeout) && PyFloat_AS_DOUBLE(timeout) == 0.0;
 }
 
-/* As `attempts.await_drained`, where `entry` is registered and has no limits of the kernel's; a new reference. */
-static PyObject *
-await_drained(Caller *caller, PyObject *sock, PyObject *timeout, int direction)
+/* Leaves the queue with an exception, or since somebody else woke it. */
+static COLD void
+leave_queue(PyObject *queue, PyObject *me)
 {
-    PyObject *entry = caller->entry, *deadline = has_room(4) ? deadline_of(timeout) : NULL, *queue, *ready, *seen;
     PyObject *type, *value, *traceback;
 
-    if (deadline == NULL)
-        return NULL;
-    seen = Py_NewRef(field(caller->me, PARKS));
-    queue = Py_NewRef(SLOT(entry, direction == read_bit ? READERS : WRITERS));
-    if (PyList_Append(queue, caller->me) == 0) {
-        /* by its name: what is counted is counted there */
-        PyObject *args[] = {caller->hub, caller->me, deadline, entry, seen};
-
-        ready = PyObject_VectorcallMethod(str_park, args, 5, NULL);
-    }
-    else {
-        ready = NULL;
-    }
-    if (PyList_GET_SIZE(queue)) {
-        PyErr_Fetch(&type, &value, &traceback);
-        if (take_off(queue, caller->me) < 0)
-            PyErr_WriteUnraisable(queue);
-        PyErr_Restore(type, value, traceback);
-    }
-    Py_DECREF(queue);
-    Py_DECREF(seen);
-    if (ready == Py_False)
-        PyErr_SetString(PyExc_TimeoutError, "timed out");
-    if (ready != Py_True) {
-        Py_XDECREF(ready);
-        Py_DECREF(deadline);
-        return NULL;
-    }
-    Py_DECREF(ready);
-    if (direction == write_bit && SLOT(entry, STICKY) == Py_True) {
-        ready = PyObject_CallFunctionObjArgs(raise_pending, sock, caller->hub, NULL);
-        if (ready == NULL) {
-            Py_DECREF(deadline);
-            return NULL;
-        }
-        Py_DECREF(ready);
-    }
-    return deadline;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (take_off(queue, me) < 0)
+        PyErr_WriteUnraisable(queue);
+    PyErr_Restore(type, value, traceback);
 }
 
-/* Before the call: waits if the descriptor is known not to be ready.  `started` gets a new reference, or NULL for None.
-   0, or -1 with an exception. */
+/* As `attempts.await_drained`, where the entry is registered and has no limits of the kernel's; sets `started`. */
 static int
-prepare(Caller *caller, PyObject *sock, int direction, PyObject **started)
+await_drained(Caller *caller, PyObject *sock, PyObject *timeout, int direction)
 {
-    PyObject *entry = caller->entry, *timeout;
+    PyObject *queue, *seen;
+    int ready;
 
-    *started = NULL;
-    if (entry == NULL || SLOT(entry, direction == read_bit ? READABLE : WRITABLE) != Py_False)
+    caller->started = has_room(4) ? deadline_of(timeout) : NULL;
+    if (caller->started == NULL)
+        return -1;
+    seen = Py_NewRef(field(caller->me, PARKS));
+    queue = Py_NewRef(SLOT(caller->entry, direction == read_bit ? READERS : WRITERS));
+    ready = PyList_Append(queue, caller->me);
+    if (ready == 0)
+        ready = park(caller->hub, caller->me, caller->started, caller->entry, seen);
+    if (PyList_GET_SIZE(queue))
+        leave_queue(queue, caller->me);
+    Py_DECREF(queue);
+    Py_DECREF(seen);
+    if (ready == 0)
+        PyErr_SetString(PyExc_TimeoutError, "timed out");
+    if (ready <= 0)
+        return -1;
+    if (direction == write_bit && SLOT(caller->entry, STICKY) == Py_True) {
+        PyObject *done = PyObject_CallFunctionObjArgs(raise_pending, sock, caller->hub, NULL);
+
+        Py_XDECREF(done);
+        return done == NULL ? -1 : 0;
+    }
+    return 0;
+}
+
+/* Before the call: waits if the descriptor is known not to be ready.  0, or -1 with an exception. */
+static int
+prepare(Caller *caller, PyObject *sock, int direction)
+{
+    PyObject *timeout;
+    int done = 0;
+
+    if (caller->entry == NULL || SLOT(caller->entry, direction == read_bit ? READABLE : WRITABLE) != Py_False)
         return 0;
     timeout = timeout_of(sock);
     if (timeout == NULL)
         return -1;
     if (!is_zero(timeout))
-        *started = await_drained(caller, sock, timeout, direction);
-    else
-        *started = Py_NewRef(Py_None);
+        done = await_drained(caller, sock, timeout, direction);
     Py_DECREF(timeout);
-    return *started == NULL ? -1 : 0;
+    return done;
 }
 
-/* After a call has raised: 1 if it would have blocked, and the exception is gone; 0 if it is to be raised. */
-static int
-would_block(PyObject *sock)
+/* A call whose size has no place here, by the C method: as those below. */
+static COLD PyObject *
+call_method_of(PyObject *call, PyObject *sock, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *type, *value, *traceback, *timeout;
-    int zero;
+    PyObject *result = call_slow(call, sock, args, nargs, NULL);
 
-    if (!PyErr_ExceptionMatches(PyExc_BlockingIOError))
-        return 0;
-    PyErr_Fetch(&type, &value, &traceback);
-    timeout = PyObject_CallOneArg(user_timeout, sock);
-    if (timeout == NULL) {
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
-        return 0;
-    }
-    zero = is_zero(timeout);
-    Py_DECREF(timeout);
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_BlockingIOError))
+        PyErr_Clear();
+    return result;
+}
+
+/* A call, with `args` after the socket and the flags last of them, would have blocked: raises if the user wants that, or waits
+   and calls until it does not. */
+static COLD PyObject *
+go_on(Caller *caller, PyObject *sock, long direction, PyObject *call, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *timeout = timeout_of(sock), *packed, *result;
+    int zero = timeout != NULL && is_zero(timeout);
+
+    Py_XDECREF(timeout);
+    if (timeout == NULL)
+        return NULL;
     if (zero) {
-        PyErr_Restore(type, value, traceback);
-        return 0;
+        errno = EAGAIN;
+        return PyErr_SetFromErrno(PyExc_OSError);
     }
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
-    return 1;
-}
-
-/* `attempts.again` */
-static PyObject *
-try_again(PyObject *sock, long direction, PyObject *call, PyObject *const *args, Py_ssize_t nargs, PyObject *started)
-{
-    PyObject *packed = PyTuple_New(nargs), *result;
-
+    packed = PyTuple_New(nargs);
     if (packed == NULL)
         return NULL;
     for (Py_ssize_t i = 0; i < nargs; i++)
         PyTuple_SET_ITEM(packed, i, Py_NewRef(args[i]));
-    result = PyObject_CallFunction(again, "OlOOnO", sock, direction, call, packed, nargs - 1, started == NULL ? Py_None : started);
+    result = PyObject_CallFunction(again, "OlOOnO", sock, direction, call, packed, nargs - 1,
+                                   caller->started == NULL ? Py_None : caller->started);
     Py_DECREF(packed);
+    if (result != NULL && direction == read_bit) {
+        /* what is known of the descriptor now: there was a wait */
+        Py_XSETREF(caller->entry, PyObject_CallOneArg(drained_entry, sock));
+        if (caller->entry == NULL)
+            Py_CLEAR(result);
+        else if (caller->entry == Py_None)
+            Py_CLEAR(caller->entry);
+    }
     return result;
 }
 
-/* One call of a socket: `args` are the C method's, the socket first, the flags last. */
-static PyObject *
-attempt(Caller *caller, long direction, PyObject *call, PyObject *const *args, Py_ssize_t nargs)
-{
-    PyObject *sock = args[0], *started, *result;
+/* The system calls.  The interpreter is not let go of meanwhile: asked not to wait, the kernel only copies, and no more than
+   LARGE bytes.  They say -1 with an exception, or without one: it would have blocked. */
 
-    if (prepare(caller, sock, (int)direction, &started) < 0)
+enum { LARGE = 65536, SMALL = 16384 };
+
+static int
+is_interrupted(ssize_t count)
+{
+    return count < 0 && errno == EINTR && PyErr_CheckSignals() == 0;
+}
+
+static ssize_t
+said(ssize_t count)
+{
+    if (count < 0 && !PyErr_Occurred() && errno != EAGAIN && errno != EWOULDBLOCK)
+        PyErr_SetFromErrno(PyExc_OSError);
+    return count;
+}
+
+static ssize_t
+receive(PyObject *sock, char *buffer, Py_ssize_t size)
+{
+    ssize_t got;
+
+    do {
+        int fd = descriptor_of(sock);
+        if (fd == -1 && PyErr_Occurred())
+            return -1;
+        got = recv(fd, buffer, (size_t)size, MSG_DONTWAIT);
+    } while (is_interrupted(got));
+    return said(got);
+}
+
+static ssize_t
+transmit(PyObject *sock, const char *buffer, Py_ssize_t size)
+{
+    ssize_t sent;
+
+    do {
+        int fd = descriptor_of(sock);
+        if (fd == -1 && PyErr_Occurred())
+            return -1;
+        sent = send(fd, buffer, (size_t)size, MSG_DONTWAIT);
+    } while (is_interrupted(sent));
+    return said(sent);
+}
+
+/* New bytes.  Little is copied out of what the kernel writes into each time; much is given away in it. */
+static PyObject *
+receive_bytes(PyObject *sock, Py_ssize_t size)
+{
+    static PyObject *kept;
+    PyObject *room = kept == NULL ? PyBytes_FromStringAndSize(NULL, LARGE) : kept, *data = NULL;
+    ssize_t got;
+
+    kept = NULL; /* HAZARD: a signal handler, called in between, may receive as well */
+    if (room == NULL)
         return NULL;
-    result = PyObject_Vectorcall(call, args, (size_t)nargs, NULL);
-    if (result == NULL && would_block(sock)) {
-        result = try_again(sock, direction, call, args + 1, nargs - 1, started);
-        if (result != NULL && direction == read_bit) {
-            /* what is known of the descriptor now: there was a wait */
-            Py_XSETREF(caller->entry, PyObject_CallOneArg(drained_entry, sock));
-            if (caller->entry == NULL)
-                Py_CLEAR(result);
-            else if (caller->entry == Py_None)
-                Py_CLEAR(caller->entry);
-        }
+    got = receive(sock, PyBytes_AS_STRING(room), size);
+    if (got > SMALL) {
+        if (got < LARGE)
+            _PyBytes_Resize(&room, got);
+        return room;
     }
-    Py_XDECREF(started);
-    return result;
+    if (got >= 0)
+        data = PyBytes_FromStringAndSize(PyBytes_AS_STRING(room), got);
+    Py_XSETREF(kept, room);
+    return data;
 }
 
 /* The rule of the short read, see `netpoll`. */
@@ -250,11 +327,27 @@ note_read(Caller *caller, Py_ssize_t got, Py_ssize_t wanted)
         put(entry, READABLE, Py_NewRef(Py_False));
 }
 
+static COLD PyObject *
+go_on_receiving(Caller *caller, PyObject *sock, PyObject *size)
+{
+    PyObject *args[] = {size, dontwait};
+
+    return go_on(caller, sock, read_bit, real_recv, args, 2);
+}
+
+static COLD PyObject *
+receive_much(PyObject *sock, PyObject *size)
+{
+    PyObject *args[] = {size, dontwait};
+
+    return call_method_of(real_recv, sock, args, 2);
+}
+
 static PyObject *
 sock_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     Caller caller;
-    PyObject *data;
+    PyObject *data = NULL;
     Py_ssize_t size = 0;
     int found = 0;
 
@@ -267,57 +360,126 @@ sock_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     }
     if (found <= 0)
         return found < 0 ? NULL : call_slow(slow_recv, self, args, nargs, NULL);
-    PyObject *call[] = {self, args[0], dontwait};
-    data = attempt(&caller, read_bit, real_recv, call, 3);
+    if (prepare(&caller, self, read_bit) == 0) {
+        data = size <= LARGE ? receive_bytes(self, size) : receive_much(self, args[0]);
+        if (data == NULL && !PyErr_Occurred())
+            data = go_on_receiving(&caller, self, args[0]);
+    }
     if (data != NULL)
         note_read(&caller, PyBytes_GET_SIZE(data), size);
     forget(&caller);
     return data;
 }
 
+static COLD PyObject *
+go_on_filling(Caller *caller, PyObject *sock, PyObject *buffer)
+{
+    PyObject *args[] = {buffer, PyLong_FromLong(0), dontwait}; /* a small one is there always */
+    PyObject *count = go_on(caller, sock, read_bit, real_recv_into, args, 3);
+
+    Py_DECREF(args[1]);
+    return count;
+}
+
+static COLD PyObject *
+fill_much(PyObject *sock, PyObject *buffer)
+{
+    PyObject *args[] = {buffer, PyLong_FromLong(0), dontwait};
+    PyObject *count = call_method_of(real_recv_into, sock, args, 3);
+
+    Py_DECREF(args[1]);
+    return count;
+}
+
+static PyObject *
+fill(PyObject *sock, Py_buffer *buffer, PyObject *object)
+{
+    ssize_t got;
+
+    if (buffer->len == 0 || buffer->len > LARGE)
+        return fill_much(sock, object);
+    got = receive(sock, buffer->buf, buffer->len);
+    return got < 0 ? NULL : PyLong_FromSsize_t(got);
+}
+
+/* Its buffer is held during the wait: nobody can change its size. */
 static PyObject *
 sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
     Caller caller;
-    PyObject *count, *zero;
-    Py_buffer buffer;
+    PyObject *count = NULL;
+    Py_buffer buffer = {NULL};
     int found = 0;
 
-    if (nargs == 1 && names == NULL)
+    if (nargs == 1 && names == NULL && PyObject_GetBuffer(args[0], &buffer, PyBUF_WRITABLE) < 0)
+        PyErr_Clear();
+    if (buffer.obj != NULL)
         found = find_caller(&caller, self);
-    if (found <= 0)
+    if (found <= 0) {
+        PyBuffer_Release(&buffer);
         return found < 0 ? NULL : call_slow(slow_recv_into, self, args, nargs, names);
-    zero = PyLong_FromLong(0);
-    PyObject *call[] = {self, args[0], zero, dontwait};
-    count = attempt(&caller, read_bit, real_recv_into, call, 4);
-    Py_DECREF(zero);
-    if (count != NULL && caller.entry != NULL && SLOT(caller.entry, STREAM) == Py_True && SLOT(caller.entry, STICKY) == Py_False
-        && PyObject_IsTrue(count) > 0) {
-        if (PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0) {
-            Py_CLEAR(count);
-        }
-        else {
-            note_read(&caller, PyLong_AsSsize_t(count), buffer.len);
-            PyBuffer_Release(&buffer);
-        }
     }
+    if (prepare(&caller, self, read_bit) == 0) {
+        count = fill(self, &buffer, args[0]);
+        if (count == NULL && !PyErr_Occurred())
+            count = go_on_filling(&caller, self, args[0]);
+    }
+    if (count != NULL)
+        note_read(&caller, PyLong_AsSsize_t(count), buffer.len);
+    PyBuffer_Release(&buffer);
     forget(&caller);
     return count;
+}
+
+static COLD PyObject *
+go_on_sending(Caller *caller, PyObject *sock, PyObject *data)
+{
+    PyObject *args[] = {data, dontwait};
+
+    return go_on(caller, sock, write_bit, real_send, args, 2);
+}
+
+static COLD PyObject *
+send_much(PyObject *sock, PyObject *data)
+{
+    PyObject *args[] = {data, dontwait};
+
+    return call_method_of(real_send, sock, args, 2);
+}
+
+static PyObject *
+send_some(PyObject *sock, Py_buffer *buffer, PyObject *data)
+{
+    ssize_t sent;
+
+    if (buffer->len > LARGE)
+        return send_much(sock, data);
+    sent = transmit(sock, buffer->buf, buffer->len);
+    return sent < 0 ? NULL : PyLong_FromSsize_t(sent);
 }
 
 static PyObject *
 sock_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     Caller caller;
-    PyObject *count;
+    PyObject *count = NULL;
+    Py_buffer buffer = {NULL};
     int found = 0;
 
-    if (nargs == 1)
+    if (nargs == 1 && PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0)
+        PyErr_Clear();
+    if (buffer.obj != NULL)
         found = find_caller(&caller, self);
-    if (found <= 0)
+    if (found <= 0) {
+        PyBuffer_Release(&buffer);
         return found < 0 ? NULL : call_slow(slow_send, self, args, nargs, NULL);
-    PyObject *call[] = {self, args[0], dontwait};
-    count = attempt(&caller, write_bit, real_send, call, 3);
+    }
+    if (prepare(&caller, self, write_bit) == 0) {
+        count = send_some(self, &buffer, args[0]);
+        if (count == NULL && !PyErr_Occurred())
+            count = go_on_sending(&caller, self, args[0]);
+    }
+    PyBuffer_Release(&buffer);
     forget(&caller);
     return count;
 }
@@ -325,27 +487,23 @@ sock_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 sock_sendall(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *count, *result;
-    Py_ssize_t done = 0;
+    Py_ssize_t done;
 
     if (nargs != 1 || !PyBytes_CheckExact(args[0]))
         return call_slow(slow_sendall, self, args, nargs, NULL);
-    PyObject *call[] = {self, args[0], dontwait};
-    count = PyObject_Vectorcall(real_send, call, 3, NULL);
-    if (count != NULL) {
-        done = PyLong_AsSsize_t(count);
-        Py_DECREF(count);
-        if (done == PyBytes_GET_SIZE(args[0]))
-            Py_RETURN_NONE;
-    }
-    else if (PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
-        PyErr_Clear();
+    if (PyBytes_GET_SIZE(args[0]) <= LARGE) {
+        done = transmit(self, PyBytes_AS_STRING(args[0]), PyBytes_GET_SIZE(args[0]));
     }
     else {
-        return NULL;
+        PyObject *count = send_much(self, args[0]);
+        done = count == NULL ? -1 : PyLong_AsSsize_t(count);
+        Py_XDECREF(count);
     }
-    result = PyObject_CallFunction(send_rest, "OOOn", self, args[0], dontwait, done);
-    return result;
+    if (done == PyBytes_GET_SIZE(args[0]))
+        Py_RETURN_NONE;
+    if (done < 0 && PyErr_Occurred())
+        return NULL;
+    return PyObject_CallFunction(send_rest, "OOOn", self, args[0], dontwait, done < 0 ? 0 : done);
 }
 
 /* is_empty(fd) -> bool: whether the kernel has nothing to be read of the descriptor; False if it can't tell. */

@@ -26,7 +26,7 @@ from dhagapatch.core.waitq import WaitQueue, queue_of
 
 __all__ = ["IN_PYTHON", "speedups"]
 
-_EDITION = 1  # of what the compiled part and the classes here expect of each other
+_EDITION = 2  # of what the compiled part and the classes here expect of each other
 speedups: Any = None
 IN_PYTHON: dict[tuple[type, str], Any] = {}  # what compiled methods have replaced, by class and name
 

@@ -98,8 +98,8 @@ class Hub:
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "deadlines", "entries", "fuel", "greenlet",
-                 "netpoll", "profiling", "runq", "waker")  # fmt: skip
+    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "counted", "deadlines", "entries", "fuel",
+                 "greenlet", "netpoll", "profiling", "runq", "waker")  # fmt: skip
     on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class Hub:
         self.profiling: Profiles | None = None
         self.buried = 0  # how many waits inside of callbacks run turns just now
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
-        self._notified = False
+        self._notified = self.counted = False  # `counted`: by `inspect.counts`
         self._hooks: tuple[Any, Any] = (None, None)
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
         poller, self._wakeup = make_poller_and_wakeup()

@@ -23,7 +23,7 @@ from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import HIDDEN, is_hidden, user_timeout
 from dhagapatch.green.waiting import is_shut, wait_socket
 
-__all__ = ["DONTWAIT", "again", "await_drained", "is_stream", "raise_pending"]
+__all__ = ["DONTWAIT", "again", "await_drained", "is_stream", "raise_pending", "view_of"]
 
 _C = _real.socket
 _fileno = _C.fileno
@@ -37,6 +37,31 @@ _type = _C.type.__get__
 def is_stream(sock: Any) -> bool:
     # HAZARD: a short read of a UNIX socket may have stopped at a descriptor in the stream, with more behind it
     return _type(sock) == _socket.SOCK_STREAM and _family(sock) in INET
+
+
+def view_of(data: Any) -> memoryview | None:
+    """None if it is no buffer."""
+    try:
+        return memoryview(data)
+    except (TypeError, BufferError):
+        return None
+
+
+class _Holding:
+    """A block in which the buffers among `args`, or in lists there, keep their size, as natively while a call waits."""
+
+    __slots__ = ("_views",)
+
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        flat = [one for arg in args for one in (arg if type(arg) in (list, tuple) else (arg,))]
+        self._views = [view for view in map(view_of, flat) if view is not None]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc_info: object) -> None:
+        for view in self._views:
+            view.release()
 
 
 def again(
@@ -53,21 +78,22 @@ def again(
     limit = _limit(sock, hub, direction) if timeout is None and not is_hidden(sock) else None
     deadline = deadline_of(timeout if limit is None else limit) if started is None else started
     stream = is_stream(sock)
-    while True:
-        fd = _fileno(sock)
-        if fd >= 0:
-            entry = hub.entries.get(fd) if hub is not None else None
-            if entry is not None and entry.sticky and timeout is None and direction == READ and _is_shut_datagrams(sock, fd):
-                # HAZARD: asked not to wait, the kernel says EAGAIN of a shut datagram socket, for ever
-                return call(sock, *_blocking(args, place))
-            if not wait_socket(sock, fd, direction, deadline, stream):
-                raise TimeoutError("timed out") if limit is None else _would_block()
-            if direction == WRITE:
-                raise_pending(sock, hub)
-        try:
-            return call(sock, *args)
-        except BlockingIOError:
-            pass
+    with _Holding(args):
+        while True:
+            fd = _fileno(sock)
+            if fd >= 0:
+                entry = hub.entries.get(fd) if hub is not None else None
+                if entry is not None and entry.sticky and timeout is None and direction == READ and _is_shut_datagrams(sock, fd):
+                    # HAZARD: asked not to wait, the kernel says EAGAIN of a shut datagram socket, for ever
+                    return call(sock, *_blocking(args, place))
+                if not wait_socket(sock, fd, direction, deadline, stream):
+                    raise TimeoutError("timed out") if limit is None else _would_block()
+                if direction == WRITE:
+                    raise_pending(sock, hub)
+            try:
+                return call(sock, *args)
+            except BlockingIOError:
+                pass
 
 
 def _would_block() -> BlockingIOError:

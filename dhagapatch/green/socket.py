@@ -19,7 +19,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, Entry, compiled
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending
+from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending, view_of
 from dhagapatch.green.resolve import resolve_address
 from dhagapatch.green.timeouts import HIDDEN, user_timeout
 from dhagapatch.green.waiting import wait_socket
@@ -45,20 +45,16 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
     place = next(n for n, arg in enumerate(args) if arg is None)
     args = (*args[:place], flags | DONTWAIT, *args[place + 1 :])
     hub = parking_hub()
-    started = None
     if hub is not None:
         hub.fuel -= 1
         if hub.fuel < 0:
             hub.rest()
-        entry = hub.entries.get(_fileno(sock))
-        if entry is not None and not (entry.readable if direction == READ else entry.writable):
-            started = await_drained(sock, hub, entry, direction)
-    try:
+    try:  # also if the descriptor is known not to be ready: arguments that are wrong are, whether or not
         return call(sock, *args)
     except BlockingIOError:
         if user_timeout(sock) == 0.0:
             raise
-    return again(sock, direction, call, args, place, started)
+    return again(sock, direction, call, args, place)
 
 
 # receiving
@@ -115,8 +111,9 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         if hub.fuel < 0:
             hub.rest()
         entry = hub.entries.get(_fileno(self))
-        if entry is not None and not entry.readable:
-            started = await_drained(self, hub, entry, READ)
+        if entry is not None and not entry.readable and (view := _room(buffer, nbytes)) is not None:
+            with view:
+                started = await_drained(self, hub, entry, READ)
     try:
         count = _recv_into(self, buffer, nbytes, DONTWAIT)
     except BlockingIOError:
@@ -129,6 +126,12 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     if entry is not None and entry.stream and not entry.sticky and 0 < count < (nbytes or memoryview(buffer).nbytes):
         entry.readable = False
     return count
+
+
+def _room(buffer: Any, nbytes: int) -> memoryview | None:
+    """A view that keeps the buffer's size during a wait; None if the call is an error."""
+    view = view_of(buffer)
+    return view if view is not None and not view.readonly and type(nbytes) is int and 0 <= nbytes <= view.nbytes else None
 
 
 def _recv_flags(sock: Any, call: Callable[..., Any], first: Any, flags: int, *middle: int) -> Any:
@@ -229,8 +232,9 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
         if hub.fuel < 0:
             hub.rest()
         entry = hub.entries.get(_fileno(self))
-        if entry is not None and not entry.writable:
-            started = await_drained(self, hub, entry, WRITE)
+        if entry is not None and not entry.writable and (view := view_of(data)) is not None:
+            with view:
+                started = await_drained(self, hub, entry, WRITE)
     try:
         return _send(self, data, flags)
     except BlockingIOError:
@@ -283,11 +287,8 @@ def _send_rest(self: Any, data: Any, flags: int, done: int) -> None:
 
 
 def _view(data: Any) -> memoryview | None:
-    try:
-        view = memoryview(data)
-    except (TypeError, BufferError):
-        return None
-    return view if view.c_contiguous else None
+    view = view_of(data)
+    return view if view is not None and view.c_contiguous else None
 
 
 def sendto(self: Any, data: Any, *args: Any) -> int:
@@ -315,7 +316,7 @@ def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address:
 
 if compiled.speedups is not None:
     compiled.speedups.setup_sockets({
-        "socket": _C, "hidden": HIDDEN, "user_timeout": user_timeout, "again": again, "send_rest": _send_rest,
+        "socket": _C, "hidden": HIDDEN, "again": again, "send_rest": _send_rest,
         "drained_entry": _entry, "raise_pending": raise_pending, "recv": recv, "recv_into": recv_into, "send": send,
         "sendall": sendall, "sock_fileno": _fileno, "sock_gettimeout": _C.gettimeout, "sock_recv": _recv,
         "sock_recv_into": _recv_into, "sock_send": _send, "dontwait": DONTWAIT,

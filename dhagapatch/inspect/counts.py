@@ -97,7 +97,7 @@ class _Counting:
         poller: Any = hub.netpoll
         self._before[hub] = poller._turn
         poller._turn, poller._poll = counts.turn(poller._turn), counts.poll(poller._poll)
-        hub.park = counts.park(hub.park)  # type: ignore[method-assign]
+        hub.park, hub.counted = counts.park(hub.park), True  # type: ignore[method-assign]
         _run_anew(hub)
 
     def end(self) -> None:
@@ -105,6 +105,7 @@ class _Counting:
             poller: Any = hub.netpoll
             poller._turn = self._before[hub]
             del poller._poll, hub.park
+            hub.counted = False
             for one in (hub.main, *list(hub.dhagas)):
                 vars(one).pop("since", None)
             if not hub.abandoned:

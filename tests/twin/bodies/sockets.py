@@ -106,6 +106,109 @@ def case_receiving_sizes_that_are_none(t: Any) -> None:
     right.close()
 
 
+def case_receiving_and_sending_of_any_size(t: Any) -> None:
+    """Twice each: at first it is not known whether there is something to be read; then it is."""
+    left, right = tcp_pair()
+    text = bytes(range(251)) * 300
+    for size in (1, 2, 250, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 70_000):
+        for _ in range(2):
+            room = bytearray(size + 5)
+            for send, data in ((right.send, bytearray(text)), (right.send, memoryview(text)), (right.sendall, text)):
+                for receive in (
+                    lambda size=size: left.recv(size), lambda room=room: bytes(room[: left.recv_into(room)]),
+                    lambda room=room: bytes(room[: left.recv_into(memoryview(room))]),
+                ):  # fmt: skip
+                    task = Task(receive)
+                    if size < 3:
+                        let_it_block()
+                    sent = send(data[:size])
+                    got = task.join()
+                    while len(got) < (size if sent is None else sent):
+                        got += left.recv(size)
+                    t.note(size, bytes(data[: len(got)]) == got, len(got) == size)
+    left.setblocking(False)
+    for size in (1, 65_536, 65_537):
+        t.outcome(f"nothing of {size}", left.recv, size)
+        t.outcome(f"nothing into {size}", left.recv_into, bytearray(size))
+    t.outcome("into nothing", left.recv_into, bytearray())
+    left.close()
+    right.close()
+
+
+def case_calls_after_the_peer_has_gone(t: Any) -> None:
+    for size in (10, 70_000):
+        for name, call in (
+            ("recv", lambda sock, size=size: sock.recv(size)),
+            ("recv_into", lambda sock, size=size: sock.recv_into(bytearray(size))),
+            ("send", lambda sock, size=size: sock.send(b"x" * size)),
+            ("sendall", lambda sock, size=size: sock.sendall(b"x" * size)),
+            ("send array", lambda sock, size=size: sock.send(bytearray(size))),
+        ):  # fmt: skip
+            left, right = tcp_pair()
+            right.sendall(b"unread")
+            left.sendall(b"unread")
+            left.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            left.close()
+            select.select([right], [], [], 5)
+            for turn in ("first", "then", "then"):
+                t.outcome(f"{name} {size} {turn}", call, right)
+            right.close()
+            t.outcome(f"{name} {size} closed", call, right)
+
+
+def case_a_buffer_keeps_its_size_during_a_wait(t: Any) -> None:
+    """Twice each, as above."""
+    left, right = tcp_pair()
+    view = memoryview
+    receivers: dict[str, Any] = {
+        "recv_into": lambda room: left.recv_into(room), "view": lambda room: left.recv_into(view(room)[1:]),
+        "nbytes": lambda room: left.recv_into(room, 3), "recvfrom_into": lambda room: left.recvfrom_into(room),
+        "recvmsg_into": lambda room: left.recvmsg_into([bytearray(1), room]),
+    }  # fmt: skip
+    for name, call in receivers.items():
+        for size in (5, 70_000):
+            for _ in range(2):
+                room = bytearray(size)
+                task = Task(call, room)
+                let_it_block()
+                t.outcome(f"{name} {size} waits", room.append, 1)
+                right.sendall(b"12345")
+                task.note(t, name)
+                t.outcome(f"{name} {size} is done", room.append, 1)
+                left.settimeout(0.01)
+                with contextlib.suppress(TimeoutError):
+                    left.recv(5)
+                t.outcome(f"{name} {size} runs out of time", call, room)
+                t.outcome(f"{name} {size} is free again", room.append, 1)
+                left.settimeout(None)
+    senders: dict[str, Any] = {
+        "send": lambda data: left.send(data), "sendall": lambda data: left.sendall(data),
+        "sendto": lambda data: left.sendto(data, right.getsockname()), "sendmsg": lambda data: left.sendmsg([b"", data]),
+    }  # fmt: skip
+    for name, call in senders.items():
+        for _ in range(2):
+            total = fill(left) + 10
+            data = bytearray(10)
+            task = Task(call, data)
+            let_it_block()
+            t.outcome(f"{name} waits", data.append, 1)
+            while total > 0:
+                total -= len(right.recv(total))
+            task.note(t, name)
+            t.outcome(f"{name} is done", data.append, 1)
+    fill(left)
+    left.settimeout(0.01)
+    for wrong in ("text", None, view(b"01234567")[::2]):
+        t.outcome("send", left.send, wrong)
+        t.outcome("sendall", left.sendall, wrong)
+    with contextlib.suppress(TimeoutError):
+        left.recv(1)
+    for name, call in receivers.items():
+        t.outcome(f"{name} of bytes", call, b"abc")
+    t.outcome("too many", left.recv_into, bytearray(3), 4)
+    t.outcome("fewer than none", left.recv_into, bytearray(3), -4)
+
+
 def case_receiving_without_blocking(t: Any) -> None:
     left, right = tcp_pair()
     left.setblocking(False)
