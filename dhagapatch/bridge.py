@@ -155,7 +155,7 @@ class _Job:
         self.ended = False
         self._dhaga: Dhaga | None = Dhaga(self._run, (), {})
         self._dhaga.name = getattr(call[1], "__name__", "in_dhaga")
-        self._dhaga.on_end = [self._end]
+        self._dhaga.at_end(self)
         self._dhaga.start()
 
     def _run(self) -> None:
@@ -168,7 +168,7 @@ class _Job:
         except BaseException as error:
             self.error = error
 
-    def _end(self, dhaga: Dhaga) -> None:
+    def thread_ended(self, dhaga: Dhaga, /) -> None:
         self.ended = True
         self._dhaga = dhaga.on_end = None
         if self._waiter is not None and not self._loop.is_closed():

@@ -63,7 +63,7 @@ take_next(PyObject *hub, long least, int unless_loop_work)
 }
 
 /* Switches to `next`, whose reference it takes, or to the hub. */
-static int
+FLAT int
 switch_to(PyObject *hub, PyObject *next)
 {
     PyObject *result;
@@ -122,7 +122,7 @@ arm(PyObject *hub, PyObject *me, PyObject *deadline)
 }
 
 /* `Hub.park` after `may_switch`; the comments stand beside the Python version.  1: woken; 0: out of time; -1 with an exception. */
-static int
+FLAT int
 park_here(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
 {
     int same, timed_out;
@@ -178,7 +178,7 @@ park_by_name(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, Py
 }
 
 /* `hub.park(...)`: what is counted, or another class has a method of its own for, is called by its name. */
-static int
+FLAT int
 park(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
 {
     int simple = 0;

@@ -257,7 +257,7 @@ leave_with_exception(PyObject *self, PyObject *waiters, PyObject *parker)
 
 /* Waits for a plain lock: `deadline` in monotonic seconds or None, `me` the thread that is to own it.  NULL without an exception:
    Python has to do it. */
-static PyObject *
+static __attribute__((noinline)) PyObject *
 wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
 {
     PyObject *greenlet = (PyObject *)PyGreenlet_GetCurrent(), *hub, *waiters, *parker;
@@ -338,22 +338,32 @@ understand(PyObject *const *args, Py_ssize_t nargs, PyObject *names, PyObject **
     return WAIT;
 }
 
+static COLD PyObject *
+wait_in_python(PyObject *self, PyObject *deadline, PyObject *me)
+{
+    PyObject *args[] = {deadline, me};
+
+    return call_slow(slow_wait, self, args, 2, NULL);
+}
+
 /* Waits for a held lock in C if it can. */
-static PyObject *
+FLAT PyObject *
 wait_for(PyObject *self, PyObject *timeout, PyObject *me)
 {
-    PyObject *args[] = {timeout == NULL ? Py_NewRef(Py_None) : deadline_of(timeout), me}, *result;
+    PyObject *deadline = timeout == NULL ? Py_NewRef(Py_None) : deadline_of(timeout), *result;
 
-    if (args[0] == NULL)
+    if (deadline == NULL)
         return NULL;
-    result = mutex_wait(self, args, 2);
-    Py_DECREF(args[0]);
+    result = wait_plain(self, deadline, me);
+    if (result == NULL && !PyErr_Occurred())
+        result = wait_in_python(self, deadline, me);
+    Py_DECREF(deadline);
     return result;
 }
 
 /* plain locks */
 
-static PyObject *
+FLAT PyObject *
 take_or_wait(PyObject *self, int waits, PyObject *timeout)
 {
     PyObject *nobody, *result;

@@ -33,6 +33,7 @@ static Py_ssize_t offsets[SLOTS];
 
 #define SLOT(object, slot) (*(PyObject **)((char *)(object) + offsets[slot]))
 #define COLD __attribute__((noinline, cold)) /* its frame is not below a switch */
+#define FLAT static inline __attribute__((always_inline)) /* no frame of its own there: greenlet copies what lies below a switch */
 #define LEN(array) (Py_ssize_t)(sizeof(array) / sizeof(*(array)))
 
 /* What `setup` is given, by these names. */

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -19,12 +19,32 @@ from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub,
 from dhagapatch.core.profiles import Profiles
 
 __all__ = [
-    "ROOTS", "Dhaga", "current_dhaga", "find_dhaga", "owner_token", "running_dhaga", "spawn", "start_thread",
+    "ROOTS", "Dhaga", "Ending", "current_dhaga", "find_dhaga", "owner_token", "running_dhaga", "spawn", "start_thread",
 ]  # fmt: skip
 
 
 _LOOK = 0.01  # seconds
 _SPARES = 64  # dhagas that are kept for new threads: to begin one costs several times what it costs to go on with one
+
+
+class Ending(Protocol):
+    """Who is told that a dhaga has ended: an object, as a bound method would take as much memory again."""
+
+    def thread_ended(self, dhaga: Dhaga, /) -> None: ...
+
+
+class _Both:
+    """Two who are told, one after the other."""
+
+    __slots__ = ("_first", "_then")
+
+    def __init__(self, first: Ending, then: Ending) -> None:
+        self._first = first
+        self._then = then
+
+    def thread_ended(self, dhaga: Dhaga, /) -> None:
+        self._first.thread_ended(dhaga)
+        self._then.thread_ended(dhaga)
 
 
 class Dhaga(greenlet):
@@ -48,7 +68,7 @@ class Dhaga(greenlet):
         "leads",  # it forked: in the child it is the main one
         "locals",  # dictionaries of threading.local objects, by the local's key
         "name",
-        "on_end",  # called with the dhaga when it has ended
+        "on_end",  # who is told when it has ended
         "parked",  # parked, and nobody has woken it yet
         "parks",  # how many times it was resumed
         "timed_out",  # its deadline woke it
@@ -58,7 +78,7 @@ class Dhaga(greenlet):
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hub = get_hub()
-        greenlet.__init__(self, None, hub.greenlet)
+        greenlet.__init__(self, _run, hub.greenlet)
         self.hub: Hub | None = hub
         self.parks = 0
         self.leads = False
@@ -69,7 +89,7 @@ class Dhaga(greenlet):
         self.interrupts: deque[BaseException | Callable[[], object]] | None = None
         self.waiting: object = "its start"
         self.name = _name_of(function)
-        self.on_end: list[Callable[[Dhaga], None]] | None = None
+        self.on_end: Ending | None = None
         self.locals: dict[int, Any] | None = None
         self.again = False
         self._dhagapatch_token = id(self)
@@ -78,58 +98,19 @@ class Dhaga(greenlet):
     @property
     def ident(self) -> int:
         """The value of `threading.get_ident()` in this dhaga."""
-        return id(self)
+        return self._dhagapatch_token  # `id(self)`, without another int
 
     def start(self) -> None:
         """Make it ready; it runs when its turn comes."""
         hub = self.hub
         assert hub is not None
-        hub.dhagas.add(self)
+        hub.dhagas[self] = None
         hub.wake(self)
 
     def kill(self) -> None:
         """Raise DhagaExit where it waits; a dhaga that has ended already is let be. From any OS thread."""
         if not self.dead and self.hub is not None:
             self.hub.interrupt(self, DhagaExit())
-
-    def run(self) -> None:
-        while True:
-            function, args, kwargs = self.call  # type: ignore[misc]
-            if self.hub.buried:  # type: ignore[union-attr]
-                self.again = False  # begun inside a callback: it would keep that depth of recursion
-            pid = self.hub.pid  # type: ignore[union-attr]
-            self.waiting = None
-            self.call = None
-            if threading.getprofile() is not None:
-                self.hub.profiling = self.hub.profiling or Profiles()  # type: ignore[union-attr]
-            try:
-                if args or kwargs:
-                    function(*args, **kwargs)
-                else:
-                    function()  # takes less of the C stack, which is copied when threads are switched
-            except (SystemExit, DhagaExit, GreenletExit):
-                pass
-            except BaseException as error:
-                _report(function, error)
-            finally:
-                # HAZARD: the function and its arguments may hold the last reference to something whose
-                # finalizer waits; let go of them while this dhaga can still park.
-                del function, args, kwargs
-                self._end(pid)
-            hub = self.hub
-            if not self.again or hub is None or hub.abandoned or len(hub.spare) >= _SPARES:
-                return
-            if sys._getframe().f_trace is not None:
-                return  # a debugger's, of this thread
-            # a new thread has a context, and whatever else is due to a greenlet, of its own
-            self.gr_context = None  # type: ignore[misc]  # a property of greenlet
-            self.__dict__.clear()
-            self._tell_end()  # HAZARD: a finalizer, called just now, has made thread-local data again
-            self.interrupts = None
-            self.waiting = "another thread"
-            hub.await_thread(self)
-            if self.call is None:
-                return  # its hub ends; or it stood in the run queue once more, since a wait inside of a finalizer
 
     def _end(self, pid: int) -> None:
         if _real.os_getpid() != pid and self.hub is None:
@@ -149,25 +130,69 @@ class Dhaga(greenlet):
             if hub.profiling is not None:
                 _real.setprofile(None)
             hub.deadlines.forget(self)
-            hub.dhagas.discard(self)
+            hub.dhagas.pop(self, None)
             if hub.main is self:  # likewise, with a hub; but the threads that it started run on
                 while hub.dhagas:
                     hub.park(self, _real.monotonic() + _LOOK, "the threads of a forked child", self.parks)
                 os._exit(0)
 
+    def at_end(self, ending: Ending) -> None:
+        """Have `ending` told when this dhaga has ended, after those who are told already."""
+        self.on_end = ending if self.on_end is None else _Both(self.on_end, ending)
 
     def _tell_end(self) -> None:
-        while self.on_end:
-            callbacks, self.on_end = self.on_end, None
-            for callback in callbacks:
-                callback(self)
+        while self.on_end is not None:
+            ending, self.on_end = self.on_end, None
+            ending.thread_ended(self)
 
 
-ROOTS = {Dhaga.run.__code__}  # what runs on top of them is the program's
+def _run() -> None:
+    # a function: greenlet would call a method by one frame of C more, which is copied when threads are switched
+    self: Dhaga = getcurrent()
+    while True:
+        function, args, kwargs = self.call  # type: ignore[misc]
+        if self.hub.buried:  # type: ignore[union-attr]
+            self.again = False  # begun inside a callback: it would keep that depth of recursion
+        pid = self.hub.pid  # type: ignore[union-attr]
+        self.waiting = None
+        self.call = None
+        if threading.getprofile() is not None:
+            self.hub.profiling = self.hub.profiling or Profiles()  # type: ignore[union-attr]
+        try:
+            if args or kwargs:
+                function(*args, **kwargs)
+            else:
+                function()  # takes less of the C stack, which is copied when threads are switched
+        except (SystemExit, DhagaExit, GreenletExit):
+            pass
+        except BaseException as error:
+            _report(function, error)
+        finally:
+            # HAZARD: the function and its arguments may hold the last reference to something whose
+            # finalizer waits; let go of them while this dhaga can still park.
+            del function, args, kwargs
+            self._end(pid)
+        hub = self.hub
+        if not self.again or hub is None or hub.abandoned or len(hub.spare) >= _SPARES:
+            return
+        if sys._getframe().f_trace is not None:
+            return  # a debugger's, of this thread
+        # a new thread has a context, and whatever else is due to a greenlet, of its own
+        self.gr_context = None  # a property of greenlet
+        self.__dict__.clear()
+        self._tell_end()  # HAZARD: a finalizer, called just now, has made thread-local data again
+        self.interrupts = None
+        self.waiting = "another thread"
+        hub.await_thread(self)
+        if self.call is None:
+            return  # its hub ends; or it stood in the run queue once more, since a wait inside of a finalizer
+
+
+ROOTS = {_run.__code__}  # what runs on top of them is the program's
 
 
 def start_thread(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], on_end: Callable[[Dhaga], None] | None = None
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], on_end: Ending | None = None
 ) -> Dhaga:
     """Run `function` as a thread of this OS thread's hub, in a dhaga that may have run others before.
 
@@ -184,7 +209,7 @@ def start_thread(
         dhaga.again = True
     dhaga.name = name
     dhaga.waiting = "its start"
-    dhaga.on_end = None if on_end is None else [on_end]
+    dhaga.on_end = on_end
     dhaga.parked = True
     dhaga.call = (function, args, kwargs)
     dhaga.start()

@@ -110,7 +110,7 @@ class Hub:
         self.ident = self.waker = _real.get_ident()  # `waker`: the OS thread whose wakes need no notification
         self.pid = os.getpid()
         self.abandoned = False  # the parent's, in a forked child; or its OS thread has ended
-        self.dhagas: set[Dhaga] = set()  # alive, parked or not: they run on even if nobody else holds them
+        self.dhagas: dict[Dhaga, None] = {}  # alive: they run on even if nobody else holds them (a set takes more memory)
         self.offloaded = self.waits_for_signal = 0  # calls under way on native threads; waits of the program's for a signal
         self.spare: list[Dhaga] = []  # whose threads have ended, for new ones
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads

@@ -16,18 +16,10 @@ from greenlet import getcurrent, greenlet
 from dhagapatch import _real
 from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import (
-    Dhaga,
-    Queue,
-    hub_for_wait,
-    make_parker,
-    own_native_threads,
-    running_dhaga,
-    start_thread,
-    sync,
-)
+from dhagapatch.core import Dhaga, Queue, hub_for_wait, make_parker, own_native_threads, running_dhaga, start_thread, sync
 from dhagapatch.core.hub import all_hubs, in_main_thread
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
+from dhagapatch.green.threading import lighten
 
 __all__ = [
     "AdoptedLock", "Locals", "RLock", "SimpleQueue", "ThreadHandle", "adopt_local", "allocate_lock", "count",
@@ -100,7 +92,7 @@ class _Sentinel(sync.Lock):
 
     locked = sync.Lock._is_owned
 
-    def thread_ended(self, _: Dhaga) -> None:
+    def thread_ended(self, _: Dhaga, /) -> None:
         if self._mutex_held:
             self.release()
         shutdown_locks().discard(self)  # before `threading` looks for it among all of them
@@ -112,6 +104,7 @@ for _class in (lock, AdoptedLock, _Sentinel, RLock, SimpleQueue):
     _class.__reduce_ex__ = _reduce_ex  # type: ignore[method-assign]
 
 _new: Callable[[type[lock]], lock] = object.__new__
+_NO_NAMES: dict[str, Any] = {}  # for threads that are given none, and copied by whoever gets them
 
 
 def allocate_lock() -> lock:
@@ -136,7 +129,7 @@ def get_ident() -> int:
     except RuntimeError:
         return _real.get_ident()  # the interpreter's last moments
     if type(me) is Dhaga:
-        return id(me)
+        return me._dhagapatch_token
     if me.parent is None:
         return _real.get_ident()
     dhaga = running_dhaga()
@@ -153,7 +146,8 @@ def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs
     if not valid or hub_for_wait() is None:
         return _real.start_new_thread(function, args, *(() if kwargs is None else (kwargs,)))
     sys.audit("_thread.start_new_thread", function, args, kwargs)
-    return start_thread(function, args, dict(kwargs or {})).ident
+    lighten(function)
+    return start_thread(function, args, dict(kwargs) if kwargs else _NO_NAMES).ident
 
 
 def set_sentinel() -> sync.Lock:
@@ -163,14 +157,8 @@ def set_sentinel() -> sync.Lock:
         assert _real.set_sentinel is not None
         return AdoptedLock(_real.set_sentinel(), True)  # C code releases it when the OS thread ends, without our knowing
     sentinel = _Sentinel(dhaga)
-    _on_end(dhaga, sentinel.thread_ended)
+    dhaga.at_end(sentinel)
     return sentinel
-
-
-def _on_end(dhaga: Dhaga, callback: Callable[[Dhaga], None]) -> None:
-    if dhaga.on_end is None:
-        dhaga.on_end = []
-    dhaga.on_end.append(callback)
 
 
 # 3.13: joinable threads
@@ -224,7 +212,7 @@ class ThreadHandle:
         while self._waiters:
             wake_one(self)
 
-    def _thread_ended(self, _: Dhaga) -> None:
+    def thread_ended(self, _: Dhaga, /) -> None:
         self._dhaga = None
         self._set_done()
 
@@ -281,9 +269,10 @@ def start_joinable_thread(
         return handle
     sys.audit("_thread.start_joinable_thread", function, daemon, handle)
     handle._state = _RUNNING
+    lighten(function)
     if not daemon:
         _joined_at_exit.add(handle)
-    dhaga = handle._dhaga = start_thread(function, (), {}, handle._thread_ended)
+    dhaga = handle._dhaga = start_thread(function, (), _NO_NAMES, handle)
     handle._ident = dhaga.ident
     return handle
 
@@ -362,7 +351,7 @@ def new_dict(data: Locals, dhaga: Dhaga) -> dict[str, Any]:
     namespace = data.dicts[dhaga] = {}
     if dhaga.locals is None:
         dhaga.locals = {}
-        _on_end(dhaga, _drop_locals)
+        dhaga.at_end(_LOCALS_END)
     dhaga.locals[id(data)] = weakref.ref(data)  # the data lives as long as its local
     return namespace
 
@@ -374,14 +363,19 @@ def _init_local(data: Locals, owner: local) -> None:
         kind.__init__(owner, *args, **kwargs)
 
 
-def _drop_locals(dhaga: Dhaga) -> None:
-    """The dhaga has ended: its data goes, as a thread's does."""
-    while dhaga.locals:
-        _, reference = dhaga.locals.popitem()
-        data = reference()
-        if data is not None:
-            data.dicts.pop(dhaga, None)
-    dhaga.locals = None  # who makes some now has them dropped, too
+class _LocalsEnd:
+    """When a dhaga ends its data goes, as a thread's does."""
+
+    def thread_ended(self, dhaga: Dhaga, /) -> None:
+        while dhaga.locals:
+            _, reference = dhaga.locals.popitem()
+            data = reference()
+            if data is not None:
+                data.dicts.pop(dhaga, None)
+        dhaga.locals = None  # who makes some now has them dropped, too
+
+
+_LOCALS_END = _LocalsEnd()
 
 
 _object_get = object.__getattribute__

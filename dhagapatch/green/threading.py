@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading as _stdlib
+from collections import deque
 from collections.abc import Callable
 
 from dhagapatch._cpython import shutdown_locks
@@ -11,7 +12,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.core.sync import count_look, rest
 
-__all__ = ["active_count", "enumerate", "is_set", "maintain_shutdown_locks"]
+__all__ = ["active_count", "enumerate", "is_set", "lighten", "maintain_shutdown_locks"]
 
 _enumerate = _stdlib.enumerate
 _is_set = _stdlib.Event.is_set
@@ -38,6 +39,17 @@ def enumerate() -> list[_stdlib.Thread]:
     rest()
     # code that runs on a native thread of the runtime may have asked who it is, and is a dummy then
     return [thread for thread in _enumerate() if not is_own_native_thread(thread.ident)]
+
+
+def lighten(function: Callable[..., object]) -> None:
+    """Called with what a new thread runs.  A `Thread` has an event, and in it a deque with room for 64 who wait for its start,
+    which is its starter: 600 bytes of the 2,500 that a `Thread` takes.
+    """
+    event = getattr(getattr(function, "__self__", None), "_started", None)
+    condition = getattr(event, "_cond", None)
+    waiters = getattr(condition, "_waiters", None)
+    if type(waiters) is deque and not waiters:
+        condition._waiters = []  # type: ignore[union-attr]
 
 
 @functools.wraps(_maintain)

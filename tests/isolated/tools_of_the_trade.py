@@ -182,7 +182,7 @@ def run(words, stdin="", **environ):
                           env={**os.environ, **environ})  # fmt: skip
     text = re.sub(r"0x[0-9a-f]+|\b\d{12,}\b", "0x", done.stdout)
     # pdb shows the runtime's own frame at the root of a thread
-    text = re.sub(r"  \S+/dhagapatch/core/dhaga.py\(\d+\)run\(\)\n-> function\(.*\n", "", text)
+    text = re.sub(r"  \S+/dhagapatch/core/dhaga.py\(\d+\)_run\(\)\n-> function\(.*\n", "", text)
     return done.returncode, text, done.stderr
 
 
