@@ -30,7 +30,8 @@ LAYERS: tuple[str, ...] = (
     "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core.compiled core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.timeslice green.multiprocessing green.threading green._thread green.local
+    green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
+    green.local
     green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
     green.exchange green.psycopg green.pyopenssl green.zmq green.grpc
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",

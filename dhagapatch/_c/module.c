@@ -2,6 +2,7 @@
 
 #include "heap.h"
 #include "hub.h"
+#include "local.h"
 #include "locks.h"
 #include "loop.h"
 #include "sockets.h"
@@ -45,6 +46,12 @@ static PyMethodDef methods_of_rlock[] = {
     {"__enter__", rlock_enter, METH_NOARGS, OF_ENTER},
     {"release", rlock_release, METH_NOARGS, OF_RELEASE},
     {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL, OF_EXIT},
+    {NULL},
+};
+
+static PyMethodDef methods_of_local[] = {
+    {"__getattribute__", local_get, METH_O, NULL},
+    {"__setattr__", (PyCFunction)(void (*)(void))local_set, METH_FASTCALL, NULL},
     {NULL},
 };
 
@@ -104,6 +111,10 @@ take_given(const Given *given, PyObject *names)
     return 0;
 }
 
+static const Given given_local[] = {
+    {"local", (PyObject **)&local_type}, {"get", &slow_local_get}, {"set", &slow_local_set}, {NULL},
+};
+
 static const struct {
     PyTypeObject **owner;
     const char *name;
@@ -127,21 +138,29 @@ static const struct {
     [PARKER_WOKEN] = {&parker_type, "woken"},
 };
 
-static int
-find_offset(int slot)
+/* -1 with an exception. */
+static Py_ssize_t
+offset_of(PyTypeObject *owner, const char *name)
 {
-    PyTypeObject *owner = *slots[slot].owner;
-    PyObject *member = PyObject_GetAttrString((PyObject *)owner, slots[slot].name);
+    PyObject *member = PyObject_GetAttrString((PyObject *)owner, name);
+    Py_ssize_t offset = -1;
 
     if (member == NULL)
         return -1;
-    if (!Py_IS_TYPE(member, &PyMemberDescr_Type)) {
-        PyErr_Format(PyExc_TypeError, "%s.%s is no slot", owner->tp_name, slots[slot].name);
-        Py_DECREF(member);
-        return -1;
-    }
-    offsets[slot] = ((PyMemberDescrObject *)member)->d_member->offset;
+    if (Py_IS_TYPE(member, &PyMemberDescr_Type))
+        offset = ((PyMemberDescrObject *)member)->d_member->offset;
+    else
+        PyErr_Format(PyExc_TypeError, "%s.%s is no slot", owner->tp_name, name);
     Py_DECREF(member);
+    return offset;
+}
+
+static int
+find_offset(int slot)
+{
+    offsets[slot] = offset_of(*slots[slot].owner, slots[slot].name);
+    if (offsets[slot] < 0)
+        return -1;
     if (slot <= WAITING)
         Py_XSETREF(field_names[slot], PyUnicode_InternFromString(slots[slot].name));
     return 0;
@@ -195,6 +214,17 @@ setup_sockets(PyObject *module, PyObject *names)
 }
 
 static PyObject *
+setup_local(PyObject *module, PyObject *names)
+{
+    if (take_given(given_local, names) < 0)
+        return NULL;
+    local_dicts = offset_of(local_type, "_local__dicts");
+    if (local_dicts < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 methods(PyTypeObject *owner, PyMethodDef *defs)
 {
     PyObject *result = PyDict_New();
@@ -228,10 +258,18 @@ socket_methods(PyObject *module, PyObject *ignored)
     return methods(socket_type, methods_of_socket);
 }
 
+static PyObject *
+local_methods(PyObject *module, PyObject *ignored)
+{
+    return methods(local_type, methods_of_local);
+}
+
 static PyMethodDef functions[] = {
     {"setup_core", setup_core, METH_O, PyDoc_STR("Take what the scheduler needs, by name; before anything else.")},
     {"setup_sockets", setup_sockets, METH_O, PyDoc_STR("Take what sockets need, by name.")},
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
+    {"setup_local", setup_local, METH_O, PyDoc_STR("Take what thread-local data needs, by name.")},
+    {"local_methods", local_methods, METH_NOARGS, PyDoc_STR("Compiled methods of thread-local data, by name.")},
     {"socket_methods", socket_methods, METH_NOARGS, PyDoc_STR("Compiled methods of sockets, by name.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
     {"is_empty", is_empty, METH_O, PyDoc_STR("Whether the kernel has nothing to be read of a descriptor.")},

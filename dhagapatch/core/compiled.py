@@ -24,7 +24,7 @@ from dhagapatch.core.poller import MASKS, READ, WRITE
 from dhagapatch.core.running import MODULES, SOURCE
 from dhagapatch.core.waitq import WaitQueue, queue_of
 
-__all__ = ["IN_PYTHON", "speedups"]
+__all__ = ["IN_PYTHON", "put", "speedups"]
 
 _EDITION = 2  # of what the compiled part and the classes here expect of each other
 speedups: Any = None
@@ -39,6 +39,13 @@ if SETTINGS.speedups:
         if speedups.EDITION != _EDITION:
             warnings.warn("the compiled part is of another version, and not used; install dhagapatch again", RuntimeWarning)
             speedups = None
+
+
+def put(kind: type, methods: dict[str, Any]) -> None:
+    """Put compiled methods, by name, in the place of those of a class."""
+    for name, method in methods.items():
+        IN_PYTHON[kind, name] = getattr(kind, name)
+        setattr(kind, name, method)
 
 
 def _install() -> None:
@@ -61,9 +68,7 @@ def _install() -> None:
         **dict.fromkeys(("release_lock", "_release_save", "_free"), methods["Lock"]["release"]),
     )
     for kind in (Hub, Netpoll, sync.Mutex, sync.Lock, sync.RLock):
-        for name, method in methods[kind.__name__].items():
-            IN_PYTHON[kind, name] = getattr(kind, name)
-            setattr(kind, name, method)
+        put(kind, methods[kind.__name__])
     Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
 
 

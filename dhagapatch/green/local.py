@@ -9,7 +9,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import running_dhaga
-from dhagapatch.green._thread import Locals, data_descriptor, dict_of, locals_of, new_dict
+from dhagapatch.green.threadlocal import Locals, data_descriptor, dict_of, locals_of, new_dict
 
 __all__ = ["in_place"]
 

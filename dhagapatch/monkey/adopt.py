@@ -25,6 +25,7 @@ from dhagapatch.core.sync import Mutex
 from dhagapatch.core.waitq import queue_of, wake_one
 from dhagapatch.green import _thread as green_thread
 from dhagapatch.green import select as green_select
+from dhagapatch.green import threadlocal
 from dhagapatch.green.waiting import sleep_until
 from dhagapatch.monkey.rebind import Holder, rebind
 from dhagapatch.monkey.report import Adopted, Left
@@ -271,7 +272,7 @@ def _simple_queue(real: Any) -> tuple[Any, str]:
 
 
 def _local(real: Any) -> tuple[Any, str]:
-    return green_thread.adopt_local(real), f"{len(vars(real))} attributes"
+    return threadlocal.adopt_local(real), f"{len(vars(real))} attributes"
 
 
 def _epoll(real: Any) -> tuple[Any, str]:

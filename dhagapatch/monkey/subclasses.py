@@ -9,8 +9,8 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.green._thread import adopt_local
 from dhagapatch.green.local import in_place
+from dhagapatch.green.threadlocal import adopt_local
 from dhagapatch.monkey.rebind import Undo, instances, rebind
 from dhagapatch.monkey.report import Left, PatchReport
 

@@ -77,7 +77,7 @@ TABLE: tuple[Row, ...] = (
     _thread("RLock", "RLock", "acquiring a lock waits; owned by a dhaga"),
     _thread("get_ident", "get_ident", "each dhaga is a thread of its own"),
     _thread("_count", "count", "counts dhagas"),
-    _thread("_local", "local", "each dhaga has data of its own"),
+    Row("_thread", "_local", "threadlocal:local", "thread", REPLACE, why="each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
     Row("threading", "_allocate_lock", "_thread:allocate_lock", "thread", SET,
         why="a condition makes a lock for each wait, and what stands for a built-in function takes longer"),

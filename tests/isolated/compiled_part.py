@@ -121,6 +121,43 @@ def handed_over():
     in_thread(take, take, take)
 
 
+def own_data():
+    def use():
+        own.value = 1
+        own.value += 1
+        assert own.value == 2 and vars(own) == {"value": 2}
+        for call in (lambda: own.other, lambda: setattr(own, "__dict__", {}), lambda: getattr(own, Text("more"))):
+            try:
+                call()
+                raise AssertionError(call)
+            except AttributeError:
+                pass
+        setattr(own, Text("more"), Unequal())
+        assert Text("more") in vars(own) and own.more is vars(own)["more"]
+        del own.value
+
+    in_thread(use, use)
+    use()
+
+
+class Text(str):
+    """Not quite a string: `threading.local` may call its methods."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        gc.collect()
+        return str.__eq__(self, other)
+
+
+class Unequal:
+    def __del__(self):
+        own.value = None
+
+
+own = threading.local()
+
+
 def misused():
     wrong = (lambda: lock.acquire(1, 2, 3), a.recv, lambda: a.recv("x"), lambda: a.recv(-1))
     for call in (lock.release, rlock.release, *wrong):
@@ -134,8 +171,8 @@ def misused():
 
 
 entries = hub.entries
-for work in (exchange, time_out, would_block, killed, killed_at_a_lock, handed_over, misused):
-    settle(work, hub, lock, rlock, a, b, entries, hub.netpoll, hub.runq, hub.greenlet)
+for work in (exchange, own_data, time_out, would_block, killed, killed_at_a_lock, handed_over, misused):
+    settle(work, hub, lock, rlock, own, a, b, entries, hub.netpoll, hub.runq, hub.greenlet)
 
 # errors
 
