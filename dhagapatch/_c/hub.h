@@ -25,7 +25,7 @@ may_switch(PyObject *hub, PyObject *me)
 
     if (!is_waiter(me) || !PyObject_TypeCheck(hub, hub_type))
         return 0;
-    if (SLOT(hub, PROFILING) != Py_None || PyThreadState_Get()->c_traceobj != NULL)
+    if (PyThreadState_Get()->c_traceobj != NULL || PyThreadState_Get()->c_profileobj != NULL)
         return 0;
     loop = has_running_loop();
     return loop < 0 ? -1 : !loop;

@@ -124,7 +124,7 @@ static const struct {
     [TIMER_AT] = {&dhaga_type, "timer_at"}, [TOKEN] = {&dhaga_type, "_dhagapatch_token"}, [WAITING] = {&dhaga_type, "waiting"},
     [ABANDONED] = {&hub_type, "abandoned"}, [COUNTED] = {&hub_type, "counted"}, [DEADLINES] = {&hub_type, "deadlines"}, [ENTRIES] = {&hub_type, "entries"},
     [FUEL] = {&hub_type, "fuel"}, [GREENLET] = {&hub_type, "greenlet"}, [LEFT] = {&hub_type, "_left"},
-    [NETPOLL] = {&hub_type, "netpoll"}, [NOTIFIED] = {&hub_type, "_notified"}, [PROFILING] = {&hub_type, "profiling"}, [RUNQ] = {&hub_type, "runq"},
+    [NETPOLL] = {&hub_type, "netpoll"}, [NOTIFIED] = {&hub_type, "_notified"}, [RUNQ] = {&hub_type, "runq"},
     [WAKER] = {&hub_type, "waker"},
     [LENT] = {&netpoll_type, "_lent"}, [LOOP_WORK] = {&netpoll_type, "loop_work"}, [ON_BUSY] = {&netpoll_type, "on_busy"},
     [ON_IDLE] = {&netpoll_type, "on_idle"}, [ONE_SHOT] = {&netpoll_type, "one_shot"}, [POLLER] = {&netpoll_type, "poller"},

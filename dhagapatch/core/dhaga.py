@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,7 +15,6 @@ from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
-from dhagapatch.core.profiles import Profiles
 
 __all__ = [
     "ROOTS", "Dhaga", "Ending", "current_dhaga", "find_dhaga", "owner_token", "running_dhaga", "spawn", "start_thread",
@@ -127,8 +125,6 @@ class Dhaga(greenlet):
             if sys.gettrace() is not None:
                 _real.settrace(None)
                 self.again = False  # a debugger has set one for each frame, too
-            if hub.profiling is not None:
-                _real.setprofile(None)
             hub.deadlines.forget(self)
             hub.dhagas.pop(self, None)
             if hub.main is self:  # likewise, with a hub; but the threads that it started run on
@@ -156,8 +152,6 @@ def _run() -> None:
         pid = self.hub.pid  # type: ignore[union-attr]
         self.waiting = None
         self.call = None
-        if threading.getprofile() is not None:
-            self.hub.profiling = self.hub.profiling or Profiles()  # type: ignore[union-attr]
         try:
             if args or kwargs:
                 function(*args, **kwargs)
@@ -168,6 +162,10 @@ def _run() -> None:
         except BaseException as error:
             _report(function, error)
         finally:
+            if sys.getprofile() is not None:
+                # HAZARD: the interpreter keeps it for the OS thread.  At once: what it is told of after `threading` has forgotten
+                # the thread would make a dummy of it, in `current_thread`, and on 3.13 so would the end of that dummy
+                _real.setprofile(None)
             # HAZARD: the function and its arguments may hold the last reference to something whose
             # finalizer waits; let go of them while this dhaga can still park.
             del function, args, kwargs

@@ -16,8 +16,7 @@ State that the interpreter keeps for an OS thread and greenlet does not carry:
 * the running asyncio loop: cleared round every park and put back (a dhaga may run a loop of its own), and
   cleared while the hub runs dhagas, so that they do not take the hub's loop for theirs;
 * async-generator hooks: the hub's are taken out while dhagas run; a dhaga's own go with its running loop;
-* trace functions: they go with the dhaga that has one; profile functions: from the first thread under
-  `threading.setprofile` on.
+* trace and profile functions: they go with the dhaga that has one.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import profiles
 from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from dhagapatch.core.dhaga import Dhaga
     from dhagapatch.core.host import Host
     from dhagapatch.core.loop import HubLoop
-    from dhagapatch.core.profiles import Profiles
 
 __all__ = [
     "ABANDONED", "BEYOND", "FORKERS", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub",
@@ -56,6 +55,7 @@ __all__ = [
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
+_getprofile = sys.getprofile
 BEYOND = -16  # how far those who wait for each other may go on beyond what was ready when the turn began: a poll is 1 us
 FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
@@ -99,7 +99,7 @@ class Hub:
     """
 
     __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "counted", "deadlines", "entries", "fuel",
-                 "greenlet", "netpoll", "profiling", "runq", "waker")  # fmt: skip
+                 "greenlet", "netpoll", "runq", "waker")  # fmt: skip
     on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
 
     def __init__(self) -> None:
@@ -114,7 +114,6 @@ class Hub:
         self.offloaded = self.waits_for_signal = 0  # calls under way on native threads; waits of the program's for a signal
         self.spare: list[Dhaga] = []  # whose threads have ended, for new ones
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
-        self.profiling: Profiles | None = None
         self.buried = 0  # how many waits inside of callbacks run turns just now
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = self.counted = False  # `counted`: by `inspect.counts`
@@ -189,7 +188,7 @@ class Hub:
         # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions: if
         # one came since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or self.profiling is not None:
+        if loop is not None or _gettrace() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
@@ -214,10 +213,10 @@ class Hub:
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
         """Switch, with what the interpreter keeps for the OS thread saved and put back."""
         hooks = sys.get_asyncgen_hooks()
-        trace, profiles = _gettrace(), self.profiling
+        trace = _gettrace()
         if trace is not None:
             _real.settrace(None)
-        profile = None if profiles is None else profiles.take()
+        profile = profiles.keeper.take()
         set_running_loop(None)
         sys.set_asyncgen_hooks(None, None)
         try:
@@ -226,8 +225,8 @@ class Hub:
         finally:
             set_running_loop(loop)
             sys.set_asyncgen_hooks(*hooks)
-            if self.profiling is not None:
-                self.profiling.put(profile)
+            if profile is not None:
+                profiles.keeper.put(profile)
             if trace is not None:
                 _real.settrace(trace)
 
@@ -240,7 +239,7 @@ class Hub:
         runq = self.runq
         runq.append(me)
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or self.profiling is not None:
+        if loop is not None or _gettrace() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             if self._left > 0 and runq[0]:

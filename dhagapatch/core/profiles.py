@@ -8,19 +8,22 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["Profiles"]
+__all__ = ["Profiles", "keeper"]
 
 
 class Profiles:
-    """How it is taken out when a dhaga waits, and put back; a hub has one of these from the first profile function on."""
+    """How it is taken out when a dhaga waits, and put back."""
 
     def take(self) -> Any:
-        """Take it out; what `put` is to be given."""
+        """Take it out; what `put` is to be given, or None: there is none."""
         profile = sys.getprofile()
         if profile is not None:
             _real.setprofile(None)
         return profile
 
     def put(self, taken: Any) -> None:
-        """The thread has this one again, or none."""
+        """The thread has this one again."""
         _real.setprofile(taken)
+
+
+keeper = Profiles()  # what hubs use

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import _lsprof
 import ctypes
-import functools
 import sys
 from typing import Any, NamedTuple
 
 from dhagapatch._cpython import profilers_are_of_threads
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.hub import Hub, all_hubs, current_hub, on_new_hub
-from dhagapatch.core.profiles import Profiles
+from dhagapatch.core import profiles
 
 __all__ = ["profiled"]
 
@@ -36,7 +34,7 @@ class _Taken(NamedTuple):
     profiler: Any
 
 
-class _CProfiles(Profiles):
+class _CProfiles(profiles.Profiles):
     """Knows C profilers too."""
 
     def take(self) -> Any:
@@ -57,33 +55,8 @@ class _CProfiles(Profiles):
             super().put(taken)
 
 
-_PROFILES = _CProfiles()
-
-
-def _on_hub(hub: Hub) -> None:
-    if isinstance(sys.getprofile(), _lsprof.Profiler):
-        hub.profiling = _PROFILES
-
-
-def _know_running() -> None:
-    on_new_hub(_on_hub)
-    for hub in list(all_hubs()):
-        hub.profiling = hub.profiling and _PROFILES
-
-
-_know_running()
-
-
 def profiled(real: Any) -> Any:
-    """What stands for `cProfile.Profile.enable`."""
-    if not profilers_are_of_threads():
-        return real
-
-    @functools.wraps(real)
-    def enable(self: Any, subcalls: bool = True, builtins: bool = True) -> None:
-        hub = current_hub()
-        if hub is not None:
-            hub.profiling = _PROFILES
-        real(self, subcalls, builtins)
-
-    return enable
+    """What stands for `cProfile.Profile.enable`: the same, but that hubs know of such profilers from now on."""
+    if profilers_are_of_threads():
+        profiles.keeper = _CProfiles()
+    return real
