@@ -30,6 +30,7 @@ __builtins__ = BUILTINS
 
 # threads
 allocate_lock = _thread.allocate_lock
+allocate = _thread.allocate  # its old name
 LockType = _thread.LockType
 RLock = _thread.RLock
 local = _thread._local

@@ -6,6 +6,7 @@
 #include "locks.h"
 #include "loop.h"
 #include "sockets.h"
+#include "threads.h"
 
 /* set-up */
 
@@ -113,6 +114,11 @@ take_given(const Given *given, PyObject *names)
 
 static const Given given_local[] = {
     {"local", (PyObject **)&local_type}, {"get", &slow_local_get}, {"set", &slow_local_set}, {NULL},
+};
+
+static const Given given_threads[] = {
+    {"lock", (PyObject **)&green_lock_type}, {"init", &init_of_lock}, {"NOBODY", &no_waiters}, {"get_ident", &slow_get_ident},
+    {"allocate_lock", &slow_allocate_lock}, {NULL},
 };
 
 static const struct {
@@ -264,10 +270,46 @@ local_methods(PyObject *module, PyObject *ignored)
     return methods(local_type, methods_of_local);
 }
 
+static PyMethodDef functions_of_threads[] = {
+    {"get_ident", get_ident, METH_NOARGS, NULL}, {"allocate_lock", allocate_lock, METH_NOARGS, NULL},
+    {"allocate", allocate_lock, METH_NOARGS, NULL}, {NULL},
+};
+
+/* setup_threads(names): the functions, by name. */
+static PyObject *
+setup_threads(PyObject *module, PyObject *names)
+{
+    PyObject *result = NULL, *thread = PyImport_ImportModule("_thread");
+    PyObject *name = thread == NULL ? NULL : PyModule_GetNameObject(thread);
+    PyObject *real_ones = PyMapping_GetItemString(names, "real"); /* by name */
+
+    if (real_ones != NULL && name != NULL && take_given(given_threads, names) == 0)
+        result = PyDict_New();
+    for (PyMethodDef *def = functions_of_threads; result != NULL && def->ml_name != NULL; def++) {
+        PyObject *real_one = PyMapping_GetItemString(real_ones, def->ml_name), *function = NULL;
+
+        if (real_one != NULL && PyCFunction_CheckExact(real_one)) {
+            def->ml_doc = ((PyCFunctionObject *)real_one)->m_ml->ml_doc;
+            function = PyCFunction_NewEx(def, thread, name);
+        }
+        if (function == NULL || PyDict_SetItemString(result, def->ml_name, function) < 0)
+            Py_CLEAR(result);
+        Py_XDECREF(function);
+        Py_XDECREF(real_one);
+    }
+    if (result == NULL && !PyErr_Occurred())
+        PyErr_SetString(PyExc_TypeError, "a real function is no built-in one");
+    Py_XDECREF(real_ones);
+    Py_XDECREF(name);
+    Py_XDECREF(thread);
+    return result;
+}
+
 static PyMethodDef functions[] = {
     {"setup_core", setup_core, METH_O, PyDoc_STR("Take what the scheduler needs, by name; before anything else.")},
     {"setup_sockets", setup_sockets, METH_O, PyDoc_STR("Take what sockets need, by name.")},
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
+    {"setup_threads", setup_threads, METH_O, PyDoc_STR("Take what threads need, by name; what `_thread` gets.")},
     {"setup_local", setup_local, METH_O, PyDoc_STR("Take what thread-local data needs, by name.")},
     {"local_methods", local_methods, METH_NOARGS, PyDoc_STR("Compiled methods of thread-local data, by name.")},
     {"socket_methods", socket_methods, METH_NOARGS, PyDoc_STR("Compiled methods of sockets, by name.")},
@@ -289,7 +331,7 @@ PyInit__speedups(void)
         const char *text;
     } strings[] = {
         {&str_append, "append"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
-        {&str_leave, "leave"}, {&str_park, "park"}, {&str_edges, "edges"}, {&str_expire, "_expire"},
+        {&str_init, "__init__"}, {&str_leave, "leave"}, {&str_park, "park"}, {&str_edges, "edges"}, {&str_expire, "_expire"},
         {&str_heap, "heap"}, {&str_its_turn, "its turn"}, {&str_lend, "_lend"}, {&str_level_fd, "level_fd"}, {&str_on_quiet, "on_quiet"}, {&str_poll, "_poll"},
         {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "parked"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
         {&str_wake, "wake"},

@@ -14,15 +14,15 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import Dhaga, Queue, hub_for_wait, make_parker, own_native_threads, running_dhaga, start_thread, sync
-from dhagapatch.core.hub import all_hubs
+from dhagapatch.core import Dhaga, Queue, compiled, make_parker, own_native_threads, running_dhaga, start_thread, sync
+from dhagapatch.core.hub import all_hubs, hub_for_wait
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 from dhagapatch.green.threading import lighten
 from dhagapatch.green.wording import reduce_ex
 
 __all__ = [
-    "AdoptedLock", "RLock", "SimpleQueue", "ThreadHandle", "allocate_lock", "count", "get_ident", "lock", "make_thread_handle",
-    "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
+    "AdoptedLock", "RLock", "SimpleQueue", "ThreadHandle", "allocate", "allocate_lock", "count", "get_ident", "lock",
+    "make_thread_handle", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
 ]  # fmt: skip
 
 
@@ -100,6 +100,9 @@ def allocate_lock() -> lock:
     made = _new(lock)
     made.__init__()  # type: ignore[misc]  # looked up each time: locks may be tracked
     return made
+
+
+allocate = allocate_lock  # its old name
 
 
 def simple_queue_for(real: type) -> type:
@@ -275,3 +278,10 @@ def shutdown() -> None:
                 handle.join()
     if _real.thread_shutdown is not None:
         _real.thread_shutdown()
+
+
+if compiled.speedups is not None:
+    globals().update(compiled.speedups.setup_threads({
+        "lock": lock, "init": lock.__init__, "NOBODY": NOBODY, "get_ident": get_ident, "allocate_lock": allocate_lock,
+        "real": {"get_ident": _real.get_ident, "allocate_lock": _real.allocate_lock, "allocate": _real.allocate},
+    }))  # fmt: skip

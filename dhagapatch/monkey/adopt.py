@@ -191,6 +191,8 @@ def _joined(lock: Any) -> bool:
 
 def _lock(real: Any) -> tuple[Any, str]:
     main = threading.main_thread()
+    if real is vars(threading).get("_shutdown_locks_lock", "") and not real.locked() and not native_threads():
+        return green_thread.allocate_lock(), "unlocked"  # known by this name alone; until 3.12 each start asks for it twice
     shared = native_threads() > 0 and getattr(main, "_tstate_lock", None) is not real
     green = green_thread.AdoptedLock(real, shared)
     if real.locked() and not shared and getattr(main, "_tstate_lock", None) is not real:

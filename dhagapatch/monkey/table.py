@@ -72,7 +72,7 @@ TABLE: tuple[Row, ...] = (
     # the first of these stands for all when green locks are exchanged for real ones again
     _thread("lock", "lock", "the type of locks", since=(3, 13)),
     _thread("allocate_lock", "allocate_lock", "acquiring a lock waits"),
-    _thread("allocate", "allocate_lock", "obsolete alias"),
+    _thread("allocate", "allocate", "obsolete alias"),
     _thread("LockType", "lock", "the type of locks"),
     _thread("RLock", "RLock", "acquiring a lock waits; owned by a dhaga"),
     _thread("get_ident", "get_ident", "each dhaga is a thread of its own"),

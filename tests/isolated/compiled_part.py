@@ -1,6 +1,7 @@
 # run: -m dhagapatch
 """The compiled part leaks nothing, whichever way its functions are left; what it is given wrong is an error."""
 
+import _thread
 import gc
 import os
 import socket
@@ -159,6 +160,14 @@ class Unequal:
 own = threading.local()
 
 
+def asked_who():
+    def ask():
+        assert threading.get_ident() == threading.current_thread().ident and _thread.allocate_lock().acquire()
+
+    in_thread(ask, ask)
+    ask()
+
+
 def misused():
     wrong = (lambda: lock.acquire(1, 2, 3), a.recv, lambda: a.recv("x"), lambda: a.recv(-1))
     for call in (lock.release, rlock.release, *wrong):
@@ -172,7 +181,7 @@ def misused():
 
 
 entries = hub.entries
-for work in (exchange, own_data, time_out, would_block, killed, killed_at_a_lock, handed_over, misused):
+for work in (exchange, own_data, asked_who, time_out, would_block, killed, killed_at_a_lock, handed_over, misused):
     settle(work, hub, lock, rlock, own, a, b, entries, hub.netpoll, hub.runq, hub.greenlet)
 
 # errors

@@ -1,0 +1,48 @@
+/* What `threading` asks for again and again: who the caller is, and new locks. */
+
+static PyTypeObject *green_lock_type;
+static PyObject *init_of_lock, *no_waiters, *slow_get_ident, *slow_allocate_lock;
+
+/* get_ident() */
+static PyObject *
+get_ident(PyObject *module, PyObject *ignored)
+{
+    PyGreenlet *me = PyGreenlet_GetCurrent();
+    PyObject *found = NULL;
+
+    if (me == NULL) {
+        PyErr_Clear(); /* the interpreter's last moments */
+        return PyObject_CallNoArgs(slow_get_ident);
+    }
+    if (Py_IS_TYPE(me, dhaga_type)) {
+        found = Py_XNewRef(SLOT(me, TOKEN));
+    }
+    else {
+        PyGreenlet *parent = PyGreenlet_GET_PARENT(me);
+        if (parent == NULL)
+            found = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+        Py_XDECREF(parent);
+    }
+    Py_DECREF(me);
+    return found != NULL || PyErr_Occurred() ? found : PyObject_CallNoArgs(slow_get_ident);
+}
+
+/* allocate_lock() */
+static PyObject *
+allocate_lock(PyObject *module, PyObject *ignored)
+{
+    /* looked up each time: locks may be tracked */
+    PyObject *init = PyObject_GetAttr((PyObject *)green_lock_type, str_init), *made;
+
+    Py_XDECREF(init);
+    if (init == NULL)
+        return NULL;
+    if (init != init_of_lock)
+        return PyObject_CallNoArgs(slow_allocate_lock);
+    made = green_lock_type->tp_alloc(green_lock_type, 0);
+    if (made != NULL) {
+        SLOT(made, MUTEX_HELD) = Py_NewRef(Py_False);
+        SLOT(made, WAITERS) = Py_NewRef(no_waiters);
+    }
+    return made;
+}
