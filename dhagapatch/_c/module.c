@@ -309,6 +309,8 @@ static PyMethodDef functions[] = {
     {"setup_core", setup_core, METH_O, PyDoc_STR("Take what the scheduler needs, by name; before anything else.")},
     {"setup_sockets", setup_sockets, METH_O, PyDoc_STR("Take what sockets need, by name.")},
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
+    {"setup_waiting", setup_waiting, METH_O, PyDoc_STR("Take the `wait_socket` that is written in Python.")},
+    {"wait_socket", (PyCFunction)(void (*)(void))wait_socket, METH_FASTCALL, PyDoc_STR("As `green.waiting.wait_socket`.")},
     {"setup_threads", setup_threads, METH_O, PyDoc_STR("Take what threads need, by name; what `_thread` gets.")},
     {"setup_local", setup_local, METH_O, PyDoc_STR("Take what thread-local data needs, by name.")},
     {"local_methods", local_methods, METH_NOARGS, PyDoc_STR("Compiled methods of thread-local data, by name.")},

@@ -9,6 +9,7 @@ typedef struct {
 } Caller;
 
 static PyCFunction c_fileno, c_gettimeout;
+static PyObject *slow_wait_socket;
 
 static PyObject *
 call_fileno(PyObject *sock, PyObject *ignored)
@@ -62,12 +63,11 @@ may_wait(Caller *caller)
             && SLOT(SLOT(caller->hub, NETPOLL), ONE_SHOT) == Py_False);
 }
 
-/* 1, and a unit of fuel taken; 0 if Python has to do it; -1 with an exception. */
+/* The caller and its hub: 1; 0, with nothing to forget, if Python has to do it. */
 static int
-find_caller(Caller *caller, PyObject *sock)
+look_up(Caller *caller)
 {
-    PyObject *fd, *hub, *fuel;
-    long left;
+    PyObject *hub;
 
     caller->hub = caller->entry = caller->started = NULL;
     caller->me = (PyObject *)PyGreenlet_GetCurrent();
@@ -75,35 +75,49 @@ find_caller(Caller *caller, PyObject *sock)
         PyErr_Clear(); /* the interpreter's last moments */
         return 0;
     }
-    if (!is_waiter(caller->me))
-        goto no;
-    hub = field(caller->me, HUB);
-    if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type))
-        goto no;
-    left = PyLong_AsLong(SLOT(hub, FUEL)) - 1;
-    if (left < 0)
-        goto no;
+    hub = is_waiter(caller->me) ? field(caller->me, HUB) : NULL;
+    if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type)) {
+        Py_CLEAR(caller->me);
+        return 0;
+    }
     caller->hub = Py_NewRef(hub);
-    fd = c_fileno(sock, NULL);
-    if (fd == NULL)
-        goto failed;
-    caller->entry = Py_XNewRef(PyDict_GetItemWithError(SLOT(hub, ENTRIES), fd));
-    Py_DECREF(fd);
-    if (caller->entry == NULL && PyErr_Occurred())
-        goto failed;
-    if (!may_wait(caller))
-        goto no;
-    fuel = PyLong_FromLong(left);
-    if (fuel == NULL)
-        goto failed;
-    put(hub, FUEL, fuel);
     return 1;
-no:
-    forget(caller);
-    return 0;
-failed:
-    forget(caller);
-    return -1;
+}
+
+/* What is known of the descriptor, and whether a wait for it can be done here; -1 with an exception. */
+static int
+look_at(Caller *caller, PyObject *fd)
+{
+    caller->entry = Py_XNewRef(PyDict_GetItemWithError(SLOT(caller->hub, ENTRIES), fd));
+    return caller->entry == NULL && PyErr_Occurred() ? -1 : may_wait(caller);
+}
+
+/* 1, and a unit of fuel taken; 0 if Python has to do it; -1 with an exception. */
+static int
+find_caller(Caller *caller, PyObject *sock)
+{
+    PyObject *fd, *fuel;
+    long left;
+    int found = 0;
+
+    if (!look_up(caller))
+        return 0;
+    left = PyLong_AsLong(SLOT(caller->hub, FUEL)) - 1;
+    if (left >= 0) {
+        fd = c_fileno(sock, NULL);
+        found = fd == NULL ? -1 : look_at(caller, fd);
+        Py_XDECREF(fd);
+    }
+    if (found > 0) {
+        fuel = PyLong_FromLong(left);
+        if (fuel != NULL)
+            put(caller->hub, FUEL, fuel);
+        else
+            found = -1;
+    }
+    if (found <= 0)
+        forget(caller);
+    return found;
 }
 
 /* The user's timeout: a new reference. */
@@ -152,25 +166,37 @@ leave_queue(PyObject *queue, PyObject *me)
     PyErr_Restore(type, value, traceback);
 }
 
-/* As `attempts.await_drained`, where the entry is registered and has no limits of the kernel's; sets `started`. */
-static int
-await_drained(Caller *caller, PyObject *sock, PyObject *timeout, int direction)
+/* As `wait_entry`, where the entry is registered: 1; 0, out of time; -1 with an exception. */
+FLAT int
+await_entry(Caller *caller, PyObject *deadline, int direction)
 {
     PyObject *queue, *seen;
     int ready;
 
-    caller->started = has_room(4) ? deadline_of(timeout) : NULL;
-    if (caller->started == NULL)
+    if (!has_room(4))
         return -1;
     seen = Py_NewRef(field(caller->me, PARKS));
     queue = Py_NewRef(SLOT(caller->entry, direction == read_bit ? READERS : WRITERS));
     ready = PyList_Append(queue, caller->me);
     if (ready == 0)
-        ready = park(caller->hub, caller->me, caller->started, caller->entry, seen);
+        ready = park(caller->hub, caller->me, deadline, caller->entry, seen);
     if (PyList_GET_SIZE(queue))
         leave_queue(queue, caller->me);
     Py_DECREF(queue);
     Py_DECREF(seen);
+    return ready;
+}
+
+/* As `attempts.await_drained`, where the entry is registered and has no limits of the kernel's; sets `started`. */
+static int
+await_drained(Caller *caller, PyObject *sock, PyObject *timeout, int direction)
+{
+    int ready;
+
+    caller->started = deadline_of(timeout);
+    if (caller->started == NULL)
+        return -1;
+    ready = await_entry(caller, caller->started, direction);
     if (ready == 0)
         PyErr_SetString(PyExc_TimeoutError, "timed out");
     if (ready <= 0)
@@ -504,6 +530,35 @@ sock_sendall(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (done < 0 && PyErr_Occurred())
         return NULL;
     return PyObject_CallFunction(send_rest, "OOOn", self, args[0], dontwait, done < 0 ? 0 : done);
+}
+
+/* wait_socket(sock, fd, direction, deadline, stream=False) */
+static PyObject *
+wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    Caller caller;
+    long direction;
+    int simple, ready;
+
+    if ((nargs != 4 && nargs != 5) || !look_up(&caller))
+        return PyObject_Vectorcall(slow_wait_socket, args, (size_t)nargs, NULL);
+    simple = look_at(&caller, args[1]);
+    if (simple <= 0 || caller.entry == NULL) {
+        forget(&caller);
+        return simple < 0 ? NULL : PyObject_Vectorcall(slow_wait_socket, args, (size_t)nargs, NULL);
+    }
+    direction = PyLong_AsLong(args[2]);
+    put(caller.entry, direction == read_bit ? READABLE : WRITABLE, Py_NewRef(Py_False));
+    ready = await_entry(&caller, args[3], (int)direction);
+    forget(&caller);
+    return ready < 0 ? NULL : new_bool(ready);
+}
+
+static PyObject *
+setup_waiting(PyObject *module, PyObject *slow)
+{
+    Py_XSETREF(slow_wait_socket, Py_NewRef(slow));
+    Py_RETURN_NONE;
 }
 
 /* is_empty(fd) -> bool: whether the kernel has nothing to be read of the descriptor; False if it can't tell. */

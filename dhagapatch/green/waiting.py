@@ -15,7 +15,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import READ, Entry, hub_for_wait
+from dhagapatch.core import READ, Entry, compiled, hub_for_wait
 from dhagapatch.core.descriptors import wait_entry
 from dhagapatch.core.hub import in_main_thread, parking_hub
 from dhagapatch.core.interrupts import deferred
@@ -77,6 +77,11 @@ def wait_socket(sock: Any, fd: int, direction: int, deadline: float | None, stre
     else:
         entry.writable = False
     return wait_entry(hub, entry, direction, deadline)
+
+
+if compiled.speedups is not None:
+    compiled.speedups.setup_waiting(wait_socket)
+    wait_socket = compiled.speedups.wait_socket
 
 
 def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> bool:

@@ -65,6 +65,17 @@ def exchange():
     in_thread(back, there)
 
 
+def wait_for_room():
+    b.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+    def read():
+        left = 300_000
+        while left:
+            left -= len(a.recv(50_000))
+
+    in_thread(lambda: b.sendall(bytes(300_000)), read)
+
+
 def time_out():
     a.settimeout(0.0005)
     try:
@@ -181,7 +192,7 @@ def misused():
 
 
 entries = hub.entries
-for work in (exchange, own_data, asked_who, time_out, would_block, killed, killed_at_a_lock, handed_over, misused):
+for work in (exchange, wait_for_room, own_data, asked_who, time_out, would_block, killed, killed_at_a_lock, handed_over, misused):
     settle(work, hub, lock, rlock, own, a, b, entries, hub.netpoll, hub.runq, hub.greenlet)
 
 # errors
