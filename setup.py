@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-SOURCES = [f"dhagapatch/_c/{name}.h" for name in ("shared", "heap", "hub", "local", "locks", "loop", "sockets", "threads")]
+SOURCES = [f"dhagapatch/_c/{name}.h" for name in ("shared", "heap", "hub", "local", "locks", "loop", "sockets", "threads", "tls")]
 
 try:
     import greenlet

@@ -7,6 +7,7 @@
 #include "loop.h"
 #include "sockets.h"
 #include "threads.h"
+#include "tls.h"
 
 /* set-up */
 
@@ -53,6 +54,12 @@ static PyMethodDef methods_of_rlock[] = {
 static PyMethodDef methods_of_local[] = {
     {"__getattribute__", local_get, METH_O, NULL},
     {"__setattr__", (PyCFunction)(void (*)(void))local_set, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+static PyMethodDef methods_of_connection[] = {
+    {"read", (PyCFunction)(void (*)(void))tls_read, METH_FASTCALL, NULL},
+    {"write", tls_write, METH_O, NULL},
     {NULL},
 };
 
@@ -114,6 +121,12 @@ take_given(const Given *given, PyObject *names)
 
 static const Given given_local[] = {
     {"local", (PyObject **)&local_type}, {"get", &slow_local_get}, {"set", &slow_local_set}, {NULL},
+};
+
+static const Given given_tls[] = {
+    {"Connection", (PyObject **)&connection_type}, {"read", &slow_tls_read}, {"write", &slow_tls_write}, {"do", &tls_do},
+    {"time_out", &tls_time_out}, {"make_nonblocking", &make_nonblocking}, {"want_read", &want_read}, {"want_write", &want_write},
+    {NULL},
 };
 
 static const Given given_threads[] = {
@@ -270,6 +283,19 @@ local_methods(PyObject *module, PyObject *ignored)
     return methods(local_type, methods_of_local);
 }
 
+/* setup_tls(names): the methods, by name. */
+static PyObject *
+setup_tls(PyObject *module, PyObject *names)
+{
+    if (take_given(given_tls, names) < 0)
+        return NULL;
+    connection_native = offset_of(connection_type, "_native");
+    connection_sock = offset_of(connection_type, "_sock");
+    if (connection_native < 0 || connection_sock < 0)
+        return NULL;
+    return methods(connection_type, methods_of_connection);
+}
+
 static PyMethodDef functions_of_threads[] = {
     {"get_ident", get_ident, METH_NOARGS, NULL}, {"allocate_lock", allocate_lock, METH_NOARGS, NULL},
     {"allocate", allocate_lock, METH_NOARGS, NULL}, {NULL},
@@ -311,6 +337,7 @@ static PyMethodDef functions[] = {
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
     {"setup_waiting", setup_waiting, METH_O, PyDoc_STR("Take the `wait_socket` that is written in Python.")},
     {"wait_socket", (PyCFunction)(void (*)(void))wait_socket, METH_FASTCALL, PyDoc_STR("As `green.waiting.wait_socket`.")},
+    {"setup_tls", setup_tls, METH_O, PyDoc_STR("Take what TLS needs, by name; compiled methods of a connection.")},
     {"setup_threads", setup_threads, METH_O, PyDoc_STR("Take what threads need, by name; what `_thread` gets.")},
     {"setup_local", setup_local, METH_O, PyDoc_STR("Take what thread-local data needs, by name.")},
     {"local_methods", local_methods, METH_NOARGS, PyDoc_STR("Compiled methods of thread-local data, by name.")},
@@ -335,7 +362,7 @@ PyInit__speedups(void)
         {&str_append, "append"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
         {&str_init, "__init__"}, {&str_leave, "leave"}, {&str_park, "park"}, {&str_edges, "edges"}, {&str_expire, "_expire"},
         {&str_heap, "heap"}, {&str_its_turn, "its turn"}, {&str_lend, "_lend"}, {&str_level_fd, "level_fd"}, {&str_on_quiet, "on_quiet"}, {&str_poll, "_poll"},
-        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "parked"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
+        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "parked"}, {&str_pending, "pending"}, {&str_read, "read"}, {&str_write, "write"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
         {&str_wake, "wake"},
     };
 

@@ -65,7 +65,10 @@ class Connection:
             make_blocking(sock)
         return peer
 
-    def _do(self, call: Callable[..., Any], args: tuple[Any, ...], reads: bool = False) -> Any:
+    def _do(
+        self, call: Callable[..., Any], args: Any, reads: bool = False, direction: int = 0, deadline: float | None = -1.0
+    ) -> Any:
+        """Call until it need not wait; `direction`: it was called, and has to."""
         sock = self._sock()
         if sock is None:
             return call(*args)
@@ -80,8 +83,8 @@ class Connection:
             hub.fuel -= 1
             if hub.fuel < 0:
                 hub.rest()
-        deadline: float | None = -1.0
-        direction = READ if reads and hub is not None and self._must_wait(hub, sock) else 0
+        if reads and hub is not None and self._must_wait(hub, sock):
+            direction = READ
         while True:
             if not direction:
                 if _gettimeout(sock) is None:  # looked at each time: another dhaga may have set the timeout during the wait
@@ -137,3 +140,10 @@ def adopt(native: Any, sock: Any) -> Connection:
     """Wrap the C object of a TLS socket that exists."""
     return Connection(native, weakref.ref(sock))
 
+
+if compiled.speedups is not None:
+    compiled.put(Connection, compiled.speedups.setup_tls({
+        "Connection": Connection, "read": Connection.read, "write": Connection.write, "do": Connection._do,
+        "time_out": Connection._time_out, "make_nonblocking": make_nonblocking, "want_read": _stdlib.SSLWantReadError,
+        "want_write": _stdlib.SSLWantWriteError,
+    }))  # fmt: skip
