@@ -96,6 +96,7 @@ excepthook = sys.__excepthook__
 settrace = sys.settrace
 pthread_sigmask: Any = getattr(_signal, "pthread_sigmask", None)
 settraceallthreads: Any = getattr(sys, "_settraceallthreads", None)
+setprofileallthreads: Any = getattr(sys, "_setprofileallthreads", None)
 setprofile = sys.setprofile
 thread_excepthook: Any = _thread._excepthook
 

@@ -331,7 +331,8 @@ SEAMS = {
     "asyncio.base_events.BaseEventLoop._run_once", "cProfile.Profile.enable", "faulthandler.dump_traceback",
     "ctypes.pythonapi.PyThreadState_SetAsyncExc", "socket.socket.__init__",
     "socket.socket._accept", "socket.socket._real_close", "socket.socket.timeout", "ssl.SSLContext._wrap_socket",
-    "sys._current_exceptions", "sys._current_frames", "sys._settraceallthreads", "sys.stderr", "sys.stdin", "sys.stdout",
+    "sys._current_exceptions", "sys._current_frames", "sys._setprofileallthreads", "sys._settraceallthreads", "sys.stderr",
+    "sys.stdin", "sys.stdout",
     "_thread.allocate_lock", "threading._allocate_lock", "threading._maintain_shutdown_locks",
 }  # fmt: skip
 

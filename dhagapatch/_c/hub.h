@@ -25,7 +25,7 @@ may_switch(PyObject *hub, PyObject *me)
 
     if (!is_waiter(me) || !PyObject_TypeCheck(hub, hub_type))
         return 0;
-    if (PyThreadState_Get()->c_traceobj != NULL || PyThreadState_Get()->c_profileobj != NULL)
+    if (PyThreadState_Get()->c_traceobj != NULL || PyThreadState_Get()->c_profilefunc != NULL)
         return 0;
     loop = has_running_loop();
     return loop < 0 ? -1 : !loop;

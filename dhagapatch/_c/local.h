@@ -41,6 +41,13 @@ local_get(PyObject *self, PyObject *name)
     return call_slow(slow_local_get, self, &name, 1, NULL);
 }
 
+/* What is no attribute of the data, but of every object: Python knows which. */
+static int
+is_of_all(PyObject *name)
+{
+    return PyUnicode_GET_LENGTH(name) > 1 && PyUnicode_READ_CHAR(name, 0) == '_' && PyUnicode_READ_CHAR(name, 1) == '_';
+}
+
 /* local.__setattr__(name, value) */
 static PyObject *
 local_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
@@ -48,7 +55,7 @@ local_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     PyObject *own = nargs == 2 ? own_dict(self, args[0]) : NULL;
     int done;
 
-    if (own == NULL || PyUnicode_CompareWithASCIIString(args[0], "__dict__") == 0) {
+    if (own == NULL || is_of_all(args[0])) {
         Py_XDECREF(own);
         return call_slow(slow_local_set, self, args, nargs, NULL);
     }

@@ -95,7 +95,7 @@ static const Given given_locks[] = {
 
 static const Given given_sockets[] = {
     {"socket", (PyObject **)&socket_type}, {"hidden", &hidden},
-    {"again", &again}, {"send_rest", &send_rest}, {"drained_entry", &drained_entry}, {"raise_pending", &raise_pending},
+    {"again", &again}, {"send_rest", &send_rest}, {"raise_pending", &raise_pending},
     {"recv", &slow_recv}, {"recv_into", &slow_recv_into}, {"send", &slow_send}, {"sendall", &slow_sendall},
     {"sock_fileno", &real_fileno}, {"sock_gettimeout", &real_gettimeout}, {"sock_recv", &real_recv},
     {"sock_recv_into", &real_recv_into}, {"sock_send", &real_send}, {"dontwait", &dontwait}, {NULL},
@@ -335,6 +335,8 @@ static PyMethodDef functions[] = {
     {"setup_core", setup_core, METH_O, PyDoc_STR("Take what the scheduler needs, by name; before anything else.")},
     {"setup_sockets", setup_sockets, METH_O, PyDoc_STR("Take what sockets need, by name.")},
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
+    {"take_profile", take_profile, METH_NOARGS, PyDoc_STR("Take the profile function of this OS thread out.")},
+    {"put_profile", put_profile, METH_O, PyDoc_STR("Put it back.")},
     {"setup_waiting", setup_waiting, METH_O, PyDoc_STR("Take the `wait_socket` that is written in Python.")},
     {"wait_socket", (PyCFunction)(void (*)(void))wait_socket, METH_FASTCALL, PyDoc_STR("As `green.waiting.wait_socket`.")},
     {"setup_tls", setup_tls, METH_O, PyDoc_STR("Take what TLS needs, by name; compiled methods of a connection.")},

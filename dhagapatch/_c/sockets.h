@@ -242,7 +242,7 @@ call_method_of(PyObject *call, PyObject *sock, PyObject *const *args, Py_ssize_t
 /* A call, with `args` after the socket and the flags last of them, would have blocked: raises if the user wants that, or waits
    and calls until it does not. */
 static COLD PyObject *
-go_on(Caller *caller, PyObject *sock, long direction, PyObject *call, PyObject *const *args, Py_ssize_t nargs)
+go_on(Caller *caller, PyObject *sock, long direction, PyObject *call, PyObject *const *args, Py_ssize_t nargs, Py_ssize_t wanted)
 {
     PyObject *timeout = timeout_of(sock), *packed, *result;
     int zero = timeout != NULL && is_zero(timeout);
@@ -259,24 +259,16 @@ go_on(Caller *caller, PyObject *sock, long direction, PyObject *call, PyObject *
         return NULL;
     for (Py_ssize_t i = 0; i < nargs; i++)
         PyTuple_SET_ITEM(packed, i, Py_NewRef(args[i]));
-    result = PyObject_CallFunction(again, "OlOOnO", sock, direction, call, packed, nargs - 1,
-                                   caller->started == NULL ? Py_None : caller->started);
+    result = PyObject_CallFunction(again, "OlOOnOn", sock, direction, call, packed, nargs - 1,
+                                   caller->started == NULL ? Py_None : caller->started, wanted);
     Py_DECREF(packed);
-    if (result != NULL && direction == read_bit) {
-        /* what is known of the descriptor now: there was a wait */
-        Py_XSETREF(caller->entry, PyObject_CallOneArg(drained_entry, sock));
-        if (caller->entry == NULL)
-            Py_CLEAR(result);
-        else if (caller->entry == Py_None)
-            Py_CLEAR(caller->entry);
-    }
     return result;
 }
 
 /* The system calls.  The interpreter is not let go of meanwhile: asked not to wait, the kernel only copies, and no more than
    LARGE bytes.  They say -1 with an exception, or without one: it would have blocked. */
 
-enum { LARGE = 65536, SMALL = 16384 };
+enum { LARGEST = 1 << 24, LARGE = 65536, SMALL = 16384 }; /* more than LARGEST there may be no memory for: Python tries first */
 
 static int
 is_interrupted(ssize_t count)
@@ -358,7 +350,7 @@ go_on_receiving(Caller *caller, PyObject *sock, PyObject *size)
 {
     PyObject *args[] = {size, dontwait};
 
-    return go_on(caller, sock, read_bit, real_recv, args, 2);
+    return go_on(caller, sock, read_bit, real_recv, args, 2, PyLong_AsSsize_t(size));
 }
 
 static COLD PyObject *
@@ -379,7 +371,7 @@ sock_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 
     if (nargs == 1 && PyLong_CheckExact(args[0])) {
         size = PyLong_AsSsize_t(args[0]);
-        if (size > 0)
+        if (size > 0 && size <= LARGEST)
             found = find_caller(&caller, self);
         else
             PyErr_Clear();
@@ -388,20 +380,20 @@ sock_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         return found < 0 ? NULL : call_slow(slow_recv, self, args, nargs, NULL);
     if (prepare(&caller, self, read_bit) == 0) {
         data = size <= LARGE ? receive_bytes(self, size) : receive_much(self, args[0]);
-        if (data == NULL && !PyErr_Occurred())
+        if (data != NULL)
+            note_read(&caller, PyBytes_GET_SIZE(data), size);
+        else if (!PyErr_Occurred())
             data = go_on_receiving(&caller, self, args[0]);
     }
-    if (data != NULL)
-        note_read(&caller, PyBytes_GET_SIZE(data), size);
     forget(&caller);
     return data;
 }
 
 static COLD PyObject *
-go_on_filling(Caller *caller, PyObject *sock, PyObject *buffer)
+go_on_filling(Caller *caller, PyObject *sock, PyObject *buffer, Py_ssize_t size)
 {
     PyObject *args[] = {buffer, PyLong_FromLong(0), dontwait}; /* a small one is there always */
-    PyObject *count = go_on(caller, sock, read_bit, real_recv_into, args, 3);
+    PyObject *count = go_on(caller, sock, read_bit, real_recv_into, args, 3, size);
 
     Py_DECREF(args[1]);
     return count;
@@ -422,7 +414,7 @@ fill(PyObject *sock, Py_buffer *buffer, PyObject *object)
 {
     ssize_t got;
 
-    if (buffer->len == 0 || buffer->len > LARGE)
+    if (buffer->len > LARGE)
         return fill_much(sock, object);
     got = receive(sock, buffer->buf, buffer->len);
     return got < 0 ? NULL : PyLong_FromSsize_t(got);
@@ -439,7 +431,7 @@ sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
 
     if (nargs == 1 && names == NULL && PyObject_GetBuffer(args[0], &buffer, PyBUF_WRITABLE) < 0)
         PyErr_Clear();
-    if (buffer.obj != NULL)
+    if (buffer.obj != NULL && buffer.len > 0)
         found = find_caller(&caller, self);
     if (found <= 0) {
         PyBuffer_Release(&buffer);
@@ -447,11 +439,11 @@ sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     }
     if (prepare(&caller, self, read_bit) == 0) {
         count = fill(self, &buffer, args[0]);
-        if (count == NULL && !PyErr_Occurred())
-            count = go_on_filling(&caller, self, args[0]);
+        if (count != NULL)
+            note_read(&caller, PyLong_AsSsize_t(count), buffer.len);
+        else if (!PyErr_Occurred())
+            count = go_on_filling(&caller, self, args[0], buffer.len);
     }
-    if (count != NULL)
-        note_read(&caller, PyLong_AsSsize_t(count), buffer.len);
     PyBuffer_Release(&buffer);
     forget(&caller);
     return count;
@@ -462,7 +454,7 @@ go_on_sending(Caller *caller, PyObject *sock, PyObject *data)
 {
     PyObject *args[] = {data, dontwait};
 
-    return go_on(caller, sock, write_bit, real_send, args, 2);
+    return go_on(caller, sock, write_bit, real_send, args, 2, 0);
 }
 
 static COLD PyObject *
@@ -494,7 +486,7 @@ sock_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 
     if (nargs == 1 && PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0)
         PyErr_Clear();
-    if (buffer.obj != NULL)
+    if (buffer.obj != NULL && buffer.len > 0)
         found = find_caller(&caller, self);
     if (found <= 0) {
         PyBuffer_Release(&buffer);

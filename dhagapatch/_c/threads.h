@@ -27,6 +27,36 @@ get_ident(PyObject *module, PyObject *ignored)
     return found != NULL || PyErr_Occurred() ? found : PyObject_CallNoArgs(slow_get_ident);
 }
 
+/* take_profile() -> what `put_profile` is to be given: the profile function of this OS thread, of C too. */
+static PyObject *
+take_profile(PyObject *module, PyObject *ignored)
+{
+    PyThreadState *state = PyThreadState_Get();
+    PyObject *function = PyLong_FromVoidPtr((void *)state->c_profilefunc), *taken;
+
+    if (function == NULL)
+        return NULL;
+    taken = PyTuple_Pack(2, function, state->c_profileobj == NULL ? Py_None : state->c_profileobj);
+    Py_DECREF(function);
+    if (taken != NULL)
+        PyEval_SetProfile(NULL, NULL);
+    return taken;
+}
+
+static PyObject *
+put_profile(PyObject *module, PyObject *taken)
+{
+    Py_tracefunc function;
+
+    if (!PyTuple_Check(taken) || PyTuple_GET_SIZE(taken) != 2)
+        return PyErr_Format(PyExc_TypeError, "put_profile() takes what take_profile() has given");
+    function = (Py_tracefunc)PyLong_AsVoidPtr(PyTuple_GET_ITEM(taken, 0));
+    if (function == NULL && PyErr_Occurred())
+        return NULL;
+    PyEval_SetProfile(function, PyTuple_GET_ITEM(taken, 1));
+    Py_RETURN_NONE;
+}
+
 /* allocate_lock() */
 static PyObject *
 allocate_lock(PyObject *module, PyObject *ignored)

@@ -14,7 +14,7 @@ from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import sync
+from dhagapatch.core import profiles, sync
 from dhagapatch.core.dhaga import Dhaga
 from dhagapatch.core.hub import BEYOND, Hub
 from dhagapatch.core.interrupts import deliver_all, restore
@@ -69,6 +69,7 @@ def _install() -> None:
     )
     for kind in (Hub, Netpoll, sync.Mutex, sync.Lock, sync.RLock):
         put(kind, methods[kind.__name__])
+    profiles.keeper = profiles.CompiledProfiles(speedups.take_profile, speedups.put_profile)
     Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
 
 

@@ -14,6 +14,7 @@ from dhagapatch import _real
 from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import profiles
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
 
 __all__ = [
@@ -165,7 +166,7 @@ def _run() -> None:
             if sys.getprofile() is not None:
                 # HAZARD: the interpreter keeps it for the OS thread.  At once: what it is told of after `threading` has forgotten
                 # the thread would make a dummy of it, in `current_thread`, and on 3.13 so would the end of that dummy
-                _real.setprofile(None)
+                profiles.keeper.take()
             # HAZARD: the function and its arguments may hold the last reference to something whose
             # finalizer waits; let go of them while this dhaga can still park.
             del function, args, kwargs

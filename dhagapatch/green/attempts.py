@@ -47,27 +47,23 @@ def view_of(data: Any) -> memoryview | None:
         return None
 
 
-class _Holding:
-    """A block in which the buffers among `args`, or in lists there, keep their size, as natively while a call waits."""
-
-    __slots__ = ("_views",)
-
-    def __init__(self, args: tuple[Any, ...]) -> None:
-        flat = [one for arg in args for one in (arg if type(arg) in (list, tuple) else (arg,))]
-        self._views = [view for view in map(view_of, flat) if view is not None]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc_info: object) -> None:
-        for view in self._views:
-            view.release()
+def _held(args: tuple[Any, ...], views: list[memoryview]) -> tuple[Any, ...]:
+    """The arguments with views in the place of buffers, in tuples too: these keep their size, as natively while a call waits."""
+    held = []
+    for arg in args:
+        view = None if type(arg) is tuple else view_of(arg)
+        if view is not None:
+            views.append(view)
+        held.append(_held(arg, views) if type(arg) is tuple else arg if view is None else view)
+    return tuple(held)
 
 
 def again(
-    sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], place: int = -1, started: float | None = None
-) -> Any:
-    """`call` would have blocked: wait and call until it does not.  Its flags stand at `place` of `args`.
+    sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], place: int = -1, started: float | None = None,
+    wanted: int = 0,
+) -> Any:  # fmt: skip
+    """`call` would have blocked: wait and call until it does not.  Its flags stand at `place` of `args`; it reads up to
+    `wanted` bytes, if the rule of the short read applies to it.
 
     Never called inside an `except`: what it raises must have no context, as natively.
     """
@@ -78,9 +74,12 @@ def again(
     limit = _limit(sock, hub, direction) if timeout is None and not is_hidden(sock) else None
     deadline = deadline_of(timeout if limit is None else limit) if started is None else started
     stream = is_stream(sock)
-    with _Holding(args):
+    views: list[memoryview] = []
+    try:
+        args = _held(args, views)
         while True:
             fd = _fileno(sock)
+            entry = None
             if fd >= 0:
                 entry = hub.entries.get(fd) if hub is not None else None
                 if entry is not None and entry.sticky and timeout is None and direction == READ and _is_shut_datagrams(sock, fd):
@@ -90,10 +89,27 @@ def again(
                     raise TimeoutError("timed out") if limit is None else _would_block()
                 if direction == WRITE:
                     raise_pending(sock, hub)
+                entry = hub.entries.get(fd) if wanted and hub is not None else None
             try:
-                return call(sock, *args)
+                if entry is None or not entry.stream or entry.sticky:
+                    entry = None
+                    return call(sock, *args)
+                # HAZARD: the rule of the short read (see `netpoll`) must not undo an edge that came after the read: a finalizer
+                # that waits may run at any call.  So the flag goes down before, and up again if the rule does not apply.
+                entry.readable = False
+                result = call(sock, *args)
+                entry.readable = not 0 < (result if type(result) is int else len(result)) < wanted or entry.readable
+                return result
             except BlockingIOError:
                 pass
+            except BaseException:
+                if entry is not None:
+                    entry.readable = True  # what there was is still to be read
+                raise
+    except BaseException:
+        for view in views:  # the traceback would keep them
+            view.release()
+        raise
 
 
 def _would_block() -> BlockingIOError:

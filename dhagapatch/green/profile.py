@@ -57,6 +57,6 @@ class _CProfiles(profiles.Profiles):
 
 def profiled(real: Any) -> Any:
     """What stands for `cProfile.Profile.enable`: the same, but that hubs know of such profilers from now on."""
-    if profilers_are_of_threads():
+    if profilers_are_of_threads() and type(profiles.keeper) is profiles.Profiles:
         profiles.keeper = _CProfiles()
     return real

@@ -7,7 +7,6 @@ A socket stays in its blocking mode: calls that take flags are made with MSG_DON
 from __future__ import annotations
 
 import _socket
-import sys
 from collections.abc import Callable
 from operator import index
 from typing import Any
@@ -16,7 +15,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import READ, WRITE, Entry, compiled
+from dhagapatch.core import READ, WRITE, compiled
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending, view_of
@@ -34,7 +33,7 @@ _recv = _C.recv
 _recv_into = _C.recv_into
 _send = _C.send
 _type = _C.type.__get__
-_MOST = sys.maxsize  # bytes: more is an error, and not waited for
+_MOST = 1 << 24  # bytes: for more there may be no memory, which is told at once
 _PASS = DONTWAIT | getattr(_socket, "MSG_ERRQUEUE", 0) | _socket.MSG_OOB
 
 
@@ -60,15 +59,6 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
 # receiving
 
 
-def _entry(sock: Any) -> Entry | None:
-    """What is known of the socket's descriptor here, after a wait: the short-read rule applies to that read too.
-
-    Without it the flag would stay up, and each read would try and fail before it parks.
-    """
-    hub = parking_hub()
-    return hub.entries.get(_fileno(sock)) if hub is not None else None
-
-
 def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
     if flags:
         return _recv_flags(self, _recv, buffersize, flags)
@@ -77,25 +67,30 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = parking_hub()
     entry = started = None
+    plain = type(buffersize) is int and 0 < buffersize <= _MOST
     if hub is not None:
         hub.fuel -= 1
         if hub.fuel < 0:
             hub.rest()
         entry = hub.entries.get(_fileno(self))
-        if entry is not None and not entry.readable and type(buffersize) is int and 0 < buffersize <= _MOST:
+        if entry is not None and not entry.readable and plain:
             started = await_drained(self, hub, entry, READ)
+    ruled = entry if entry is not None and entry.stream and not entry.sticky and plain else None
     try:
+        if ruled is not None:
+            ruled.readable = False  # before the call, see `again`
         data = _recv(self, buffersize, DONTWAIT)
+        if ruled is not None and not 0 < len(data) < buffersize:
+            ruled.readable = True
+        return data
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-        data = None
-    if data is None:
-        data = again(self, READ, _recv, (buffersize, DONTWAIT), 1, started)
-        entry = _entry(self)
-    if entry is not None and entry.stream and not entry.sticky and type(buffersize) is int and 0 < len(data) < buffersize:
-        entry.readable = False
-    return data
+    except BaseException:
+        if ruled is not None:
+            ruled.readable = True  # what there was is still to be read
+        raise
+    return again(self, READ, _recv, (buffersize, DONTWAIT), 1, started, buffersize if plain else 0)
 
 
 def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
@@ -106,32 +101,42 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = parking_hub()
     entry = started = None
-    if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
-        entry = hub.entries.get(_fileno(self))
-        if entry is not None and not entry.readable and (view := _room(buffer, nbytes)) is not None:
-            with view:
-                started = await_drained(self, hub, entry, READ)
+    view = _room(buffer, nbytes)
+    wanted = 0 if view is None else nbytes or view.nbytes
     try:
-        count = _recv_into(self, buffer, nbytes, DONTWAIT)
-    except BlockingIOError:
-        if user_timeout(self) == 0.0:
+        if hub is not None:
+            hub.fuel -= 1
+            if hub.fuel < 0:
+                hub.rest()
+            entry = hub.entries.get(_fileno(self))
+            if entry is not None and not entry.readable and wanted:
+                started = await_drained(self, hub, entry, READ)
+        ruled = entry if entry is not None and entry.stream and not entry.sticky and wanted else None
+        try:
+            if ruled is not None:
+                ruled.readable = False  # before the call, see `again`
+            count = _recv_into(self, buffer, nbytes, DONTWAIT)
+            if ruled is not None and not 0 < count < wanted:
+                ruled.readable = True
+            return count
+        except BlockingIOError:
+            if user_timeout(self) == 0.0:
+                raise
+        except BaseException:
+            if ruled is not None:
+                ruled.readable = True
             raise
-        count = -1
-    if count < 0:
-        count = again(self, READ, _recv_into, (buffer, nbytes, DONTWAIT), 2, started)
-        entry = _entry(self)
-    if entry is not None and entry.stream and not entry.sticky and 0 < count < (nbytes or memoryview(buffer).nbytes):
-        entry.readable = False
-    return count
+        return again(self, READ, _recv_into, (buffer, nbytes, DONTWAIT), 2, started, wanted)
+    finally:
+        if view is not None:
+            view.release()
 
 
 def _room(buffer: Any, nbytes: int) -> memoryview | None:
     """A view that keeps the buffer's size during a wait; None if the call is an error."""
     view = view_of(buffer)
-    return view if view is not None and not view.readonly and type(nbytes) is int and 0 <= nbytes <= view.nbytes else None
+    fits = view is not None and view.c_contiguous and not view.readonly and type(nbytes) is int and 0 <= nbytes <= view.nbytes
+    return view if fits else None
 
 
 def _recv_flags(sock: Any, call: Callable[..., Any], first: Any, flags: int, *middle: int) -> Any:
@@ -206,11 +211,11 @@ def recvmsg_into(self: Any, buffers: Any, ancbufsize: int = 0, flags: int = 0, /
 
 
 def _listed(items: Any) -> Any:
-    """What a generator gives can be used once only, and a call may be tried twice; the C method has words for the rest."""
-    if type(items) in (list, tuple):
-        return items
+    """A call may be tried twice: what a generator gives can be used once only, and a list may change meanwhile.  The C method has
+    words for what is neither.
+    """
     try:
-        return list(items)
+        return tuple(items)
     except TypeError:
         return items
 
@@ -232,9 +237,10 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
         if hub.fuel < 0:
             hub.rest()
         entry = hub.entries.get(_fileno(self))
-        if entry is not None and not entry.writable and (view := view_of(data)) is not None:
+        if entry is not None and not entry.writable and (view := _view(data)) is not None:
             with view:
-                started = await_drained(self, hub, entry, WRITE)
+                if view.nbytes or user_timeout(self) is not None:
+                    started = await_drained(self, hub, entry, WRITE)
     try:
         return _send(self, data, flags)
     except BlockingIOError:
@@ -317,7 +323,7 @@ def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address:
 if compiled.speedups is not None:
     compiled.speedups.setup_sockets({
         "socket": _C, "hidden": HIDDEN, "again": again, "send_rest": _send_rest,
-        "drained_entry": _entry, "raise_pending": raise_pending, "recv": recv, "recv_into": recv_into, "send": send,
+        "raise_pending": raise_pending, "recv": recv, "recv_into": recv_into, "send": send,
         "sendall": sendall, "sock_fileno": _fileno, "sock_gettimeout": _C.gettimeout, "sock_recv": _recv,
         "sock_recv_into": _recv_into, "sock_send": _send, "dontwait": DONTWAIT,
     })  # fmt: skip

@@ -13,7 +13,7 @@ from dhagapatch.core import program_frame, running_dhaga
 from dhagapatch.core.hub import all_hubs, current_hub
 from dhagapatch.green.wording import worded_by
 
-__all__ = ["current_exceptions", "current_frames", "settraceallthreads"]
+__all__ = ["current_exceptions", "current_frames", "setprofileallthreads", "settraceallthreads"]
 
 
 def current_frames() -> dict[int, FrameType]:
@@ -67,6 +67,16 @@ def settraceallthreads(function: Any, /) -> None:
             if one.gr_frame is not None:  # it has begun, and is not the one that runs
                 hub.interrupt(one, functools.partial(_real.settrace, function))
     _real.settraceallthreads(function)
+
+
+@worded_by(_real.setprofileallthreads)
+def setprofileallthreads(function: Any, /) -> None:
+    """Likewise, the profile function."""
+    for hub in all_hubs():
+        for one in (hub.main, *hub.dhagas):
+            if one.gr_frame is not None:
+                hub.interrupt(one, functools.partial(_real.setprofile, function))
+    _real.setprofileallthreads(function)
 
 
 def _tell(told: dict[int, Any], ident: int) -> None:

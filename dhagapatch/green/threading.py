@@ -6,6 +6,8 @@ import functools
 import threading as _stdlib
 from collections import deque
 from collections.abc import Callable
+from types import MethodType
+from typing import Any
 
 from dhagapatch._cpython import shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
@@ -45,11 +47,12 @@ def lighten(function: Callable[..., object]) -> None:
     """Called with what a new thread runs.  A `Thread` has an event, and in it a deque with room for 64 who wait for its start,
     which is its starter: 600 bytes of the 2,500 that a `Thread` takes.
     """
-    event = getattr(getattr(function, "__self__", None), "_started", None)
-    condition = getattr(event, "_cond", None)
-    waiters = getattr(condition, "_waiters", None)
-    if type(waiters) is deque and not waiters:
-        condition._waiters = []  # type: ignore[union-attr]
+    thread = function.__self__ if type(function) is MethodType else None
+    if isinstance(thread, _stdlib.Thread):
+        condition: Any = getattr(getattr(thread, "_started", None), "_cond", None)
+        waiters = getattr(condition, "_waiters", None)
+        if type(waiters) is deque and not waiters:
+            condition._waiters = []
 
 
 @functools.wraps(_maintain)

@@ -116,6 +116,13 @@ def data_descriptor(kind: type, name: str) -> Any:
     return None
 
 
+_OF_ALL = {"__class__", "__dict__"}  # no attributes of the data, but of every object
+
+
+def _name_in_c(kind: type) -> str:
+    return "_thread._local" if kind is local else kind.__name__
+
+
 class local:
     """Thread-local data: each dhaga, and each native thread, sees attributes of its own."""
 
@@ -150,12 +157,20 @@ class local:
             kind = type(self)
             if kind is local or data_descriptor(kind, name) is None:
                 return namespace[name]
-        return _object_get(self, name)
+        try:
+            return _object_get(self, name)
+        except AttributeError:
+            if type(self) is not local:
+                raise
+        raise AttributeError(f"'_thread._local' object has no attribute '{name}'", name=name, obj=self)  # in C's words
 
     def __setattr__(self, name: str, value: Any, /) -> None:
-        if name == "__dict__":
-            raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")
         kind = type(self)
+        if name in _OF_ALL:
+            if name == "__dict__":
+                raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
+            object.__setattr__(self, name, value)
+            return
         if kind is local:
             try:
                 _dicts_of(self)[getcurrent()][name] = value
@@ -168,16 +183,16 @@ class local:
         dict_of(_data_of(self), self)[name] = value
 
     def __delattr__(self, name: str, /) -> None:
-        if name == "__dict__":
-            raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")
         kind = type(self)
+        if name == "__dict__":
+            raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
         if kind is not local and data_descriptor(kind, name) is not None:
             object.__delattr__(self, name)
             return
         try:
             del dict_of(_data_of(self), self)[name]
         except KeyError:
-            raise AttributeError(f"'{kind.__name__}' object has no attribute '{name}'") from None
+            raise AttributeError(f"'{_name_in_c(kind)}' object has no attribute '{name}'") from None
 
     def __dir__(self) -> list[str]:
         return sorted({*dict_of(_data_of(self), self), *dir(type(self))} - {"_local__data", "_local__dicts"})

@@ -87,6 +87,7 @@ TABLE: tuple[Row, ...] = (
     Row("threading", "enumerate", "threading:enumerate", "thread", why="threads that were told to end do so first"),
     Row("threading", "Event.is_set", "threading:is_set", "thread", SET, why="asked in a loop, it lets the others run"),
     Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
+    Row("sys", "_setprofileallthreads", "sys:setprofileallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
     Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
     Row("sys", "_current_exceptions", "sys:current_exceptions", "thread", why="shows dhagas too"),
     Row("cProfile", "Profile.enable", "profile:profiled", "thread", WRAP, why="up to 3.11 each dhaga has its profiler"),
