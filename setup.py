@@ -4,7 +4,8 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-SOURCES = [f"dhagapatch/_c/{name}.h" for name in ("shared", "heap", "hub", "local", "locks", "loop", "sockets", "threads", "tls")]
+NAMES = ("shared", "files", "heap", "hub", "local", "locks", "loop", "sockets", "threads", "tls")
+SOURCES = [f"dhagapatch/_c/{name}.h" for name in NAMES]
 
 try:
     import greenlet

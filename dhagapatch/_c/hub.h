@@ -9,7 +9,7 @@ has_running_loop(void)
 
     if (module == NULL || module == Py_None) /* None: its import is blocked */
         return PyErr_Occurred() ? -1 : 0;
-    loop = PyObject_CallMethodNoArgs(module, str_get_running_loop);
+    loop = call_of_module(module, str_get_running_loop);
     if (loop == NULL)
         return -1;
     is_there = loop != Py_None;

@@ -4,6 +4,7 @@
 #include "hub.h"
 #include "local.h"
 #include "locks.h"
+#include "files.h"
 #include "loop.h"
 #include "sockets.h"
 #include "threads.h"
@@ -283,6 +284,19 @@ local_methods(PyObject *module, PyObject *ignored)
     return methods(local_type, methods_of_local);
 }
 
+/* setup_files(type): of the locks of files. */
+static PyObject *
+setup_files(PyObject *module, PyObject *type)
+{
+    if (!PyType_Check(type))
+        return PyErr_Format(PyExc_TypeError, "setup_files() takes a type");
+    turns_owner = offset_of((PyTypeObject *)type, "owner");
+    if (turns_owner < 0 || PyType_Ready(&exclusive_type) < 0)
+        return NULL;
+    Py_XSETREF(turns_type, (PyTypeObject *)Py_NewRef(type));
+    Py_RETURN_NONE;
+}
+
 /* setup_tls(names): the methods, by name. */
 static PyObject *
 setup_tls(PyObject *module, PyObject *names)
@@ -337,6 +351,8 @@ static PyMethodDef functions[] = {
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
     {"take_profile", take_profile, METH_NOARGS, PyDoc_STR("Take the profile function of this OS thread out.")},
     {"put_profile", put_profile, METH_O, PyDoc_STR("Put it back.")},
+    {"setup_files", setup_files, METH_O, PyDoc_STR("Take the type of the locks of files.")},
+    {"exclusive", (PyCFunction)(void (*)(void))exclusive, METH_FASTCALL, PyDoc_STR("A method that takes its turn.")},
     {"setup_waiting", setup_waiting, METH_O, PyDoc_STR("Take the `wait_socket` that is written in Python.")},
     {"wait_socket", (PyCFunction)(void (*)(void))wait_socket, METH_FASTCALL, PyDoc_STR("As `green.waiting.wait_socket`.")},
     {"setup_tls", setup_tls, METH_O, PyDoc_STR("Take what TLS needs, by name; compiled methods of a connection.")},
@@ -364,7 +380,7 @@ PyInit__speedups(void)
         {&str_append, "append"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
         {&str_init, "__init__"}, {&str_leave, "leave"}, {&str_park, "park"}, {&str_edges, "edges"}, {&str_expire, "_expire"},
         {&str_heap, "heap"}, {&str_its_turn, "its turn"}, {&str_lend, "_lend"}, {&str_level_fd, "level_fd"}, {&str_on_quiet, "on_quiet"}, {&str_poll, "_poll"},
-        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "parked"}, {&str_pending, "pending"}, {&str_read, "read"}, {&str_write, "write"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
+        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "parked"}, {&str_pending, "pending"}, {&str_release, "release"}, {&str_read, "read"}, {&str_write, "write"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
         {&str_wake, "wake"},
     };
 

@@ -50,7 +50,7 @@ static long read_bit, write_bit, stays_bits, beyond;
 
 static PyObject *str_edges, *str_expire, *str_heap, *str_its_turn, *str_lend, *str_level_fd, *str_on_quiet, *str_poll;
 static PyObject *str_tell_busy, *str_told_levels, *str_turn;
-static PyObject *str_append, *str_arm, *str_get_running_loop, *str_init, *str_monotonic, *str_park, *str_parked, *str_popleft, *str_switch;
+static PyObject *str_append, *str_arm, *str_get_running_loop, *str_init, *str_monotonic, *str_park, *str_release, *str_parked, *str_popleft, *str_switch;
 
 /* Puts `value`, whose reference it takes, into a slot.  What was there may have a finalizer: after this anything may have run. */
 static inline void
@@ -143,6 +143,20 @@ call_slow(PyObject *slow, PyObject *self, PyObject *const *args, Py_ssize_t narg
     return result;
 }
 
+/* `module.name()`, without the search of an attribute. */
+static PyObject *
+call_of_module(PyObject *module, PyObject *name)
+{
+    PyObject *function = PyModule_Check(module) ? PyDict_GetItemWithError(PyModule_GetDict(module), name) : NULL, *result;
+
+    if (function == NULL)
+        return PyErr_Occurred() ? NULL : PyObject_CallMethodNoArgs(module, name);
+    Py_INCREF(function);
+    result = PyObject_CallNoArgs(function);
+    Py_DECREF(function);
+    return result;
+}
+
 /* A new reference: the deadline, in monotonic seconds, of a timeout. */
 static PyObject *
 deadline_of(PyObject *timeout)
@@ -151,7 +165,7 @@ deadline_of(PyObject *timeout)
 
     if (timeout == Py_None)
         return Py_NewRef(Py_None);
-    now = PyObject_CallMethodNoArgs(real_module, str_monotonic);
+    now = call_of_module(real_module, str_monotonic);
     if (now == NULL)
         return NULL;
     deadline = PyNumber_Add(now, timeout);

@@ -19,14 +19,13 @@ import stat
 import sys
 import warnings
 from collections.abc import Callable
-from types import CodeType, FrameType
 from typing import Any
 
 from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import READ, WRITE, Dhaga, Lock, hub_for_wait
+from dhagapatch.core import READ, WRITE, Dhaga, Lock, compiled, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.hub import HubGreenlet, parking_hub
 from dhagapatch.core.waitq import wake_one
@@ -35,7 +34,6 @@ from dhagapatch.green.wording import worded_by
 
 __all__ = ["BufferedRWPair", "BufferedRandom", "BufferedReader", "BufferedWriter", "FileIO", "can_wait", "makefile", "open"]
 
-_TAKERS: set[CodeType] = set()  # the code of methods that take a file's lock
 _MEMORY_DEVICES = 1  # major number of /dev/null, /dev/zero and the like, which never wait
 
 
@@ -102,6 +100,20 @@ def _size(data: Any) -> int:
         return 0
 
 
+class _Turns(Lock):
+    """The lock of a file's methods, and the greenlet that is in one of them."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owner: Any = None
+
+
+if compiled.speedups is not None:
+    compiled.speedups.setup_files(_Turns)
+
+
 def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
     """The method of the native class, called by one dhaga at a time; most often nobody else is in it."""
     native = getattr(base, name)
@@ -109,43 +121,38 @@ def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any) -> Any:
         lock = self._green_lock if alone else getattr(self, lock_name)
+        try:
+            me = getcurrent()
+        except RuntimeError:
+            return native(self, *args)  # a file that is closed as the interpreter ends
         taken, lock._mutex_held = lock._mutex_held, True  # as `lock._take`, without a call
-        if taken and not _await_turn(lock):
+        if taken and not _await_turn(lock, me):
             return native(self, *args)
-        held = lock  # what `_await_turn` looks for: who waits does not have it yet
+        lock.owner = me
         try:
             return native(self, *args) if args else native(self)
         finally:
-            if held._waiters:
-                held.release()
+            lock.owner = None
+            if lock._waiters:
+                lock.release()
             else:
-                held._mutex_held = False
-                if held._waiters:
-                    wake_one(held)
+                lock._mutex_held = False
+                if lock._waiters:
+                    wake_one(lock)
 
-    _TAKERS.add(method.__code__)
     method.__name__ = name
     method.__qualname__ = f"{base.__name__}.{name}"
     method.__doc__ = native.__doc__
-    return method
+    return method if compiled.speedups is None else compiled.speedups.exclusive(native, lock_name, method)
 
 
-def _await_turn(lock: Lock) -> bool:
+def _await_turn(lock: _Turns, above: Any) -> bool:
     """Take the file's lock when it is free; False if the caller has it already: the native method has the words for it."""
-    frame: FrameType | None = sys._getframe(2)
-    try:
-        above = getcurrent()
-    except RuntimeError:
-        return False  # a file that is closed as the interpreter ends: there is no current greenlet any more
-    while True:
-        while frame is not None:
-            if frame.f_code in _TAKERS and frame.f_locals.get("held") is lock:
-                return False  # a method of a file calls others, and the raw file's may call back
-            frame = frame.f_back
+    while above is not lock.owner:  # a method of a file calls others, and the raw file's may call back
         if type(above) in (Dhaga, HubGreenlet) or above.parent is None:
             return lock.acquire()
         above = above.parent  # a greenlet that a library made goes on for the one in which it was made
-        frame = above.gr_frame
+    return False
 
 
 _READS = ("read", "read1", "readinto", "readinto1", "readline", "readlines", "peek", "__next__")
@@ -158,7 +165,7 @@ def _buffered(base: Any, **names: tuple[str, ...]) -> type:
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         for lock_name in names:
-            self.__dict__[lock_name] = Lock()
+            self.__dict__[lock_name] = _Turns()
         base.__init__(self, *args, **kwargs)
 
     def __repr__(self: Any) -> str:

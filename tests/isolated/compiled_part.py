@@ -78,6 +78,26 @@ def wait_for_room():
     in_thread(lambda: far.sendall(bytes(60_000)), read)
 
 
+def share_files():
+    with far.makefile("wb") as out, near.makefile("rb") as lines:
+        def read():
+            for _ in range(3):
+                assert lines.readline() == b"line\n" and not lines.closed
+
+        def write():
+            for _ in range(6):
+                out.write(b"line\n")
+                out.flush()
+
+        in_thread(read, read, write)
+        for wrong in (lambda: lines.readline("x"), lambda: lines.write(b""), lambda: out.write("text"), lambda: lines.peek(size=1)):
+            try:
+                wrong()
+                raise AssertionError(wrong)
+            except (TypeError, OSError):
+                pass
+
+
 def time_out():
     a.settimeout(0.0005)
     try:
@@ -194,7 +214,11 @@ def misused():
 
 
 entries = hub.entries
-for work in (exchange, wait_for_room, own_data, asked_who, time_out, would_block, killed, killed_at_a_lock, handed_over, misused):
+WORK = (
+    exchange, wait_for_room, share_files, own_data, asked_who,
+    time_out, would_block, killed, killed_at_a_lock, handed_over, misused,
+)  # fmt: skip
+for work in WORK:
     settle(work, hub, lock, rlock, own, a, b, entries, hub.netpoll, hub.runq, hub.greenlet)
 
 # errors
