@@ -90,7 +90,7 @@ def share_files():
                 out.flush()
 
         in_thread(read, read, write)
-        for wrong in (lambda: lines.readline("x"), lambda: lines.write(b""), lambda: out.write("text"), lambda: lines.peek(size=1)):
+        for wrong in (lambda: lines.readline("x"), lambda: lines.write(b""), lambda: out.write(""), lambda: lines.peek(size=1)):
             try:
                 wrong()
                 raise AssertionError(wrong)
