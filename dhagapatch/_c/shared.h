@@ -143,6 +143,17 @@ call_slow(PyObject *slow, PyObject *self, PyObject *const *args, Py_ssize_t narg
     return result;
 }
 
+/* A new tuple of arguments. */
+static PyObject *
+pack(PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *packed = PyTuple_New(nargs);
+
+    for (Py_ssize_t i = 0; packed != NULL && i < nargs; i++)
+        PyTuple_SET_ITEM(packed, i, Py_NewRef(args[i]));
+    return packed;
+}
+
 /* `module.name()`, without the search of an attribute. */
 static PyObject *
 call_of_module(PyObject *module, PyObject *name)

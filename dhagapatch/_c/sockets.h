@@ -254,11 +254,9 @@ go_on(Caller *caller, PyObject *sock, long direction, PyObject *call, PyObject *
         errno = EAGAIN;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    packed = PyTuple_New(nargs);
+    packed = pack(args, nargs);
     if (packed == NULL)
         return NULL;
-    for (Py_ssize_t i = 0; i < nargs; i++)
-        PyTuple_SET_ITEM(packed, i, Py_NewRef(args[i]));
     result = PyObject_CallFunction(again, "OlOOnOn", sock, direction, call, packed, nargs - 1,
                                    caller->started == NULL ? Py_None : caller->started, wanted);
     Py_DECREF(packed);

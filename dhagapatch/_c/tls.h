@@ -11,10 +11,8 @@ static COLD PyObject *
 tls_go_on(PyObject *self, PyObject *name, PyObject *const *args, Py_ssize_t nargs, long direction, PyObject *deadline)
 {
     PyObject *native = *(PyObject **)((char *)self + connection_native);
-    PyObject *call = PyObject_GetAttr(native, name), *packed = call == NULL ? NULL : PyTuple_New(nargs), *result = NULL;
+    PyObject *call = PyObject_GetAttr(native, name), *packed = call == NULL ? NULL : pack(args, nargs), *result = NULL;
 
-    for (Py_ssize_t i = 0; packed != NULL && i < nargs; i++)
-        PyTuple_SET_ITEM(packed, i, Py_NewRef(args[i]));
     if (packed != NULL && deadline == NULL)
         result = PyObject_CallFunction(tls_do, "OOOOl", self, call, packed, Py_False, direction);
     else if (packed != NULL)
@@ -28,10 +26,8 @@ static COLD PyObject *
 tls_run_out(PyObject *self, PyObject *sock, PyObject *name, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *native = *(PyObject **)((char *)self + connection_native);
-    PyObject *call = PyObject_GetAttr(native, name), *packed = call == NULL ? NULL : PyTuple_New(nargs), *result = NULL;
+    PyObject *call = PyObject_GetAttr(native, name), *packed = call == NULL ? NULL : pack(args, nargs), *result = NULL;
 
-    for (Py_ssize_t i = 0; packed != NULL && i < nargs; i++)
-        PyTuple_SET_ITEM(packed, i, Py_NewRef(args[i]));
     if (packed != NULL)
         result = PyObject_CallFunctionObjArgs(tls_time_out, sock, call, packed, NULL);
     Py_XDECREF(packed);

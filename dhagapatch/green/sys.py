@@ -61,22 +61,22 @@ def current_exceptions() -> dict[int, Any]:
 
 @worded_by(_real.settraceallthreads)
 def settraceallthreads(function: Any, /) -> None:
-    """Each dhaga that waits takes the trace function when it is resumed."""
-    for hub in all_hubs():
-        for one in (hub.main, *hub.dhagas):
-            if one.gr_frame is not None:  # it has begun, and is not the one that runs
-                hub.interrupt(one, functools.partial(_real.settrace, function))
+    _set_in_all(_real.settrace, function)
     _real.settraceallthreads(function)
 
 
 @worded_by(_real.setprofileallthreads)
 def setprofileallthreads(function: Any, /) -> None:
-    """Likewise, the profile function."""
+    _set_in_all(_real.setprofile, function)
+    _real.setprofileallthreads(function)
+
+
+def _set_in_all(set_it: Any, function: Any) -> None:
+    """Each dhaga that waits takes the function when it is resumed."""
     for hub in all_hubs():
         for one in (hub.main, *hub.dhagas):
-            if one.gr_frame is not None:
-                hub.interrupt(one, functools.partial(_real.setprofile, function))
-    _real.setprofileallthreads(function)
+            if one.gr_frame is not None:  # it has begun, and is not the one that runs
+                hub.interrupt(one, functools.partial(set_it, function))
 
 
 def _tell(told: dict[int, Any], ident: int) -> None:
