@@ -98,7 +98,8 @@ def again(
                 # that waits may run at any call.  So the flag goes down before, and up again if the rule does not apply.
                 entry.readable = False
                 result = call(sock, *args)
-                entry.readable = not 0 < (result if type(result) is int else len(result)) < wanted or entry.readable
+                if not 0 < (result if type(result) is int else len(result)) < wanted:
+                    entry.readable = True
                 return result
             except BlockingIOError:
                 pass
