@@ -195,12 +195,13 @@ def same(name, source, stdin=""):
     return native[1]
 
 
-def covered(concurrency, core):
+def covered(concurrency, core, natively=True):
     """The lines that are found executed: natively, with the runtime inside of coverage, and outside."""
     from coverage import CoverageData
 
     found = []
-    for number, (before, after) in enumerate((((), ()), ((), ("-m", "dhagapatch")), (("-m", "dhagapatch"), ()))):
+    ways = (((), ()), ((), ("-m", "dhagapatch")), (("-m", "dhagapatch"), ()))
+    for number, (before, after) in enumerate(ways[not natively :]):
         data = os.path.join(folder, f".coverage-{concurrency}-{core}-{number}")
         words = ["-m", "coverage", "run", f"--concurrency={concurrency}", "--omit=*/dhagapatch/*", f"--data-file={data}"]
         code, out, error = run([*before, *words, *after, "covered.py"], COVERAGE_CORE=core)
@@ -209,7 +210,7 @@ def covered(concurrency, core):
         measured.read()
         lines = [sorted(measured.lines(file)) for file in measured.measured_files() if file.endswith("covered.py")]
         found.append((out, lines))
-    assert found[0] == found[1] == found[2] and found[0][1], (concurrency, core, found)
+    assert all(one == found[0] for one in found) and found[0][1], (concurrency, core, found)
     return found[0][1][0]
 
 
@@ -223,7 +224,9 @@ with concurrent.futures.ThreadPoolExecutor(3) as pool:
         ("faults", FAULTS), ("profiles", PROFILES), ("traces", TRACES),
     )]  # fmt: skip
     lines = [pool.submit(covered, "thread", core) for core in cores]
-    with_greenlets = pool.submit(covered, "thread,greenlet", "ctrace")
+    # not natively: in about one run of thirty plain Python never ends then (seen with coverage 7.17 and greenlet 3.5: as
+    # the join of a thread frees its greenlet, a callback of coverage's weak references goes round for ever)
+    with_greenlets = pool.submit(covered, "thread,greenlet", "ctrace", natively=False)
     alone = pool.submit(covered, "greenlet", "ctrace")
     told = [one.result() for one in programs]
     assert "debugged" in told[0] and told[0].count("(Pdb)") > 10 and "beats are done" in told[0], told[0]
