@@ -21,11 +21,10 @@ has_running_loop(void)
 static int
 may_switch(PyObject *hub, PyObject *me)
 {
+    PyThreadState *state = PyThreadState_Get();
     int loop;
 
-    if (!is_waiter(me) || !PyObject_TypeCheck(hub, hub_type))
-        return 0;
-    if (PyThreadState_Get()->c_traceobj != NULL || PyThreadState_Get()->c_profilefunc != NULL)
+    if (!is_waiter(me) || !PyObject_TypeCheck(hub, hub_type) || state->c_traceobj != NULL || state->c_profilefunc != NULL)
         return 0;
     loop = has_running_loop();
     return loop < 0 ? -1 : !loop;
@@ -59,7 +58,7 @@ take_next(PyObject *hub, long least, int unless_loop_work)
     if (ready <= 0 || (left = PyLong_FromLong(count - 1)) == NULL)
         return NULL;
     put(hub, LEFT, left);
-    return PyObject_CallMethodNoArgs(SLOT(hub, RUNQ), str_popleft);
+    return dequeue(SLOT(hub, RUNQ));
 }
 
 /* Switches to `next`, whose reference it takes, or to the hub. */
@@ -207,9 +206,7 @@ hub_yield(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
     seen = Py_NewRef(field(me, PARKS));
     set_field(me, WAITING, Py_NewRef(str_its_turn));
     set_field(me, PARKED, Py_NewRef(Py_False));
-    result = PyObject_CallMethodOneArg(SLOT(hub, RUNQ), str_append, me);
-    Py_XDECREF(result);
-    same = result == NULL ? -1 : is_same(field(me, PARKS), seen);
+    same = enqueue(SLOT(hub, RUNQ), me) < 0 ? -1 : is_same(field(me, PARKS), seen);
     Py_DECREF(seen);
     if (same < 0 || (same && switch_to(hub, take_next(hub, 0, 0)) < 0))
         return NULL;
@@ -246,17 +243,34 @@ wake_all(PyObject *waiters, PyObject *runq)
             if (parked > 0 && PyObject_SetAttr(waiter, str_parked, Py_False) < 0)
                 parked = -1;
         }
-        if (parked > 0) {
-            result = PyObject_CallMethodOneArg(runq, str_append, waiter);
-            Py_XDECREF(result);
-            if (result == NULL)
-                parked = -1;
-        }
+        if (parked > 0 && enqueue(runq, waiter) < 0)
+            parked = -1;
         Py_DECREF(waiter);
         if (parked < 0)
             return -1;
     }
     return PyList_SetSlice(waiters, 0, PyList_GET_SIZE(waiters), NULL);
+}
+
+/* What an event's bits mean; -1 with an exception. */
+static long
+mask_of(PyObject *event)
+{
+    static PyObject *last; /* most are the same as the one before */
+    static long mask;
+    PyObject *number;
+
+    if (event == last)
+        return mask;
+    number = Py_XNewRef(PyDict_GetItemWithError(masks, event));
+    if (number == NULL && !PyErr_Occurred())
+        number = PyObject_GetItem(masks, event); /* the first time */
+    if (number == NULL)
+        return -1;
+    mask = PyLong_AsLong(number);
+    Py_DECREF(number);
+    Py_XSETREF(last, Py_NewRef(event));
+    return mask;
 }
 
 /* `Netpoll.mark`: whether `level_fd` is among the events; -1 with an exception. */
@@ -266,7 +280,7 @@ mark_ready(PyObject *events, PyObject *entries, PyObject *runq, long level_fd)
     int level = 0;
 
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(events); i++) {
-        PyObject *pair = PyList_GET_ITEM(events, i), *fd = PyTuple_GET_ITEM(pair, 0), *entry, *number;
+        PyObject *pair = PyList_GET_ITEM(events, i), *fd = PyTuple_GET_ITEM(pair, 0), *entry;
         long mask;
 
         entry = PyDict_GetItemWithError(entries, fd);
@@ -278,13 +292,9 @@ mark_ready(PyObject *events, PyObject *entries, PyObject *runq, long level_fd)
             continue;
         }
         Py_INCREF(entry);
-        number = Py_XNewRef(PyDict_GetItemWithError(masks, PyTuple_GET_ITEM(pair, 1)));
-        if (number == NULL && !PyErr_Occurred())
-            number = PyObject_GetItem(masks, PyTuple_GET_ITEM(pair, 1)); /* the first time */
-        if (number == NULL)
+        mask = mask_of(PyTuple_GET_ITEM(pair, 1));
+        if (mask < 0)
             goto failed;
-        mask = PyLong_AsLong(number);
-        Py_DECREF(number);
         if (mask & stays_bits)
             put(entry, STICKY, Py_NewRef(Py_True));
         if (mask & read_bit) {

@@ -77,12 +77,10 @@ wake_parker(PyObject *parker)
         if (field(sleeper, PARKED) != Py_True)
             return 0;
         set_field(sleeper, PARKED, Py_NewRef(Py_False));
-        result = PyObject_CallMethodOneArg(SLOT(hub, RUNQ), str_append, sleeper);
+        return enqueue(SLOT(hub, RUNQ), sleeper);
     }
-    else {
-        PyErr_Clear();
-        result = PyObject_CallMethodOneArg(hub, str_wake, sleeper);
-    }
+    PyErr_Clear();
+    result = PyObject_CallMethodOneArg(hub, str_wake, sleeper);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }

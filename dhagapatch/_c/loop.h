@@ -25,7 +25,7 @@ run_turn(PyObject *hub)
         if (number == NULL)
             return -1;
         put(hub, LEFT, number);
-        next = PyObject_CallMethodNoArgs(SLOT(hub, RUNQ), str_popleft);
+        next = dequeue(SLOT(hub, RUNQ));
         if (next == NULL || switch_to(hub, next) < 0)
             return -1;
     }
@@ -44,7 +44,7 @@ call_method(PyObject *object, PyObject *name)
 static int
 now_is(PyObject *clock, PyObject **object, double *seconds)
 {
-    Py_XSETREF(*object, PyObject_CallNoArgs(clock));
+    Py_XSETREF(*object, call_plain(clock));
     if (*object == NULL)
         return -1;
     *seconds = PyFloat_AsDouble(*object);

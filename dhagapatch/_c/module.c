@@ -81,7 +81,7 @@ static const Given given_core[] = {
     {"Dhaga", (PyObject **)&dhaga_type}, {"Hub", (PyObject **)&hub_type}, {"Netpoll", (PyObject **)&netpoll_type},
     {"Entry", (PyObject **)&entry_type}, {"modules", &modules}, {"real", &real_module}, {"source", &source}, {"deliver_all", &deliver_all},
     {"park", &slow_park}, {"yield_", &slow_yield}, {"run", &slow_run}, {"turn", &real_turn}, {"poll", &real_poll},
-    {"MASKS", &masks}, {NULL},
+    {"MASKS", &masks}, {"deque", (PyObject **)&deque_type}, {NULL},
 };
 
 static const Given given_locks[] = {
@@ -186,6 +186,21 @@ find_offset(int slot)
     return 0;
 }
 
+static int
+find_functions_of_deque(void)
+{
+    PyObject *append = PyObject_GetAttr((PyObject *)deque_type, str_append);
+    PyObject *popleft = append == NULL ? NULL : PyObject_GetAttr((PyObject *)deque_type, str_popleft);
+
+    if (popleft != NULL) {
+        c_append = function_of(append, METH_O);
+        c_popleft = function_of(popleft, METH_NOARGS);
+    }
+    Py_XDECREF(append);
+    Py_XDECREF(popleft);
+    return popleft == NULL ? -1 : 0;
+}
+
 /* setup_core(names), setup_sockets(names): the classes and functions that are needed, by name. */
 static PyObject *
 setup_core(PyObject *module, PyObject *names)
@@ -218,7 +233,7 @@ setup_core(PyObject *module, PyObject *names)
     for (int slot = 0; slot < SLOTS; slot++)
         if (find_offset(slot) < 0)
             return NULL;
-    if (PyErr_Occurred())
+    if (find_functions_of_deque() < 0 || PyErr_Occurred())
         return NULL;
     Py_RETURN_NONE;
 }
@@ -228,8 +243,12 @@ setup_sockets(PyObject *module, PyObject *names)
 {
     if (take_given(given_sockets, names) < 0)
         return NULL;
-    c_fileno = function_of(real_fileno, call_fileno);
-    c_gettimeout = function_of(real_gettimeout, call_gettimeout);
+    c_fileno = function_of(real_fileno, METH_NOARGS);
+    if (c_fileno == NULL)
+        c_fileno = call_fileno;
+    c_gettimeout = function_of(real_gettimeout, METH_NOARGS);
+    if (c_gettimeout == NULL)
+        c_gettimeout = call_gettimeout;
     Py_RETURN_NONE;
 }
 

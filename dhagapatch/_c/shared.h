@@ -67,12 +67,20 @@ static int
 has_room(int levels)
 {
     int entered = 0;
+    PyThreadState *state = PyThreadState_Get();
 
-#if PY_VERSION_HEX >= 0x030C0000
-    if (PyThreadState_Get()->py_recursion_remaining <= levels) {
+#if PY_VERSION_HEX < 0x030C0000
+    if (state->recursion_remaining > levels)
+        return 1;
+#else
+    if (state->py_recursion_remaining <= levels) {
         PyErr_SetString(PyExc_RecursionError, "maximum recursion depth exceeded");
         return 0;
     }
+#if PY_VERSION_HEX < 0x030E0000
+    if (state->c_recursion_remaining > levels)
+        return 1;
+#endif
 #endif
     while (entered < levels && Py_EnterRecursiveCall("") == 0)
         entered++;
@@ -154,6 +162,15 @@ pack(PyObject *const *args, Py_ssize_t nargs)
     return packed;
 }
 
+/* `function()`, without the detour if it is a built-in one. */
+static PyObject *
+call_plain(PyObject *function)
+{
+    if (PyCFunction_CheckExact(function) && PyCFunction_GET_FLAGS(function) == METH_NOARGS)
+        return PyCFunction_GET_FUNCTION(function)(PyCFunction_GET_SELF(function), NULL);
+    return PyObject_CallNoArgs(function);
+}
+
 /* `module.name()`, without the search of an attribute. */
 static PyObject *
 call_of_module(PyObject *module, PyObject *name)
@@ -163,9 +180,42 @@ call_of_module(PyObject *module, PyObject *name)
     if (function == NULL)
         return PyErr_Occurred() ? NULL : PyObject_CallMethodNoArgs(module, name);
     Py_INCREF(function);
-    result = PyObject_CallNoArgs(function);
+    result = call_plain(function);
     Py_DECREF(function);
     return result;
+}
+
+/* The run queue.  One of another class, or whose methods in C have changed, is called by name. */
+
+static PyTypeObject *deque_type;
+static PyCFunction c_append, c_popleft;
+
+/* The C function of a method with such flags, or NULL. */
+static PyCFunction
+function_of(PyObject *method, int flags)
+{
+    PyMethodDef *def = Py_IS_TYPE(method, &PyMethodDescr_Type) ? ((PyMethodDescrObject *)method)->d_method : NULL;
+
+    return def != NULL && def->ml_flags == flags ? def->ml_meth : NULL;
+}
+
+static int
+enqueue(PyObject *runq, PyObject *waiter)
+{
+    int simple = c_append != NULL && Py_IS_TYPE(runq, deque_type);
+    PyObject *result = simple ? c_append(runq, waiter) : PyObject_CallMethodOneArg(runq, str_append, waiter);
+
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* A new reference. */
+static PyObject *
+dequeue(PyObject *runq)
+{
+    int simple = c_popleft != NULL && Py_IS_TYPE(runq, deque_type);
+
+    return simple ? c_popleft(runq, NULL) : PyObject_CallMethodNoArgs(runq, str_popleft);
 }
 
 /* A new reference: the deadline, in monotonic seconds, of a timeout. */
@@ -179,7 +229,10 @@ deadline_of(PyObject *timeout)
     now = call_of_module(real_module, str_monotonic);
     if (now == NULL)
         return NULL;
-    deadline = PyNumber_Add(now, timeout);
+    if (PyFloat_CheckExact(now) && PyFloat_CheckExact(timeout))
+        deadline = PyFloat_FromDouble(PyFloat_AS_DOUBLE(now) + PyFloat_AS_DOUBLE(timeout));
+    else
+        deadline = PyNumber_Add(now, timeout);
     Py_DECREF(now);
     return deadline;
 }

@@ -23,15 +23,6 @@ call_gettimeout(PyObject *sock, PyObject *ignored)
     return PyObject_CallOneArg(real_gettimeout, sock);
 }
 
-/* The C function of a method without arguments, or else `other`, which calls the method. */
-static PyCFunction
-function_of(PyObject *method, PyCFunction other)
-{
-    PyMethodDef *def = Py_IS_TYPE(method, &PyMethodDescr_Type) ? ((PyMethodDescrObject *)method)->d_method : NULL;
-
-    return def != NULL && def->ml_flags == METH_NOARGS ? def->ml_meth : other;
-}
-
 /* -1 if it is closed, or with an exception. */
 static int
 descriptor_of(PyObject *sock)

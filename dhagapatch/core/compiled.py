@@ -7,6 +7,7 @@ written in Python, which is what each compiled function falls back on as well.
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from importlib import import_module
 from typing import Any
 
@@ -54,7 +55,7 @@ def _install() -> None:
         "deliver_all": deliver_all, "READ": READ, "WRITE": WRITE, "STAYS": STAYS, "BEYOND": BEYOND,
         "real": _real, "yield_": Hub.yield_, "run": Netpoll.run, "turn": Hub._turn, "poll": Netpoll._poll, "MASKS": MASKS,
         "POLL_EVERY": POLL_EVERY, "LEND_EVERY": LEND_EVERY, "LONGEST": LONGEST, "QUIET": QUIET,
-        "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue,
+        "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue, "deque": deque,
         "fuel": sync.FUEL, "queue_of": queue_of, "restore": restore, "DhagaExit": DhagaExit, "abandon_wait": sync.abandon_wait,
         "wait": sync.Mutex._wait, "lock_acquire": sync.Lock.acquire, "lock_enter": sync.Lock.__enter__,
         "lock_release": sync.Lock.release, "lock_exit": sync.Lock.__exit__, "lock_is_owned": sync.Lock._is_owned,
