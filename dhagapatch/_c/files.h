@@ -40,16 +40,20 @@ static PyObject *
 exclusive_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Exclusive *self = (Exclusive *)callable;
-    PyObject *lock, *me = NULL, *result, **owner;
+    PyObject *lock, *me, *result, **owner;
 
     if (names != NULL || PyVectorcall_NARGS(nargsf) < 1 || (lock = PyObject_GetAttr(args[0], self->lock_name)) == NULL) {
-        PyErr_Clear(); /* said again there */
-        return PyObject_Vectorcall(self->slow, args, nargsf, names);
+        PyErr_Clear(); /* no such arguments, or no such file: it has the words */
+        return PyObject_Vectorcall(self->native, args, nargsf, names);
     }
-    if (Py_IS_TYPE(lock, turns_type) && is_plain(lock) && SLOT(lock, MUTEX_HELD) == Py_False)
-        me = (PyObject *)PyGreenlet_GetCurrent();
-    if (me == NULL) {
+    if (!has_room(8)) { /* for the calls that let the next one in, which must not fail then */
+        Py_DECREF(lock);
+        return NULL;
+    }
+    me = (PyObject *)PyGreenlet_GetCurrent(); /* HAZARD: first, as it may run anything, the first time in a thread */
+    if (me == NULL || !Py_IS_TYPE(lock, turns_type) || !is_plain(lock) || SLOT(lock, MUTEX_HELD) != Py_False) {
         PyErr_Clear();
+        Py_XDECREF(me);
         Py_DECREF(lock);
         return PyObject_Vectorcall(self->slow, args, nargsf, names);
     }
@@ -94,7 +98,7 @@ static PyMemberDef exclusive_members[] = {
     {"__name__", T_OBJECT, offsetof(Exclusive, name), READONLY, NULL},
     {"__qualname__", T_OBJECT, offsetof(Exclusive, qualname), READONLY, NULL},
     {"__doc__", T_OBJECT, offsetof(Exclusive, doc), READONLY, NULL},
-    {"__wrapped__", T_OBJECT, offsetof(Exclusive, slow), READONLY, NULL},
+    {"__wrapped__", T_OBJECT, offsetof(Exclusive, native), READONLY, NULL}, /* it has the signature */
     {NULL},
 };
 

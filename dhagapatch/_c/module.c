@@ -324,7 +324,8 @@ setup_tls(PyObject *module, PyObject *names)
         return NULL;
     connection_native = offset_of(connection_type, "_native");
     connection_sock = offset_of(connection_type, "_sock");
-    if (connection_native < 0 || connection_sock < 0)
+    connection_flows = offset_of(connection_type, "_flows");
+    if (connection_native < 0 || connection_sock < 0 || connection_flows < 0)
         return NULL;
     return methods(connection_type, methods_of_connection);
 }
@@ -380,7 +381,6 @@ static PyMethodDef functions[] = {
     {"local_methods", local_methods, METH_NOARGS, PyDoc_STR("Compiled methods of thread-local data, by name.")},
     {"socket_methods", socket_methods, METH_NOARGS, PyDoc_STR("Compiled methods of sockets, by name.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
-    {"is_empty", is_empty, METH_O, PyDoc_STR("Whether the kernel has nothing to be read of a descriptor.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},
     {NULL},
 };

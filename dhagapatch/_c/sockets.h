@@ -5,6 +5,7 @@ typedef struct {
     PyObject *me;
     PyObject *hub;
     PyObject *entry; /* NULL: nothing is known of the descriptor */
+    PyObject *seen; /* how often it had been resumed before the try, see `wait_socket` */
     PyObject *started; /* the deadline of a wait before the call; NULL: there was none */
 } Caller;
 
@@ -40,6 +41,7 @@ forget(Caller *caller)
     Py_CLEAR(caller->me);
     Py_CLEAR(caller->hub);
     Py_CLEAR(caller->entry);
+    Py_CLEAR(caller->seen);
     Py_CLEAR(caller->started);
 }
 
@@ -60,7 +62,7 @@ look_up(Caller *caller)
 {
     PyObject *hub;
 
-    caller->hub = caller->entry = caller->started = NULL;
+    caller->hub = caller->entry = caller->seen = caller->started = NULL;
     caller->me = (PyObject *)PyGreenlet_GetCurrent();
     if (caller->me == NULL) {
         PyErr_Clear(); /* the interpreter's last moments */
@@ -72,6 +74,7 @@ look_up(Caller *caller)
         return 0;
     }
     caller->hub = Py_NewRef(hub);
+    caller->seen = Py_NewRef(field(caller->me, PARKS));
     return 1;
 }
 
@@ -157,24 +160,24 @@ leave_queue(PyObject *queue, PyObject *me)
     PyErr_Restore(type, value, traceback);
 }
 
-/* As `wait_entry`, where the entry is registered: 1; 0, out of time; -1 with an exception. */
+/* As `wait_entry`, where the entry is registered: 1; 0, out of time; -1 with an exception.  It has been seen not to be ready since
+   `seen` was. */
 FLAT int
 await_entry(Caller *caller, PyObject *deadline, int direction)
 {
-    PyObject *queue, *seen;
+    PyObject *queue;
     int ready;
 
     if (!has_room(4))
         return -1;
-    seen = Py_NewRef(field(caller->me, PARKS));
     queue = Py_NewRef(SLOT(caller->entry, direction == read_bit ? READERS : WRITERS));
     ready = PyList_Append(queue, caller->me);
     if (ready == 0)
-        ready = park(caller->hub, caller->me, deadline, caller->entry, seen);
+        ready = park(caller->hub, caller->me, deadline, caller->entry, caller->seen);
     if (PyList_GET_SIZE(queue))
         leave_queue(queue, caller->me);
     Py_DECREF(queue);
-    Py_DECREF(seen);
+    Py_SETREF(caller->seen, Py_NewRef(field(caller->me, PARKS)));
     return ready;
 }
 
@@ -248,7 +251,7 @@ go_on(Caller *caller, PyObject *sock, long direction, PyObject *call, PyObject *
     packed = pack(args, nargs);
     if (packed == NULL)
         return NULL;
-    result = PyObject_CallFunction(again, "OlOOnOn", sock, direction, call, packed, nargs - 1,
+    result = PyObject_CallFunction(again, "OlOOOnOn", sock, direction, call, packed, caller->seen, nargs - 1,
                                    caller->started == NULL ? Py_None : caller->started, wanted);
     Py_DECREF(packed);
     return result;
@@ -513,15 +516,15 @@ sock_sendall(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     return PyObject_CallFunction(send_rest, "OOOn", self, args[0], dontwait, done < 0 ? 0 : done);
 }
 
-/* wait_socket(sock, fd, direction, deadline, stream=False) */
+/* wait_socket(sock, fd, direction, deadline, seen, stream=False) */
 static PyObject *
 wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     Caller caller;
     long direction;
-    int simple, ready;
+    int simple, same, ready;
 
-    if ((nargs != 4 && nargs != 5) || !look_up(&caller))
+    if ((nargs != 5 && nargs != 6) || !look_up(&caller))
         return PyObject_Vectorcall(slow_wait_socket, args, (size_t)nargs, NULL);
     simple = look_at(&caller, args[1]);
     if (simple <= 0 || caller.entry == NULL) {
@@ -530,7 +533,15 @@ wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     }
     direction = PyLong_AsLong(args[2]);
     put(caller.entry, direction == read_bit ? READABLE : WRITABLE, Py_NewRef(Py_False));
-    ready = await_entry(&caller, args[3], (int)direction);
+    Py_SETREF(caller.seen, Py_NewRef(args[4]));
+    same = is_same(field(caller.me, PARKS), caller.seen);
+    if (same > 0) {
+        ready = await_entry(&caller, args[3], (int)direction);
+    }
+    else {
+        put(caller.entry, direction == read_bit ? READABLE : WRITABLE, Py_NewRef(Py_True)); /* an edge may have come */
+        ready = same < 0 ? -1 : 1;
+    }
     forget(&caller);
     return ready < 0 ? NULL : new_bool(ready);
 }
@@ -540,15 +551,4 @@ setup_waiting(PyObject *module, PyObject *slow)
 {
     Py_XSETREF(slow_wait_socket, Py_NewRef(slow));
     Py_RETURN_NONE;
-}
-
-/* is_empty(fd) -> bool: whether the kernel has nothing to be read of the descriptor; False if it can't tell. */
-static PyObject *
-is_empty(PyObject *module, PyObject *fd)
-{
-    int count = 1, number = (int)PyLong_AsLong(fd);
-
-    if (number == -1 && PyErr_Occurred())
-        return NULL;
-    return new_bool(ioctl(number, FIONREAD, &count) == 0 && count == 0);
 }

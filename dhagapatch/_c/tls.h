@@ -2,36 +2,31 @@
 
 static PyTypeObject *connection_type;
 static PyObject *slow_tls_read, *slow_tls_write, *tls_do, *tls_time_out, *make_nonblocking, *want_read, *want_write;
-static Py_ssize_t connection_native, connection_sock;
+static Py_ssize_t connection_native, connection_sock, connection_flows;
 
 static PyObject *str_pending, *str_read, *str_write;
 
-/* A call of the C object that has not come through, or never will: the loop of `Connection._do`, from the wait on. */
+/* A call of the C object that has not come through: the loop of `Connection._do`, from the wait on. */
 static COLD PyObject *
-tls_go_on(PyObject *self, PyObject *name, PyObject *const *args, Py_ssize_t nargs, long direction, PyObject *deadline)
+tls_go_on(Caller *caller, PyObject *self, PyObject *call, PyObject *const *args, Py_ssize_t nargs, int reads, long direction)
 {
-    PyObject *native = *(PyObject **)((char *)self + connection_native);
-    PyObject *call = PyObject_GetAttr(native, name), *packed = call == NULL ? NULL : pack(args, nargs), *result = NULL;
+    PyObject *packed = pack(args, nargs), *result = NULL;
 
-    if (packed != NULL && deadline == NULL)
-        result = PyObject_CallFunction(tls_do, "OOOOl", self, call, packed, Py_False, direction);
-    else if (packed != NULL)
-        result = PyObject_CallFunction(tls_do, "OOOOlO", self, call, packed, Py_False, direction, deadline);
+    if (packed != NULL)
+        result = PyObject_CallFunction(tls_do, "OOOOlOO", self, call, packed, reads ? Py_True : Py_False, direction,
+                                       caller->started, caller->seen);
     Py_XDECREF(packed);
-    Py_XDECREF(call);
     return result;
 }
 
 static COLD PyObject *
-tls_run_out(PyObject *self, PyObject *sock, PyObject *name, PyObject *const *args, Py_ssize_t nargs)
+tls_run_out(PyObject *sock, PyObject *call, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *native = *(PyObject **)((char *)self + connection_native);
-    PyObject *call = PyObject_GetAttr(native, name), *packed = call == NULL ? NULL : pack(args, nargs), *result = NULL;
+    PyObject *packed = pack(args, nargs), *result = NULL;
 
     if (packed != NULL)
         result = PyObject_CallFunctionObjArgs(tls_time_out, sock, call, packed, NULL);
     Py_XDECREF(packed);
-    Py_XDECREF(call);
     return result;
 }
 
@@ -42,23 +37,26 @@ tls_was_closed(void)
     return PyErr_SetFromErrno(PyExc_OSError);
 }
 
-static COLD PyObject *
-tls_call_native(PyObject *native, PyObject *name, PyObject *const *args, Py_ssize_t nargs)
+/* Notes whether data flows: a read has come through with some of it, since which nothing has ended or failed. */
+static void
+note_flow(PyObject *self, int flows)
 {
-    PyObject *all[3] = {native};
+    PyObject **slot = (PyObject **)((char *)self + connection_flows);
 
-    memcpy(all + 1, args, (size_t)nargs * sizeof(*args));
-    return PyObject_VectorcallMethod(name, all, (size_t)nargs + 1, NULL);
+    Py_XSETREF(*slot, new_bool(flows)); /* booleans: nothing runs */
 }
 
-/* As `_must_wait`, of a descriptor whose entry is registered; -1 with an exception. */
+/* Whether nothing is there to be read, by the kernel's word: a try would fail, at ten times the cost of that look; -1 with an
+   exception.  HAZARD: of the end there is no byte: it was reported (sticky), or its edge is still to be seen.  And OpenSSL may have
+   something to do or to say without input: a handshake, or an authentication after it, to begin with; an end or an error that it
+   has read already.  So only while data flows. */
 static int
-tls_must_wait(Caller *caller, PyObject *native, int fd)
+tls_must_wait(Caller *caller, PyObject *self, PyObject *native, int fd)
 {
     PyObject *pending;
     int count = 1, some;
 
-    if (caller->entry == NULL || SLOT(caller->entry, STICKY) != Py_False)
+    if (caller->entry == NULL || SLOT(caller->entry, STICKY) != Py_False || *(PyObject **)((char *)self + connection_flows) != Py_True)
         return 0;
     pending = PyObject_CallMethodNoArgs(native, str_pending);
     if (pending == NULL)
@@ -77,6 +75,8 @@ tls_find(Caller *caller, PyObject *self, PyObject **sock, PyObject **timeout, in
     int found = 0;
 
     *timeout = NULL;
+    if (*(PyObject **)((char *)self + connection_sock) == NULL)
+        return 0;
     *sock = PyObject_CallNoArgs(*(PyObject **)((char *)self + connection_sock));
     if (*sock == NULL)
         return -1;
@@ -118,66 +118,88 @@ tls_wait(Caller *caller, PyObject *timeout)
     return await_entry(caller, caller->started, (int)read_bit);
 }
 
+/* Calls the C object's bound method; what it raises may be that it has to wait. */
+static PyObject *
+tls_try(Caller *caller, PyObject *self, PyObject *sock, PyObject *timeout, PyObject *call, PyObject *const *args,
+        Py_ssize_t nargs, int reads)
+{
+    PyObject *set = c_gettimeout(sock, NULL), *result; /* each time: another dhaga may have set the timeout during the wait */
+    int flows;
+    long direction;
+
+    if (set == Py_None)
+        Py_SETREF(set, PyObject_CallOneArg(make_nonblocking, sock));
+    if (set == NULL)
+        return NULL;
+    Py_DECREF(set);
+    result = PyObject_Vectorcall(call, args, (size_t)nargs, NULL);
+    if (result != NULL) {
+        flows = reads ? PyObject_IsTrue(result) : 1;
+        if (reads && flows >= 0)
+            note_flow(self, flows);
+        return result;
+    }
+    if (!PyErr_ExceptionMatches(want_read) && !PyErr_ExceptionMatches(want_write)) {
+        note_flow(self, 0);
+        return NULL;
+    }
+    direction = PyErr_ExceptionMatches(want_read) ? read_bit : write_bit;
+    PyErr_Clear();
+    if (caller->started == NULL)
+        caller->started = deadline_of(timeout);
+    return caller->started == NULL ? NULL : tls_go_on(caller, self, call, args, nargs, reads, direction);
+}
+
 /* `Connection._do` of the C object's method `name`. */
 static PyObject *
 tls_call(PyObject *self, PyObject *name, PyObject *const *args, Py_ssize_t nargs, int reads, PyObject *slow)
 {
-    PyObject *native = *(PyObject **)((char *)self + connection_native), *sock, *timeout, *result = NULL, *set;
+    PyObject *native = *(PyObject **)((char *)self + connection_native), *sock, *timeout, *call, *result = NULL;
     Caller caller;
-    int fd, found = tls_find(&caller, self, &sock, &timeout, &fd), waits = 0, ready = 1;
+    int fd, found = native == NULL ? 0 : tls_find(&caller, self, &sock, &timeout, &fd), waits = 0, ready = 1;
 
     if (found <= 0)
         return found < 0 ? NULL : call_slow(slow, self, args, nargs, NULL);
-    if (reads)
-        waits = tls_must_wait(&caller, native, fd);
+    Py_INCREF(native);
+    call = PyObject_GetAttr(native, name);
+    if (call == NULL)
+        waits = -1;
+    else if (reads)
+        waits = tls_must_wait(&caller, self, native, fd);
     if (waits > 0)
         ready = tls_wait(&caller, timeout);
-    if (waits < 0 || ready < 0)
-        goto done;
-    if (!ready) {
-        result = tls_run_out(self, sock, name, args, nargs);
-        goto done;
+    if (waits >= 0 && ready == 0)
+        result = tls_run_out(sock, call, args, nargs);
+    else if (waits >= 0 && ready > 0) {
+        /* HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now */
+        if (waits && descriptor_of(sock) != fd)
+            result = PyErr_Occurred() ? NULL : tls_was_closed();
+        else
+            result = tls_try(&caller, self, sock, timeout, call, args, nargs, reads);
     }
-    /* HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now */
-    if (waits && descriptor_of(sock) != fd) {
-        result = PyErr_Occurred() ? NULL : tls_was_closed();
-        goto done;
-    }
-    set = c_gettimeout(sock, NULL); /* looked at each time: another dhaga may have set the timeout during the wait */
-    if (set == Py_None)
-        Py_SETREF(set, PyObject_CallOneArg(make_nonblocking, sock));
-    if (set == NULL)
-        goto done;
-    Py_DECREF(set);
-    result = tls_call_native(native, name, args, nargs);
-    if (result == NULL && (PyErr_ExceptionMatches(want_read) || PyErr_ExceptionMatches(want_write))) {
-        long direction = PyErr_ExceptionMatches(want_read) ? read_bit : write_bit;
-
-        PyErr_Clear();
-        result = tls_go_on(self, name, args, nargs, direction, caller.started);
-    }
-done:
     forget(&caller);
+    Py_XDECREF(call);
+    Py_DECREF(native);
     Py_DECREF(sock);
     Py_DECREF(timeout);
     return result;
 }
 
-/* Connection.read(size, buffer=None): what is wrong, or nothing, or goes into what may be neither, is Python's. */
+/* Connection.read(size, buffer=None): what is wrong, or nothing, is Python's.  The buffer is held during the wait. */
 static PyObject *
 tls_read(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    int plain = (nargs == 1 || nargs == 2) && PyLong_CheckExact(args[0]);
+    PyObject *result;
+    Py_buffer buffer = {NULL};
+    Py_ssize_t size = nargs == 1 || nargs == 2 ? (PyLong_CheckExact(args[0]) ? PyLong_AsSsize_t(args[0]) : 0) : 0;
+    int plain = size > 0 && size <= LARGEST;
 
-    if (plain && PyLong_AsSsize_t(args[0]) <= 0) {
-        PyErr_Clear();
-        plain = 0;
-    }
     if (plain && nargs == 2)
-        plain = (PyByteArray_CheckExact(args[1]) && PyByteArray_GET_SIZE(args[1]) > 0)
-             || (PyMemoryView_Check(args[1]) && PyObject_Size(args[1]) > 0);
-    PyErr_Clear(); /* a memory view that has been released */
-    return plain ? tls_call(self, str_read, args, nargs, 1, slow_tls_read) : call_slow(slow_tls_read, self, args, nargs, NULL);
+        plain = PyObject_GetBuffer(args[1], &buffer, PyBUF_WRITABLE) == 0 && buffer.len > 0;
+    PyErr_Clear();
+    result = plain ? tls_call(self, str_read, args, nargs, 1, slow_tls_read) : call_slow(slow_tls_read, self, args, nargs, NULL);
+    PyBuffer_Release(&buffer);
+    return result;
 }
 
 /* Connection.write(data) */

@@ -27,7 +27,7 @@ from dhagapatch.core.waitq import WaitQueue, queue_of
 
 __all__ = ["IN_PYTHON", "put", "speedups"]
 
-_EDITION = 2  # of what the compiled part and the classes here expect of each other
+_EDITION = 3  # of what the compiled part and the classes here expect of each other
 speedups: Any = None
 IN_PYTHON: dict[tuple[type, str], Any] = {}  # what compiled methods have replaced, by class and name
 
@@ -55,9 +55,10 @@ def _install() -> None:
         "deliver_all": deliver_all, "READ": READ, "WRITE": WRITE, "STAYS": STAYS, "BEYOND": BEYOND,
         "real": _real, "yield_": Hub.yield_, "run": Netpoll.run, "turn": Hub._turn, "poll": Netpoll._poll, "MASKS": MASKS,
         "POLL_EVERY": POLL_EVERY, "LEND_EVERY": LEND_EVERY, "LONGEST": LONGEST, "QUIET": QUIET,
-        "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue, "deque": deque,
-        "fuel": sync.FUEL, "queue_of": queue_of, "restore": restore, "DhagaExit": DhagaExit, "abandon_wait": sync.abandon_wait,
-        "wait": sync.Mutex._wait, "lock_acquire": sync.Lock.acquire, "lock_enter": sync.Lock.__enter__,
+        "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue,
+        "deque": deque, "fuel": sync.FUEL, "queue_of": queue_of, "restore": restore, "DhagaExit": DhagaExit,
+        "abandon_wait": sync.abandon_wait, "wait": sync.Mutex._wait,
+        "lock_acquire": sync.Lock.acquire, "lock_enter": sync.Lock.__enter__,
         "lock_release": sync.Lock.release, "lock_exit": sync.Lock.__exit__, "lock_is_owned": sync.Lock._is_owned,
         "lock_acquire_restore": sync.Lock._acquire_restore, "rlock_acquire": sync.RLock.acquire,
         "rlock_enter": sync.RLock.__enter__, "rlock_release": sync.RLock.release, "rlock_exit": sync.RLock.__exit__,

@@ -43,13 +43,15 @@ def renew_descriptor(fd: int) -> None:
                 hub.wake(sleeper)
 
 
-def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, afresh: bool = False) -> bool:
-    """Park until `entry` may be ready in `direction`; False when `deadline` is over.
+def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, afresh: bool = False, seen: int = -1) -> bool:
+    """Park until `entry` may be ready in `direction`; False when `deadline` is over. `seen`: how often the caller had been
+    resumed when the entry was not ready.
 
     OSError (EPERM, EBADF) for a descriptor that can't be waited for.
     """
     me = getcurrent()
-    seen = me.parks
+    if seen < 0:
+        seen = me.parks
     if afresh or not entry.registered or hub.netpoll.poller.one_shot:
         hub.netpoll.watch(entry, direction, afresh)
     queue = entry.readers if direction == READ else entry.writers

@@ -21,9 +21,9 @@ from dhagapatch.core import READ, WRITE, Entry
 from dhagapatch.core.hub import hub_for_wait
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import HIDDEN, is_hidden, user_timeout
-from dhagapatch.green.waiting import is_shut, wait_socket
+from dhagapatch.green.waiting import is_shut, resumptions, wait_socket
 
-__all__ = ["DONTWAIT", "again", "await_drained", "is_stream", "raise_pending", "view_of"]
+__all__ = ["DONTWAIT", "again", "await_drained", "held", "is_stream", "raise_pending", "view_of"]
 
 _C = _real.socket
 _fileno = _C.fileno
@@ -47,23 +47,23 @@ def view_of(data: Any) -> memoryview | None:
         return None
 
 
-def _held(args: tuple[Any, ...], views: list[memoryview]) -> tuple[Any, ...]:
+def held(args: tuple[Any, ...], views: list[memoryview]) -> tuple[Any, ...]:
     """The arguments with views in the place of buffers, in tuples too: these keep their size, as natively while a call waits."""
-    held = []
+    kept = []
     for arg in args:
         view = None if type(arg) is tuple else view_of(arg)
         if view is not None:
             views.append(view)
-        held.append(_held(arg, views) if type(arg) is tuple else arg if view is None else view)
-    return tuple(held)
+        kept.append(held(arg, views) if type(arg) is tuple else arg if view is None else view)
+    return tuple(kept)
 
 
 def again(
-    sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], place: int = -1, started: float | None = None,
-    wanted: int = 0,
+    sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], seen: int, place: int = -1,
+    started: float | None = None, wanted: int = 0,
 ) -> Any:  # fmt: skip
-    """`call` would have blocked: wait and call until it does not.  Its flags stand at `place` of `args`; it reads up to
-    `wanted` bytes, if the rule of the short read applies to it.
+    """`call` would have blocked: wait and call until it does not.  The caller had been resumed `seen` times before its try; the
+    flags stand at `place` of `args`; it reads up to `wanted` bytes, if the rule of the short read applies to it.
 
     Never called inside an `except`: what it raises must have no context, as natively.
     """
@@ -76,7 +76,7 @@ def again(
     stream = is_stream(sock)
     views: list[memoryview] = []
     try:
-        args = _held(args, views)
+        args = held(args, views)
         while True:
             fd = _fileno(sock)
             entry = None
@@ -85,11 +85,12 @@ def again(
                 if entry is not None and entry.sticky and timeout is None and direction == READ and _is_shut_datagrams(sock, fd):
                     # HAZARD: asked not to wait, the kernel says EAGAIN of a shut datagram socket, for ever
                     return call(sock, *_blocking(args, place))
-                if not wait_socket(sock, fd, direction, deadline, stream):
+                if not wait_socket(sock, fd, direction, deadline, seen, stream):
                     raise TimeoutError("timed out") if limit is None else _would_block()
                 if direction == WRITE:
                     raise_pending(sock, hub)
                 entry = hub.entries.get(fd) if wanted and hub is not None else None
+            seen = resumptions()
             try:
                 if entry is None or not entry.stream or entry.sticky:
                     entry = None
@@ -185,6 +186,8 @@ def await_drained(sock: Any, hub: Any, entry: Entry, direction: int) -> float | 
     # `wait_entry`, without a frame of its own: since 3.12 each frame below a switch costs an object
     me = getcurrent()
     seen = me.parks
+    if entry.readable if direction == READ else entry.writable:
+        return deadline  # a finalizer that waited meanwhile has let the edge come
     if not entry.registered or hub.netpoll.poller.one_shot:
         hub.netpoll.watch(entry, direction)
     queue = entry.readers if direction == READ else entry.writers

@@ -28,7 +28,7 @@ from dhagapatch.green.timeouts import (
     make_nonblocking,
     user_timeout,
 )
-from dhagapatch.green.waiting import is_ready, sleep_until, wait_socket
+from dhagapatch.green.waiting import is_ready, resumptions, sleep_until, wait_socket
 
 __all__ = ["accept", "bind", "connect", "connect_ex", "detach", "note_sharing", "real_close", "socket_init"]
 
@@ -96,12 +96,13 @@ def accept(self: Any, /) -> Any:
         note_sharing()
     elif not is_hidden(self):
         return _C._accept(self)  # type: ignore[attr-defined]
+    seen = resumptions()
     try:
         return _accept_once(self)
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-    return again(self, READ, _accept_once, (), started=started)
+    return again(self, READ, _accept_once, (), seen, started=started)
 
 
 _UNIX_FULL = (0.001, 0.05)  # seconds: how often a UNIX listener with a full queue is tried
@@ -139,7 +140,8 @@ def _connect(sock: Any, address: Any, call: Callable[..., Any]) -> int:
         if fd < 0:
             return errno.EBADF
         renew_descriptor(fd)  # what was known of the unconnected socket (a hang-up) counts no more
-        if not wait_socket(sock, fd, WRITE, deadline, is_stream(sock)):
+        # it is registered afresh, which tells what there is by now
+        if not wait_socket(sock, fd, WRITE, deadline, resumptions(), is_stream(sock)):
             return _RAN_OUT
         if _fileno(sock) < 0:
             return errno.EBADF

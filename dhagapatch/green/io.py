@@ -114,17 +114,20 @@ if compiled.speedups is not None:
     compiled.speedups.setup_files(_Turns)
 
 
-def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
+def _exclusive(native: Any, lock_name: str) -> Callable[..., Any]:
     """The method of the native class, called by one dhaga at a time; most often nobody else is in it."""
-    native = getattr(base, name)
     alone = lock_name == "_green_lock"
 
-    def method(self: Any, *args: Any) -> Any:
-        lock = self._green_lock if alone else getattr(self, lock_name)
+    def method(self: Any, *args: Any, **wrong: Any) -> Any:
+        if wrong:
+            return native(self, *args, **wrong)  # there are no such arguments
         try:
+            lock = self._green_lock if alone else getattr(self, lock_name)
             me = getcurrent()
-        except RuntimeError:
-            return native(self, *args)  # a file that is closed as the interpreter ends
+        except (AttributeError, RuntimeError):
+            lock = None  # no such file, or not set up: it has the words; or one that is closed as the interpreter ends
+        if lock is None:
+            return native(self, *args)
         taken, lock._mutex_held = lock._mutex_held, True  # as `lock._take`, without a call
         if taken and not _await_turn(lock, me):
             return native(self, *args)
@@ -140,9 +143,8 @@ def _exclusive(name: str, base: type, lock_name: str) -> Callable[..., Any]:
                 if lock._waiters:
                     wake_one(lock)
 
-    method.__name__ = name
-    method.__qualname__ = f"{base.__name__}.{name}"
-    method.__doc__ = native.__doc__
+    method.__name__, method.__qualname__, method.__doc__ = native.__name__, native.__qualname__, native.__doc__
+    method.__wrapped__ = native  # type: ignore[attr-defined]  # it has the signature
     return method if compiled.speedups is None else compiled.speedups.exclusive(native, lock_name, method)
 
 
@@ -176,7 +178,7 @@ def _buffered(base: Any, **names: tuple[str, ...]) -> type:
     namespace: dict[str, Any] = {"__init__": __init__, "__repr__": __repr__, "__module__": "_io"}
     for lock_name, methods in names.items():
         for name in methods:
-            namespace[name] = _exclusive(name, base, lock_name)
+            namespace[name] = _exclusive(getattr(base, name), lock_name)
     return type(base.__name__, (base,), namespace)
 
 
@@ -185,6 +187,7 @@ BufferedWriter: Any = _buffered(io.BufferedWriter, _green_lock=_WRITES + _PLACES
 BufferedRandom: Any = _buffered(io.BufferedRandom, _green_lock=_READS + _WRITES + _PLACES)
 # the one half may wait while the other goes on
 BufferedRWPair: Any = _buffered(io.BufferedRWPair, _green_reading=_READS, _green_writing=_WRITES)
+BufferedRWPair.close = _exclusive(_exclusive(io.BufferedRWPair.close, "_green_reading"), "_green_writing")
 
 
 def _no_attribute(self: Any, name: str) -> Any:

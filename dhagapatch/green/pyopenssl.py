@@ -18,7 +18,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE
 from dhagapatch.green.timeouts import make_nonblocking, user_timeout
-from dhagapatch.green.waiting import spend, wait_socket
+from dhagapatch.green.waiting import resumptions, spend, wait_socket
 
 __all__ = ["sending_all", "waiting"]
 
@@ -40,6 +40,7 @@ def waiting(method: Callable[..., Any]) -> Callable[..., Any]:
         spend(1)
         while True:
             make_nonblocking(sock)  # each time: another dhaga may have set the timeout during the wait
+            seen = resumptions()
             try:
                 return method(self, *args, **kwargs)
             except want_read:
@@ -48,7 +49,7 @@ def waiting(method: Callable[..., Any]) -> Callable[..., Any]:
                 direction = WRITE
             fd = _real.sock_fileno(sock)
             if fd >= 0:
-                wait_socket(sock, fd, direction, None)
+                wait_socket(sock, fd, direction, None, seen)
             if fd < 0 or _real.sock_fileno(sock) != fd:
                 # HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))

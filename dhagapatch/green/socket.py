@@ -21,7 +21,7 @@ from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending, view_of
 from dhagapatch.green.resolve import resolve_address
 from dhagapatch.green.timeouts import HIDDEN, user_timeout
-from dhagapatch.green.waiting import wait_socket
+from dhagapatch.green.waiting import resumptions, wait_socket
 
 __all__ = [
     "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "send", "sendall", "sendmsg", "sendto",
@@ -48,12 +48,13 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
         hub.fuel -= 1
         if hub.fuel < 0:
             hub.rest()
+    seen = resumptions()
     try:  # also if the descriptor is known not to be ready: arguments that are wrong are, whether or not
         return call(sock, *args)
     except BlockingIOError:
         if user_timeout(sock) == 0.0:
             raise
-    return again(sock, direction, call, args, place)
+    return again(sock, direction, call, args, seen, place)
 
 
 # receiving
@@ -76,6 +77,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
         if entry is not None and not entry.readable and plain:
             started = await_drained(self, hub, entry, READ)
     ruled = entry if entry is not None and entry.stream and not entry.sticky and plain else None
+    seen = resumptions()
     try:
         if ruled is not None:
             ruled.readable = False  # before the call, see `again`
@@ -90,7 +92,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
         if ruled is not None:
             ruled.readable = True  # what there was is still to be read
         raise
-    return again(self, READ, _recv, (buffersize, DONTWAIT), 1, started, buffersize if plain else 0)
+    return again(self, READ, _recv, (buffersize, DONTWAIT), seen, 1, started, buffersize if plain else 0)
 
 
 def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
@@ -112,6 +114,7 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
             if entry is not None and not entry.readable and wanted:
                 started = await_drained(self, hub, entry, READ)
         ruled = entry if entry is not None and entry.stream and not entry.sticky and wanted else None
+        seen = resumptions()
         try:
             if ruled is not None:
                 ruled.readable = False  # before the call, see `again`
@@ -126,7 +129,7 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
             if ruled is not None:
                 ruled.readable = True
             raise
-        return again(self, READ, _recv_into, (buffer, nbytes, DONTWAIT), 2, started, wanted)
+        return again(self, READ, _recv_into, (buffer, nbytes, DONTWAIT), seen, 2, started, wanted)
     finally:
         if view is not None:
             view.release()
@@ -241,12 +244,13 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
             with view:
                 if view.nbytes or user_timeout(self) is not None:
                     started = await_drained(self, hub, entry, WRITE)
+    seen = resumptions()
     try:
         return _send(self, data, flags)
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-    return again(self, WRITE, _send, (data, flags), 1, started)
+    return again(self, WRITE, _send, (data, flags), seen, 1, started)
 
 
 def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
@@ -276,6 +280,7 @@ def _send_rest(self: Any, data: Any, flags: int, done: int) -> None:
         total = len(rest)
         deadline: float | None = -1.0
         while True:
+            seen = resumptions()
             try:
                 done += _send(self, rest[done:] if done else rest, flags)
                 if done >= total:
@@ -286,7 +291,7 @@ def _send_rest(self: Any, data: Any, flags: int, done: int) -> None:
             if deadline == -1.0:  # armed at the first wait: most data is sent at once
                 deadline = deadline_of(user_timeout(self))
             fd = _fileno(self)
-            if fd >= 0 and not wait_socket(self, fd, WRITE, deadline, is_stream(self)):
+            if fd >= 0 and not wait_socket(self, fd, WRITE, deadline, seen, is_stream(self)):
                 raise TimeoutError("timed out")
             if not done:
                 raise_pending(self, parking_hub())
@@ -312,12 +317,13 @@ def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address:
         return _C.sendmsg(self, buffers, ancdata, flags, address)
     buffers, ancdata, address = _listed(buffers), _listed(ancdata), resolve_address(self, address)
     flags |= DONTWAIT
+    seen = resumptions()
     try:
         return _C.sendmsg(self, buffers, ancdata, flags, address)
     except BlockingIOError:
         if user_timeout(self) == 0.0:
             raise
-    return again(self, WRITE, _C.sendmsg, (buffers, ancdata, flags, address), 2)
+    return again(self, WRITE, _C.sendmsg, (buffers, ancdata, flags, address), seen, 2)
 
 
 if compiled.speedups is not None:

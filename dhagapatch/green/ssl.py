@@ -19,27 +19,30 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, compiled
-from dhagapatch.core.hub import Hub, parking_hub
+from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
+from dhagapatch.green.attempts import held
 from dhagapatch.green.timeouts import make_blocking, make_nonblocking, user_timeout
-from dhagapatch.green.waiting import wait_socket
+from dhagapatch.green.waiting import resumptions, wait_socket
 
 __all__ = ["Connection", "adopt", "wrap_socket"]
 
 _wrap_socket = _stdlib.SSLContext.__base__._wrap_socket  # type: ignore[union-attr]
 _INSTANT = 1e-6  # seconds
-_is_empty = getattr(compiled.speedups, "is_empty", None)  # in Python the look costs as much as it saves
 _fileno, _gettimeout = _real.sock_fileno, _real.socket.gettimeout
 
 
 class Connection:
     """The C object of one TLS socket, waiting cooperatively; everything else is passed on."""
 
-    __slots__ = ("__weakref__", "_native", "_sock")
+    # _flows: whether a read has come through with data, since which nothing has ended or failed.  The compiled part looks
+    # before a read whether there is anything; else OpenSSL may have something to do, or to say, though nothing has come.
+    __slots__ = ("__weakref__", "_flows", "_native", "_sock")
 
     def __init__(self, native: Any, sock: Any) -> None:
         object.__setattr__(self, "_native", native)
         object.__setattr__(self, "_sock", sock)
+        object.__setattr__(self, "_flows", False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._native, name)
@@ -48,9 +51,7 @@ class Connection:
         setattr(self._native, name, value)
 
     def read(self, *args: Any) -> Any:
-        # what is wrong, or nothing, or goes into what may be neither, is not waited for
-        plain = len(args) == 1 or (len(args) == 2 and type(args[1]) in (bytearray, memoryview) and len(args[1]) > 0)
-        return self._do(self._native.read, args, reads=plain and type(args[0]) is int and args[0] > 0)
+        return self._do(self._native.read, args, True)
 
     def write(self, data: Any) -> Any:
         return self._do(self._native.write, (data,))
@@ -58,7 +59,12 @@ class Connection:
     def do_handshake(self) -> Any:
         return self._do(self._native.do_handshake, ())
 
+    def verify_client_post_handshake(self) -> Any:
+        _set_flows(self, False)  # the next read will ask for the certificate
+        return self._native.verify_client_post_handshake()
+
     def shutdown(self) -> Any:
+        _set_flows(self, False)
         peer = self._do(self._native.shutdown, ())
         sock = self._sock()
         if sock is not None:
@@ -66,57 +72,66 @@ class Connection:
         return peer
 
     def _do(
-        self, call: Callable[..., Any], args: Any, reads: bool = False, direction: int = 0, deadline: float | None = -1.0
-    ) -> Any:
-        """Call until it need not wait; `direction`: it was called, and has to."""
+        self, call: Callable[..., Any], args: tuple[Any, ...], reads: bool = False, direction: int = 0,
+        deadline: float | None = -1.0, seen: int = 0,
+    ) -> Any:  # fmt: skip
+        """Call until it need not wait; `direction`: it was called, when the caller had been resumed `seen` times, and has to."""
         sock = self._sock()
         if sock is None:
-            return call(*args)
-        timeout = user_timeout(sock)
-        if timeout == 0.0 or _fileno(sock) < 0:
-            return call(*args)
+            return self._try(call, args, reads)
+        timeout = None
+        if not direction:
+            timeout = user_timeout(sock)
+            if timeout == 0.0 or _fileno(sock) < 0:
+                return self._try(call, args, reads)
+            try:
+                hub = getcurrent().hub
+            except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
+                hub = parking_hub()
+            if hub is not None:
+                hub.fuel -= 1
+                if hub.fuel < 0:
+                    hub.rest()
+        views: list[memoryview] = []
         try:
-            hub = getcurrent().hub
-        except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
-            hub = parking_hub()
-        if hub is not None:
-            hub.fuel -= 1
-            if hub.fuel < 0:
-                hub.rest()
-        if reads and hub is not None and self._must_wait(hub, sock):
-            direction = READ
-        while True:
-            if not direction:
-                if _gettimeout(sock) is None:  # looked at each time: another dhaga may have set the timeout during the wait
-                    make_nonblocking(sock)
-                try:
-                    return call(*args)
-                except _stdlib.SSLWantReadError:
-                    direction = READ
-                except _stdlib.SSLWantWriteError:
-                    direction = WRITE
-            if deadline == -1.0:  # armed at the first wait: most calls come through at once
-                deadline = deadline_of(timeout)
-            fd = _fileno(sock)
-            if fd >= 0 and not wait_socket(sock, fd, direction, deadline):
-                return self._time_out(sock, call, args)
-            if fd < 0 or _fileno(sock) != fd:
-                # HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            direction = 0
+            while True:
+                if not direction:
+                    if _gettimeout(sock) is None:  # looked at each time: another dhaga may have set the timeout during the wait
+                        make_nonblocking(sock)
+                    seen = resumptions()
+                    try:
+                        return self._try(call, args, reads)
+                    except _stdlib.SSLWantReadError:
+                        direction = READ
+                    except _stdlib.SSLWantWriteError:
+                        direction = WRITE
+                if deadline == -1.0:  # armed at the first wait: most calls come through at once
+                    deadline = deadline_of(timeout)
+                if not views:
+                    args = held(args, views)
+                fd = _fileno(sock)
+                if fd >= 0 and not wait_socket(sock, fd, direction, deadline, seen):
+                    return self._time_out(sock, call, args)
+                if fd < 0 or _fileno(sock) != fd:
+                    # HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now
+                    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+                direction = 0
+        except BaseException:
+            for view in views:  # the traceback would keep them
+                view.release()
+            raise
 
-    def _must_wait(self, hub: Hub, sock: Any) -> bool:
-        """Whether nothing is there to be read, by the kernel's word: a try would fail, at ten times the cost of that look.
-
-        HAZARD: nor has the end come, of which there is no byte: it was reported (sticky), or its edge is still to be seen.
-        """
-        if _is_empty is None:
-            return False
-        fd = _fileno(sock)
-        entry = hub.entries.get(fd)
-        if entry is None or not entry.registered or entry.sticky or hub.netpoll.one_shot:
-            return False
-        return not self._native.pending() and _is_empty(fd)
+    def _try(self, call: Callable[..., Any], args: tuple[Any, ...], reads: bool) -> Any:
+        try:
+            result = call(*args)
+        except (_stdlib.SSLWantReadError, _stdlib.SSLWantWriteError):
+            raise
+        except BaseException:
+            _set_flows(self, False)
+            raise
+        if reads:
+            _set_flows(self, bool(result))
+        return result
 
     @staticmethod
     def _time_out(sock: Any, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -127,6 +142,9 @@ class Connection:
         finally:
             if _fileno(sock) >= 0:
                 _real.sock_settimeout(sock, 0.0)
+
+
+_set_flows = Connection._flows.__set__  # type: ignore[attr-defined]
 
 
 def wrap_socket(

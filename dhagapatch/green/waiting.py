@@ -20,7 +20,10 @@ from dhagapatch.core.descriptors import wait_entry
 from dhagapatch.core.hub import in_main_thread, parking_hub
 from dhagapatch.core.interrupts import deferred
 
-__all__ = ["handle_deferred", "is_ready", "is_shut", "native_wait", "sleep_until", "spend", "wait_descriptor", "wait_socket"]
+__all__ = [
+    "handle_deferred", "is_ready", "is_shut", "native_wait", "resumptions", "sleep_until", "spend", "wait_descriptor",
+    "wait_socket",
+]  # fmt: skip
 
 _SHUT = getattr(select, "POLLRDHUP", 0)
 
@@ -64,19 +67,32 @@ def native_wait(fd: int, direction: int, deadline: float | None) -> bool:
     return bool(poll.poll(max(0, (deadline - _real.monotonic()) * 1000)))
 
 
-def wait_socket(sock: Any, fd: int, direction: int, deadline: float | None, stream: bool = False) -> bool:
-    """The socket's operation hit EAGAIN: wait until it may succeed; False when `deadline` is over."""
+def resumptions() -> int:
+    """How often the caller has been resumed; asked before a try that may fail, for `wait_socket`."""
+    try:
+        return getcurrent().parks
+    except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
+        return 0
+
+
+def wait_socket(sock: Any, fd: int, direction: int, deadline: float | None, seen: int, stream: bool = False) -> bool:
+    """The socket's operation hit EAGAIN: wait until it may succeed; False when `deadline` is over.
+
+    HAZARD: a finalizer or a signal handler may run between the try and the wait, and wait itself: then the edge that this wait is
+    for has come already. So the caller tells how often it had been resumed before the try (`resumptions`).
+    """
     hub = hub_for_wait()
     if hub is None:
         return native_wait(fd, direction, deadline)
     entry = hub.entries.get(fd)
     if entry is None:
         entry = hub.entries[fd] = Entry(fd, stream)
+    changed = seen != getcurrent().parks
     if direction == READ:
-        entry.readable = False
+        entry.readable = changed
     else:
-        entry.writable = False
-    return wait_entry(hub, entry, direction, deadline)
+        entry.writable = changed
+    return changed or wait_entry(hub, entry, direction, deadline, seen=seen)
 
 
 if compiled.speedups is not None:

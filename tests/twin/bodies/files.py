@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import inspect
 import io
 import os
 import signal
@@ -396,6 +397,34 @@ def case_rw_pair(t: Any) -> None:
     thread.join()
     echo.close()
     t.note(pair.closed, echo.closed)
+
+
+def case_rw_pair_closed_during_a_read(t: Any) -> None:
+    for mode in ("rwb", "rw"):
+        left, right = socket.socketpair()
+        with left, right:
+            file = left.makefile(mode)
+            got: list[Any] = []
+            reading = started(lambda: got.append(file.readline()))  # noqa: B023 - called in this round
+            closing = started(file.close)
+            time.sleep(0.02)
+            t.note(closing.is_alive(), got)
+            right.sendall(b"a line\n")
+            reading.join()
+            closing.join()
+            t.note(file.closed, got)
+
+
+def case_words_for_wrong_calls(t: Any) -> None:
+    (reader, writer) = os.pipe()
+    with open(reader, "rb") as source, open(writer, "wb") as sink:
+        t.outcome("keyword", lambda: source.read(size=3))  # type: ignore[call-arg]
+        t.outcome("keyword", lambda: sink.write(data=b"x"))  # type: ignore[call-arg]
+        t.outcome("too many", lambda: source.read(1, 2))  # type: ignore[call-arg]
+        t.outcome("the class for a file", lambda: type(source).read(5))  # type: ignore[arg-type]
+        t.outcome("not set up", lambda: type(source).__new__(type(source)).read(1))
+        for method in (source.read, source.readline, source.seek, sink.write):
+            t.note(inspect.signature(method), method.__name__, method.__qualname__)
 
 
 def case_handler_interrupts(t: Any) -> None:

@@ -11,60 +11,30 @@ import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import trustme
 from network import SHORT, Task, fill, let_it_block, tcp_pair
+from tls_pairs import (
+    authority,
+    certificate,
+    client_context,
+    handshake,
+    module_client,
+    module_server,
+    pair,
+    server_context,
+    unshaken,
+)
 
-_authority = trustme.CA()
-_stranger = trustme.CA()
-_certificate = _authority.issue_cert("localhost", "127.0.0.1")
+stranger = trustme.CA()
 
-
-def _server_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _certificate.configure_cert(context)
-    return context
-
-
-def _client_context(authority: Any = _authority) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    return context
-
-
-module_server = _server_context()
-module_client = _client_context()
-
-
-def _handshake(client: ssl.SSLSocket, server: ssl.SSLSocket) -> None:
-    task = Task(server.do_handshake)
-    client.do_handshake()
-    task.join()
-
-
-def _unshaken(client: Any = None, server: Any = None, **kwargs: Any) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
-    left, right = tcp_pair()
-    kwargs = {"do_handshake_on_connect": False, **kwargs}
-    server_side = (server or module_server).wrap_socket(right, server_side=True, **kwargs)
-    return (client or module_client).wrap_socket(left, server_hostname="localhost", **kwargs), server_side
-
-
-@contextlib.contextmanager
-def _pair(client: Any = None, server: Any = None, **kwargs: Any) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket]]:
-    left, right = _unshaken(client, server, **kwargs)
-    with left, right:
-        _handshake(left, right)
-        yield left, right
-
-
-module_pair = _unshaken()
-_handshake(*module_pair)
-module_timed = _unshaken()
-_handshake(*module_timed)
+module_pair = unshaken()
+handshake(*module_pair)
+module_timed = unshaken()
+handshake(*module_timed)
 module_timed[0].settimeout(SHORT)
-module_unshaken = _unshaken()
+module_unshaken = unshaken()
 
 
 def case_made_early(t: Any) -> None:
@@ -129,7 +99,7 @@ def case_handshake(t: Any) -> None:
 
 
 def case_reading(t: Any) -> None:
-    with _pair() as (left, right):
+    with pair() as (left, right):
         for name, call in (
             ("read", lambda: left.read(100)), ("read", left.read), ("recv", lambda: left.recv(3)), ("recv", left.recv),
             ("recv_into", lambda: left.recv_into(buffer)),  # noqa: B023 - called in this round
@@ -155,7 +125,7 @@ def case_reading(t: Any) -> None:
 
 
 def case_writing(t: Any) -> None:
-    with _pair() as (left, right):
+    with pair() as (left, right):
         for data in (b"bytes", bytearray(b"array"), memoryview(b"view"), b""):
             for name in ("write", "send", "sendall"):
                 t.outcome(name, getattr(left, name), data)
@@ -178,7 +148,7 @@ def case_large_transfers_both_ways(t: Any) -> None:
     data = os.urandom(300_000)
     digest = hashlib.sha256(data).hexdigest()
     for timeout in (None, 5):
-        with _pair() as (left, right):
+        with pair() as (left, right):
             left.settimeout(timeout)
             right.settimeout(timeout)
 
@@ -203,28 +173,28 @@ def case_timeouts(t: Any) -> None:
     left.settimeout(SHORT)
     t.outcome("handshake", module_client.wrap_socket, left, server_hostname="localhost")
     right.close()
-    client, server = _unshaken()
+    client, server = unshaken()
     client.settimeout(SHORT)
     t.outcome("handshake", client.do_handshake)
     t.outcome("handshake, server", lambda: (server.settimeout(SHORT), server.do_handshake(), server.do_handshake()))
     t.note(client.gettimeout(), client.fileno() >= 0)
-    with _pair() as (left, right):
+    with pair() as (left, right):
         left.settimeout(10)
         right.sendall(b"x")
         t.outcome("first", left.recv, 1)
         left.settimeout(SHORT)
         for name, args in (("read", (5,)), ("recv", (5,)), ("recv_into", (bytearray(5),)), ("unwrap", ())):
             t.outcome(name, getattr(left, name), *args)
-    with _pair() as (left, right):
+    with pair() as (left, right):
         left.settimeout(SHORT)
         with left.makefile("rb") as file:
             t.outcome("file", file.read, 5)
             t.outcome("file", file.read, 5)
-    with _pair() as (left, right):
+    with pair() as (left, right):
         left.settimeout(SHORT)
         t.outcome("sendall", left.sendall, bytes(20_000_000))
         t.note(left.gettimeout())
-    with _pair() as (left, right):
+    with pair() as (left, right):
         left.settimeout(SHORT)
 
         def send() -> None:
@@ -236,7 +206,7 @@ def case_timeouts(t: Any) -> None:
 
 
 def case_without_blocking(t: Any) -> None:
-    client, server = _unshaken()
+    client, server = unshaken()
     client.setblocking(False)
     server.setblocking(False)
     seen = set()
@@ -272,7 +242,7 @@ def case_without_blocking(t: Any) -> None:
 
 
 def case_ending(t: Any) -> None:
-    with _pair() as (left, right):
+    with pair() as (left, right):
         server = Task(right.unwrap)
         let_it_block()
         plain = left.unwrap()
@@ -287,7 +257,7 @@ def case_ending(t: Any) -> None:
         t.note(left.version(), left.pending(), left.cipher())
         _handshake_again(t, plain, other)
     for suppress in (True, False):
-        with _pair(suppress_ragged_eofs=suppress) as (left, right):
+        with pair(suppress_ragged_eofs=suppress) as (left, right):
             right.sendall(b"rest")
             socket.socket.shutdown(right, socket.SHUT_RDWR) if suppress else right.detach_and_close() if False else None
             fd = right.detach()
@@ -296,7 +266,7 @@ def case_ending(t: Any) -> None:
             t.outcome("ragged end", left.recv, 10)
             t.outcome("ragged end", left.recv_into, bytearray(5))
             t.outcome("unwrap", left.unwrap)
-    with _pair() as (left, right):
+    with pair() as (left, right):
         task = Task(right.recv, 10)
         let_it_block()
         closing = Task(left.unwrap)
@@ -307,7 +277,7 @@ def case_ending(t: Any) -> None:
         for name, args in (("recv", (1,)), ("send", (b"x",)), ("read", ()), ("write", (b"x",)), ("unwrap", ()),
                            ("do_handshake", ()), ("getpeercert", ()), ("shutdown", (2,)), ("pending", ())):  # fmt: skip
             t.outcome(name, getattr(left, name), *args)
-    with _pair() as (left, right):
+    with pair() as (left, right):
         task = Task(left.recv, 10)
         let_it_block()
         right.shutdown(socket.SHUT_RDWR)
@@ -322,14 +292,14 @@ def _handshake_again(t: Any, plain: Any, other: Any) -> None:
 
 
 def case_certificates(t: Any) -> None:
-    with _pair() as (left, right):
+    with pair() as (left, right):
         found = left.getpeercert()
         assert found
         t.note(sorted(found), found["subjectAltName"], right.getpeercert(), type(left.getpeercert(True)))
         t.note(left.get_channel_binding("tls-unique") is None, left.server_hostname)
         t.note(left.server_side, left.context is module_client)
         t.outcome("bad binding", left.get_channel_binding, "no")
-    for name, context, hostname in (("stranger", _client_context(_stranger), "localhost"), ("name", module_client, "example.org"),
+    for name, context, hostname in (("stranger", client_context(stranger), "localhost"), ("name", module_client, "example.org"),
                                     ("no name", module_client, None), ("empty", module_client, ""),
                                     ("dot", module_client, ".x")):  # fmt: skip
         left, right = tcp_pair()
@@ -339,17 +309,17 @@ def case_certificates(t: Any) -> None:
         server.join()
         t.note(type(server.raised).__name__, getattr(server.raised, "reason", None))
         right.close()
-    context = _server_context()
+    context = server_context()
     context.verify_mode = ssl.CERT_REQUIRED
-    _authority.configure_trust(context)
-    client, server_side = _unshaken(server=context)
+    authority.configure_trust(context)
+    client, server_side = unshaken(server=context)
     server = Task(server_side.do_handshake)
     client.do_handshake()
     server.note(t, "no client certificate")
     t.outcome("client", client.recv, 1)
-    own = _client_context()
-    _certificate.configure_cert(own)
-    with _pair(own, context) as (left, right):
+    own = client_context()
+    certificate.configure_cert(own)
+    with pair(own, context) as (left, right):
         t.note(right.getpeercert()["subjectAltName"])  # type: ignore[index]
     left, right = tcp_pair()
     right.sendall(b"HTTP/1.0 400 not TLS\r\n\r\n")
@@ -363,17 +333,17 @@ def case_certificates(t: Any) -> None:
 
 
 def case_versions_and_protocols(t: Any) -> None:
-    server, client = _server_context(), _client_context()
+    server, client = server_context(), client_context()
     server.maximum_version = ssl.TLSVersion.TLSv1_2
-    with _pair(client, server) as (left, right):
+    with pair(client, server) as (left, right):
         t.note(left.version(), right.version(), left.session_reused)
         t.note(left.get_channel_binding() == right.get_channel_binding())
     client.minimum_version = ssl.TLSVersion.TLSv1_3
-    one, other = _unshaken(client, server)
+    one, other = unshaken(client, server)
     task = Task(other.do_handshake)
     t.outcome("no version in common", one.do_handshake)
     task.note(t, "server")
-    server, client = _server_context(), _client_context()
+    server, client = server_context(), client_context()
     server.set_alpn_protocols(["h2", "http/1.1"])
     client.set_alpn_protocols(["http/1.1", "spdy"])
     names = []
@@ -383,25 +353,25 @@ def case_versions_and_protocols(t: Any) -> None:
         if name == "localhost":
             sock.context = other_context
 
-    other_context = _server_context()
+    other_context = server_context()
     server.sni_callback = named
-    with _pair(client, server) as (left, right):
+    with pair(client, server) as (left, right):
         t.note(left.selected_alpn_protocol(), right.selected_alpn_protocol(), names, right.context is other_context)
 
     def refuse(sock: Any, name: Any, context: Any) -> Any:
         return ssl.ALERT_DESCRIPTION_ACCESS_DENIED
 
     server.sni_callback = refuse
-    one, other = _unshaken(client, server)
+    one, other = unshaken(client, server)
     task = Task(other.do_handshake)
     t.outcome("refused", one.do_handshake)
     task.note(t, "server")
 
 
 def case_sessions(t: Any) -> None:
-    server, client = _server_context(), _client_context()
+    server, client = server_context(), client_context()
     server.maximum_version = ssl.TLSVersion.TLSv1_2
-    with _pair(client, server) as (left, right):
+    with pair(client, server) as (left, right):
         session = left.session
         t.note(type(session).__name__, left.session_reused, right.session_reused)
     one, other = tcp_pair()
@@ -431,7 +401,7 @@ def case_memory_objects(t: Any) -> None:
 
 
 def case_objects(t: Any) -> None:
-    with _pair() as (left, _):
+    with pair() as (left, _):
         t.note(left, left.family, left.type, left.proto, left.fileno() >= 0)
         t.outcome("pickle", pickle.dumps, left)
         t.outcome("direct", ssl.SSLSocket, socket.socket())
@@ -454,9 +424,9 @@ class Named(ssl.SSLSocket):
 
 
 def case_subclass(t: Any) -> None:
-    context = _client_context()
+    context = client_context()
     context.sslsocket_class = Named
-    with _pair(context) as (left, right):
+    with pair(context) as (left, right):
         task = Task(left.recv, 10)
         let_it_block()
         right.sendall(b"data")
@@ -518,7 +488,7 @@ def case_many_at_once(t: Any) -> None:
 
 
 def case_plain_bytes_below(t: Any) -> None:
-    with _pair() as (left, right):
+    with pair() as (left, right):
         t.note(fill(right) > 0 if False else True)
         socket.socket.send(right, b"garbage that is no record")
         t.outcome("garbage", left.recv, 10)

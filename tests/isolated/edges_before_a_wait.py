@@ -1,0 +1,166 @@
+# run: -m dhagapatch
+"""A finalizer that waits between a call's failed try and its own wait: the edge that comes meanwhile is not lost."""
+
+import gc
+import socket
+import ssl
+import sys
+import threading
+import time
+
+import trustme
+
+STEPS = 16  # objects made from the call on, after each of which the collector is to run in turn
+LONG = 0.4  # seconds: a wait that lasts this long has lost what it waited for
+
+
+def tcp_pair():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return socket.create_connection(listener.getsockname()), listener.accept()[0]
+
+
+class Cycle:
+    """Garbage whose finalizer makes the awaited come, and waits, once."""
+
+    come = None
+    ran = 0
+
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        come, Cycle.come = Cycle.come, None
+        if come is not None:
+            gc.disable()
+            Cycle.ran += 1
+            come()
+            time.sleep(0.01)
+
+
+def lost(before, call, come):
+    """At which steps, and the result of `call`, which would wait for what `come` does."""
+    found = []
+    for step in range(STEPS):
+        before()
+        gc.disable()
+        gc.set_threshold(200, 1000, 1000)
+        gc.collect()
+        Cycle()
+        kept = []
+        while gc.get_count()[0] < 200 - step:
+            kept.append([])
+        Cycle.come = come
+        late = threading.Timer(LONG, lambda: Cycle.come and Cycle().__del__())  # the collector did not run in time
+        late.start()
+        gc.enable()
+        began = time.monotonic()
+        try:
+            result = call()
+        except TimeoutError as error:
+            result = error
+        took = time.monotonic() - began
+        gc.disable()
+        in_time = late.is_alive() and Cycle.come is None
+        late.cancel()
+        late.join()
+        Cycle.come = None
+        if isinstance(result, Exception) or (in_time and took > LONG / 2):
+            found.append((step, result))
+    return found
+
+
+thresholds = gc.get_threshold()
+a, b = tcp_pair()
+threading.Timer(0.02, a.sendall, (b"x",)).start()
+assert b.recv(1) == b"x"  # it has waited: its descriptor is known
+
+
+def just_read():
+    a.sendall(b"12345")
+    time.sleep(0.002)
+    b.settimeout(2 * LONG)
+    assert b.recv(5) == b"12345"  # all, to the last byte: whether there is more is not known
+
+
+buffer = bytearray(5)
+results = {
+    "recv": lost(just_read, lambda: b.recv(5), lambda: a.sendall(b"67890")),
+    "recv_into": lost(just_read, lambda: b.recv_into(buffer), lambda: a.sendall(b"67890")),
+    "recvfrom": lost(just_read, lambda: b.recvfrom(5), lambda: a.sendall(b"67890")),
+}
+
+
+def drain():
+    a.setblocking(False)
+    count = 0
+    try:
+        while True:
+            count += len(a.recv(1 << 20))
+    except BlockingIOError:
+        a.settimeout(None)
+    return count
+
+
+def filled():
+    while drain():
+        time.sleep(0.001)
+    b.setblocking(False)
+    try:
+        while True:
+            b.send(bytes(1 << 16))
+    except BlockingIOError:
+        b.settimeout(2 * LONG)
+
+
+results["send"] = lost(filled, lambda: b.send(b"x"), drain)
+results["sendmsg"] = lost(filled, lambda: b.sendmsg([b"x"]), drain)
+
+listener = socket.create_server(("127.0.0.1", 0))
+listener.settimeout(2 * LONG)
+clients = []
+results["accept"] = lost(
+    lambda: None, lambda: listener.accept()[0].close(), lambda: clients.append(socket.create_connection(listener.getsockname()))
+)
+
+# a TLS record that comes in two pieces: the first is there already
+authority = trustme.CA()
+contexts = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+authority.issue_cert("localhost").configure_cert(contexts[0])
+authority.configure_trust(contexts[1])
+outer, below = tcp_pair()
+incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+server = contexts[0].wrap_bio(incoming, outgoing, server_side=True)
+
+
+def serve():
+    while True:
+        try:
+            server.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            below.sendall(outgoing.read())
+            incoming.write(below.recv(65536))
+    below.sendall(outgoing.read())
+
+
+serving = threading.Thread(target=serve)
+serving.start()
+secure = contexts[1].wrap_socket(outer, server_hostname="localhost")
+serving.join()
+pieces = []
+
+
+def first_piece():
+    secure.settimeout(2 * LONG)
+    server.write(b"67890")
+    record = outgoing.read()
+    below.sendall(record[:9])
+    pieces.append(record[9:])
+    time.sleep(0.002)
+
+
+results["TLS"] = lost(first_piece, lambda: secure.recv(5), lambda: below.sendall(pieces.pop()))
+gc.set_threshold(*thresholds)
+assert not any(results.values()), results
+assert Cycle.ran >= 7 * STEPS / 2, Cycle.ran
+print("ok", Cycle.ran, sys.version_info[:2])
