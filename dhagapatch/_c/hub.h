@@ -120,14 +120,12 @@ arm(PyObject *hub, PyObject *me, PyObject *deadline)
     return result == NULL ? -1 : 0;
 }
 
-/* `Hub.park` after `may_switch`; the comments stand beside the Python version.  1: woken; 0: out of time; -1 with an exception. */
+/* `Hub.park` after `may_switch` and `has_room(2)`; the comments stand beside the Python version.  1: woken; 0: out of time; -1 with an exception. */
 FLAT int
 park_here(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
 {
     int same, timed_out;
 
-    if (!has_room(2))
-        return -1;
     if (deadline != Py_None && arm(hub, me, deadline) < 0)
         return -1;
     set_field(me, WAITING, Py_NewRef(what));
@@ -162,6 +160,8 @@ hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
         simple = may_switch(hub, args[0]);
     if (simple <= 0)
         return simple < 0 ? NULL : call_slow(slow_park, hub, args, nargs, NULL);
+    if (!has_room(2))
+        return NULL;
     woken = park_here(hub, args[0], args[1], args[2], args[3]);
     return woken < 0 ? NULL : new_bool(woken);
 }
@@ -176,7 +176,7 @@ park_by_name(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, Py
     return woken;
 }
 
-/* `hub.park(...)`: what is counted, or another class has a method of its own for, is called by its name. */
+/* `hub.park(...)` of who has seen that there is room: what is counted, or another class has a method of its own for, is called by its name. */
 FLAT int
 park(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
 {

@@ -380,6 +380,7 @@ static PyMethodDef functions[] = {
     {"setup_local", setup_local, METH_O, PyDoc_STR("Take what thread-local data needs, by name.")},
     {"local_methods", local_methods, METH_NOARGS, PyDoc_STR("Compiled methods of thread-local data, by name.")},
     {"socket_methods", socket_methods, METH_NOARGS, PyDoc_STR("Compiled methods of sockets, by name.")},
+    {"timeouts_changed", timeouts_changed, METH_NOARGS, PyDoc_STR("Forget what is known of hidden timeouts.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},
     {NULL},

@@ -13,6 +13,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import compiled
 from dhagapatch.core.descriptors import renew_descriptor
 
 __all__ = [
@@ -29,9 +30,10 @@ _KERNEL_TIMEOUTS = (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO)
 # The timeouts that the C objects don't know of: by the identity of the socket object, with a weak reference to it.
 # HAZARD: the collector clears weak references, and calls their callbacks, before the finalizers of its garbage, which may
 # use the socket once more.  So what a dead reference belongs to stays until another socket gets a timeout, or until one is
-# made that has the same identity (`drop_hidden`).
+# made that has the same identity (`drop_hidden`).  The compiled part remembers some of it, and is told of changes.
 HIDDEN: dict[int, tuple[float | None, weakref.ref[Any]]] = {}
 _dead: list[int] = []  # keys
+_changed = getattr(compiled.speedups, "timeouts_changed", lambda: None)
 
 
 def _set_hidden(sock: Any, timeout: float | None) -> None:
@@ -44,6 +46,12 @@ def _set_hidden(sock: Any, timeout: float | None) -> None:
             drop_dead()
         reference = weakref.ref(sock, partial(_note_dead, key))
     HIDDEN[key] = (timeout, reference)
+    _changed()
+
+
+def _forget(sock: Any) -> None:
+    if HIDDEN and HIDDEN.pop(id(sock), None) is not None:
+        _changed()
 
 
 def _note_dead(key: int, _: object) -> None:
@@ -63,6 +71,7 @@ def drop_dead() -> None:
             return
         if _is_dead(HIDDEN.get(key)):
             item = HIDDEN.pop(key, None)
+            _changed()
             if item is not None and not _is_dead(item):
                 HIDDEN.setdefault(key, item)  # another native thread has made it meanwhile
 
@@ -74,8 +83,7 @@ def is_hidden(sock: Any) -> bool:
 
 def drop_hidden(sock: Any) -> None:
     """The object is made anew."""
-    if HIDDEN:
-        HIDDEN.pop(id(sock), None)
+    _forget(sock)
 
 
 def user_timeout(sock: Any) -> float | None:
@@ -94,7 +102,8 @@ def adopt_timeout(sock: Any) -> None:
 
 def restore_timeout(sock: Any) -> None:
     """The way back, for `unpatch_all`."""
-    known = HIDDEN.pop(id(sock), None)
+    known = HIDDEN.get(id(sock))
+    _forget(sock)
     if known is not None and _fileno(sock) >= 0:
         _settimeout(sock, known[0])
 
@@ -113,7 +122,7 @@ def make_blocking(sock: Any) -> None:
         if _fileno(sock) >= 0:
             _settimeout(sock, None)
         # HAZARD: only now, or a native thread would meanwhile take the socket for one that the user made non-blocking
-        HIDDEN.pop(id(sock), None)
+        _forget(sock)
 
 
 # the methods
@@ -125,8 +134,8 @@ def settimeout(self: Any, value: float | None, /) -> None:
     if timeout:
         _set_hidden(self, timeout)
         _settimeout(self, 0.0)
-    elif HIDDEN:
-        HIDDEN.pop(id(self), None)
+    else:
+        _forget(self)
 
 
 def gettimeout(self: Any, /) -> float | None:
@@ -135,8 +144,7 @@ def gettimeout(self: Any, /) -> float | None:
 
 def setblocking(self: Any, flag: Any, /) -> None:
     _C.setblocking(self, flag)
-    if HIDDEN:
-        HIDDEN.pop(id(self), None)
+    _forget(self)
 
 
 def getblocking(self: Any, /) -> bool:
