@@ -60,6 +60,40 @@ def case_timeouts(t: Any) -> None:
     t.note(left.gettimeout(), left.getblocking())
 
 
+def case_timeouts_that_change(t: Any) -> None:
+    left, right = tcp_pair()
+    with left, right:
+        for value in (SHORT, 5.0, None, SHORT, 0.0, SHORT, None, 5.0, SHORT):
+            left.settimeout(value)
+            if value not in (SHORT, 0.0):
+                later = threading.Timer(2 * SHORT, right.sendall, (b"x",))
+                later.start()
+            t.outcome(f"recv, {value}", left.recv, 10)
+            t.outcome(f"send, {value}", left.send, b"x")
+        left.setblocking(True)
+        later = threading.Timer(2 * SHORT, right.sendall, (b"x",))
+        later.start()
+        t.outcome("recv", left.recv, 10)
+    seen: set[int] = set()
+    again = 0
+    for value in [SHORT / 10, None] * 40:  # new objects where others were: their timeouts are their own
+        left, right = tcp_pair()
+        again += id(left) in seen
+        seen.add(id(left))
+        if value is not None:
+            left.settimeout(value)
+            t.outcome("out of time", left.recv, 10)
+            t.outcome("out of time", left.recv, 10)
+        else:
+            task = Task(left.recv, 10)
+            threading.Timer(SHORT / 5, right.sendall, (b"x",)).start()
+            task.note(t, "in time")
+        left.close()
+        right.close()
+        del left, right
+    t.note(again > 0)
+
+
 def case_default_timeout(t: Any) -> None:
     t.note(socket.getdefaulttimeout())
     socket.setdefaulttimeout(SHORT)
