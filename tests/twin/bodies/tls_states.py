@@ -101,7 +101,7 @@ def case_arguments_before_waiting(t: Any) -> None:
         with pair() as (left, right):
             _settled(left, right)
             if sizes:
-                for size in (1 << 70, 1 << 62, 1 << 31, "x", 1.0):
+                for size in (1 << 70, 1 << 62, "x", 1.0):
                     t.outcome(f"recv({size!r})", left.recv, size)
                 for size in (1 << 70, "x", 1.0):
                     t.outcome(f"recv_into({size!r})", left.recv_into, bytearray(5), size)
