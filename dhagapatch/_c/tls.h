@@ -20,12 +20,12 @@ tls_go_on(Caller *caller, PyObject *self, PyObject *call, PyObject *const *args,
 }
 
 static COLD PyObject *
-tls_run_out(PyObject *sock, PyObject *call, PyObject *const *args, Py_ssize_t nargs)
+tls_run_out(PyObject *self, PyObject *sock, PyObject *call, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *packed = pack(args, nargs), *result = NULL;
 
     if (packed != NULL)
-        result = PyObject_CallFunctionObjArgs(tls_time_out, sock, call, packed, NULL);
+        result = PyObject_CallFunctionObjArgs(tls_time_out, self, sock, call, packed, NULL);
     Py_XDECREF(packed);
     return result;
 }
@@ -139,11 +139,12 @@ tls_try(Caller *caller, PyObject *self, PyObject *sock, PyObject *timeout, PyObj
             note_flow(self, flows);
         return result;
     }
-    if (!PyErr_ExceptionMatches(want_read) && !PyErr_ExceptionMatches(want_write)) {
-        note_flow(self, 0);
-        return NULL;
-    }
     direction = PyErr_ExceptionMatches(want_read) ? read_bit : write_bit;
+    if (direction == write_bit) {
+        note_flow(self, 0); /* it has something to write, which the next read would go on with; or it has failed */
+        if (!PyErr_ExceptionMatches(want_write))
+            return NULL;
+    }
     PyErr_Clear();
     if (caller->started == NULL)
         caller->started = deadline_of(timeout);
@@ -169,7 +170,7 @@ tls_call(PyObject *self, PyObject *name, PyObject *const *args, Py_ssize_t nargs
     if (waits > 0)
         ready = tls_wait(&caller, timeout);
     if (waits >= 0 && ready == 0)
-        result = tls_run_out(sock, call, args, nargs);
+        result = tls_run_out(self, sock, call, args, nargs);
     else if (waits >= 0 && ready > 0) {
         /* HAZARD: closed while it waited; OpenSSL still has the number, which may be another socket's by now */
         if (waits && descriptor_of(sock) != fd)

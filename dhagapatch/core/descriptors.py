@@ -52,6 +52,8 @@ def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, a
     me = getcurrent()
     if seen < 0:
         seen = me.parks
+    if not afresh and hub.entries.get(entry.fd) is not entry:
+        return True  # HAZARD: a finalizer has closed it since it was looked up; the call will tell
     if afresh or not entry.registered or hub.netpoll.poller.one_shot:
         hub.netpoll.watch(entry, direction, afresh)
     queue = entry.readers if direction == READ else entry.writers

@@ -269,6 +269,8 @@ def running_dhaga() -> Dhaga | None:
     """As `current_dhaga`, for who does not keep it."""
     try:
         me: greenlet | None = getcurrent()
+    except RecursionError:
+        raise
     except RuntimeError:
         return None  # the interpreter's last moments
     while me is not None:
@@ -299,6 +301,8 @@ def owner_token() -> int:
     """
     try:
         me = getcurrent()
+    except RecursionError:
+        raise
     except RuntimeError:
         return _real.get_ident()  # the interpreter's last moments
     above: greenlet | None = me

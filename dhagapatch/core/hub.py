@@ -444,15 +444,15 @@ def hub_for_wait() -> Hub | None:
 
 
 def parking_hub() -> Hub | None:
-    """The hub in which the current greenlet may park; as `hub_for_wait`, but none is made.
-
-    HAZARD: what runs in the interpreter's last moments, finalizers of modules and the flush of standard output, must wait
-    natively; greenlet then has a RuntimeError for whoever asks for the current greenlet.
+    """As `hub_for_wait`, but none is made.  HAZARD: in the interpreter's last moments (finalizers of modules, the flush of
+    standard output) greenlet has a RuntimeError for who asks for the current greenlet; those wait natively.
     """
     try:
         return getcurrent().hub
     except AttributeError:
         return adopt_greenlet()
+    except RecursionError:
+        raise
     except RuntimeError:
         return None
 

@@ -117,6 +117,8 @@ def get_ident() -> int:
     """The identity of the dhaga, or of the native thread, that calls."""
     try:
         me = getcurrent()
+    except RecursionError:
+        raise
     except RuntimeError:
         return _real.get_ident()  # the interpreter's last moments
     if type(me) is Dhaga:

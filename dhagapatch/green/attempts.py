@@ -186,8 +186,9 @@ def await_drained(sock: Any, hub: Any, entry: Entry, direction: int) -> float | 
     # `wait_entry`, without a frame of its own: since 3.12 each frame below a switch costs an object
     me = getcurrent()
     seen = me.parks
-    if entry.readable if direction == READ else entry.writable:
-        return deadline  # a finalizer that waited meanwhile has let the edge come
+    # HAZARD: a finalizer that ran meanwhile may have waited, and let the edge come, or closed the socket
+    if (entry.readable if direction == READ else entry.writable) or hub.entries.get(entry.fd) is not entry:
+        return deadline
     if not entry.registered or hub.netpoll.poller.one_shot:
         hub.netpoll.watch(entry, direction)
     queue = entry.readers if direction == READ else entry.writers

@@ -11,6 +11,7 @@ method that can reach the raw file takes a green lock first.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import re
@@ -124,6 +125,8 @@ def _exclusive(native: Any, lock_name: str) -> Callable[..., Any]:
         try:
             lock = self._green_lock if alone else getattr(self, lock_name)
             me = getcurrent()
+        except RecursionError:
+            raise
         except (AttributeError, RuntimeError):
             lock = None  # no such file, or not set up: it has the words; or one that is closed as the interpreter ends
         if lock is None:
@@ -169,6 +172,8 @@ def _buffered(base: Any, **names: tuple[str, ...]) -> type:
         for lock_name in names:
             self.__dict__[lock_name] = _Turns()
         base.__init__(self, *args, **kwargs)
+        if base is io.BufferedRWPair:
+            self.__dict__["_green_raw"] = args[1]  # of the writer
 
     def __repr__(self: Any) -> str:
         return base.__repr__(self).replace(f"<{type(self).__module__}.", "<_io.", 1).replace(
@@ -187,7 +192,32 @@ BufferedWriter: Any = _buffered(io.BufferedWriter, _green_lock=_WRITES + _PLACES
 BufferedRandom: Any = _buffered(io.BufferedRandom, _green_lock=_READS + _WRITES + _PLACES)
 # the one half may wait while the other goes on
 BufferedRWPair: Any = _buffered(io.BufferedRWPair, _green_reading=_READS, _green_writing=_WRITES)
-BufferedRWPair.close = _exclusive(_exclusive(io.BufferedRWPair.close, "_green_reading"), "_green_writing")
+
+
+def _close_pair() -> Callable[[Any], None]:
+    """Its `close`, which closes the writer at once, and the reader when nobody is in it."""
+
+    def close_writer(self: Any) -> None:
+        if not self._green_raw.closed:
+            try:
+                self.flush()
+            finally:
+                self._green_raw.close()
+
+    writer = _exclusive(close_writer, "_green_writing")
+    both = _exclusive(io.BufferedRWPair.close, "_green_reading")
+
+    def close(self: Any) -> None:
+        try:
+            if "_green_raw" in self.__dict__:
+                writer(self)
+        finally:
+            both(self)
+
+    return functools.update_wrapper(close, io.BufferedRWPair.close)
+
+
+BufferedRWPair.close = _close_pair()
 
 
 def _no_attribute(self: Any, name: str) -> Any:

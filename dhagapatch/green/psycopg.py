@@ -111,6 +111,8 @@ def _due() -> None:
     """Raise what came while a query was under way."""
     try:
         me = getcurrent()
+    except RecursionError:
+        raise
     except RuntimeError:
         return  # the interpreter's last moments
     if getattr(me, "interrupts", None):

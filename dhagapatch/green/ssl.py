@@ -124,18 +124,18 @@ class Connection:
     def _try(self, call: Callable[..., Any], args: tuple[Any, ...], reads: bool) -> Any:
         try:
             result = call(*args)
-        except (_stdlib.SSLWantReadError, _stdlib.SSLWantWriteError):
+        except _stdlib.SSLWantReadError:
             raise
-        except BaseException:
+        except BaseException:  # among them that it has something to write, which the next read would go on with
             _set_flows(self, False)
             raise
         if reads:
             _set_flows(self, bool(result))
         return result
 
-    @staticmethod
-    def _time_out(sock: Any, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    def _time_out(self, sock: Any, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Let the C method itself run out of time: the exception's words differ by call and version."""
+        _set_flows(self, False)  # what it finds by now may be the end
         _real.sock_settimeout(sock, _INSTANT)
         try:
             return call(*args)

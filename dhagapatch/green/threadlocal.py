@@ -49,6 +49,8 @@ def dict_of(data: Locals, owner: local) -> dict[str, Any]:
     namespace: dict[str, Any] | None
     try:
         me = getcurrent()
+    except RecursionError:
+        raise
     except RuntimeError:
         me = None  # the interpreter's last moments
     if type(me) is not Dhaga:

@@ -71,6 +71,8 @@ def resumptions() -> int:
     """How often the caller has been resumed; asked before a try that may fail, for `wait_socket`."""
     try:
         return getcurrent().parks
+    except RecursionError:
+        raise
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         return 0
 

@@ -415,6 +415,45 @@ def case_rw_pair_closed_during_a_read(t: Any) -> None:
             t.note(file.closed, got)
 
 
+def case_rw_pair_closes_its_writer_first(t: Any) -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        file = left.makefile("rwb")
+        got: list[Any] = []
+        reading = started(lambda: got.append(file.readline()))
+        time.sleep(0.01)
+        file.write(b"QUIT\n")
+        closing = started(file.close)
+        t.note(right.recv(10))
+        time.sleep(0.01)
+        t.outcome("write", file.write, b"late")
+        right.sendall(b"bye\n")
+        reading.join()
+        closing.join()
+        t.note(got)
+    (reader, writer), (reader2, writer2) = os.pipe(), os.pipe()
+    pair = io.BufferedRWPair(open(reader, "rb", 0), open(writer2, "wb", 0))
+    reading = started(lambda: got.append(pair.readline()))
+    time.sleep(0.01)
+    pair.write(b"kept back")
+    closing = started(pair.close)
+    with open(reader2, "rb") as other:
+        t.note(other.read())  # to the end, which comes though the other direction is being read
+    os.write(writer, b"bye\n")
+    reading.join()
+    closing.join()
+    t.note(got, pair.closed)
+    os.close(writer)
+    (reader, writer), (reader2, writer2) = os.pipe(), os.pipe()
+    broken = io.BufferedRWPair(open(reader, "rb", 0), open(writer2, "wb", 0))
+    broken.write(b"for nobody")
+    os.close(reader2)
+    t.outcome("broken", broken.close)
+    t.outcome("again", broken.close)
+    t.note(broken.closed)
+    os.close(writer)
+
+
 def case_words_for_wrong_calls(t: Any) -> None:
     (reader, writer) = os.pipe()
     with open(reader, "rb") as source, open(writer, "wb") as sink:

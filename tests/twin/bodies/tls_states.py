@@ -54,6 +54,71 @@ def case_after_an_error(t: Any) -> None:
                 t.outcome("recv", left.recv_into, bytearray(5))
 
 
+def case_after_a_timeout(t: Any) -> None:
+    with pair() as (left, right):
+        _settled(left, right)
+
+        def compute_and_end() -> None:
+            end = time.monotonic() + 3 * SHORT
+            while time.monotonic() < end:  # beyond the other's timeout: what it then reads, as it runs out of time, is the end
+                pass
+            right.settimeout(LONG)
+            right.unwrap()
+
+        left.settimeout(2 * SHORT)
+        task = Task(left.recv, 10)
+        let_it_block()
+        ending = Task(compute_and_end)
+        task.join()  # natively it is out of time before
+        time.sleep(2 * SHORT)
+        left.settimeout(LONG)
+        for _ in range(3):
+            t.outcome("recv", left.recv, 10)
+        left.close()
+        ending.join()
+
+
+def case_a_read_that_has_something_to_write(t: Any) -> None:
+    server = server_context()
+    server.verify_mode = ssl.CERT_OPTIONAL
+    server.post_handshake_auth = True
+    authority.configure_trust(server)
+    client = client_context()
+    authority.issue_cert(*[f"host{number:06}.{'x' * 40}.example.org" for number in range(700)]).configure_cert(client)
+    client.post_handshake_auth = True
+    with socket.socket() as listener, socket.socket() as plain:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        plain.connect(listener.getsockname())
+        accepted = Task(lambda: server.wrap_socket(listener.accept()[0], server_side=True))
+        left = client.wrap_socket(plain, server_hostname="localhost")
+        right = accepted.join()
+        with left, right:
+            _settled(left, right)
+            right.verify_client_post_handshake()
+            right.settimeout(SHORT)
+            t.outcome("asks", right.recv, 10)
+            left.settimeout(2 * SHORT)
+            for _ in range(2):
+                t.outcome("out of time in the middle of its certificate", left.recv, 10)
+
+            def greet() -> None:
+                deadline = time.monotonic() + LONG
+                while right.getpeercert() is None and time.monotonic() < deadline:
+                    try:
+                        right.recv(10)
+                    except TimeoutError:
+                        pass
+                right.sendall(b"welcome")
+
+            greeting = Task(greet)
+            left.settimeout(LONG)
+            t.outcome("goes on with it", left.recv, 10)
+            greeting.join()
+
+
 def case_a_read_begins_the_handshake(t: Any) -> None:
     for timeout in (LONG, None):
         with socket.create_server(("127.0.0.1", 0)) as listener:
