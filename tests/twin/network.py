@@ -56,15 +56,17 @@ def tcp_pair(host: str = "127.0.0.1") -> tuple[socket.socket, socket.socket]:
 
 
 def fill(sock: socket.socket) -> int:
-    """Send until there is no room; the count of bytes."""
+    """Send until there is no room, and none comes by itself; the count of bytes."""
     timeout = sock.gettimeout()
     sock.setblocking(False)
-    count = 0
-    try:
-        while True:
-            count += sock.send(bytes(65536))
-    except BlockingIOError:
-        pass
+    count, before = 0, -1
+    while count > before:
+        before = count
+        try:
+            while True:
+                count += sock.send(bytes(65536))
+        except BlockingIOError:
+            let_it_block()  # the kernel may move some to the other side meanwhile
     sock.settimeout(timeout)
     return count
 
