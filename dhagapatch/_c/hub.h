@@ -120,7 +120,8 @@ arm(PyObject *hub, PyObject *me, PyObject *deadline)
     return result == NULL ? -1 : 0;
 }
 
-/* `Hub.park` after `may_switch` and `has_room(2)`; the comments stand beside the Python version.  1: woken; 0: out of time; -1 with an exception. */
+/* `Hub.park` after `may_switch` and `has_room(2)`; the comments stand beside the Python version.  1: woken; 0: out of time; -1 with
+   an exception. */
 FLAT int
 park_here(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
 {
@@ -176,7 +177,8 @@ park_by_name(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, Py
     return woken;
 }
 
-/* `hub.park(...)` of who has seen that there is room: what is counted, or another class has a method of its own for, is called by its name. */
+/* `hub.park(...)` of who has seen that there is room: what is counted, or another class has a method of its own for, is called by its
+   name. */
 FLAT int
 park(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
 {

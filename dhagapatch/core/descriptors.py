@@ -32,15 +32,18 @@ def forget_descriptor(fd: int) -> list[tuple[Hub, greenlet]]:
 def wake_all(waiting: list[tuple[Hub, greenlet]]) -> None:
     """Wake each of them in its hub."""
     for hub, sleeper in waiting:
-        hub.wake(sleeper)
+        if sleeper is getcurrent():
+            # HAZARD: a finalizer closes what its own dhaga is about to wait for: that park, not begun yet, is over already
+            sleeper.parks += 1
+        else:
+            hub.wake(sleeper)
 
 
 def renew_descriptor(fd: int) -> None:
     """`fd` has come anew: what was known of that number counts no more."""
     for hub in all_hubs():
         if fd in hub.entries:
-            for sleeper in hub.netpoll.renew(fd):
-                hub.wake(sleeper)
+            wake_all([(hub, sleeper) for sleeper in hub.netpoll.renew(fd)])
 
 
 def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, afresh: bool = False, seen: int = -1) -> bool:

@@ -318,7 +318,8 @@ class Netpoll(selectors.BaseSelector):
 
     def awaits_events(self) -> bool:
         """Whether a descriptor is waited for, by a dhaga or by asyncio (its self-pipe aside)."""
-        if any(entry.readers or entry.writers for entry in self.entries.values()):
+        # HAZARD: a copy, as a finalizer may close a socket meanwhile
+        if any(entry.readers or entry.writers for entry in list(self.entries.values())):
             return True
         return len(self._keys) > 1
 

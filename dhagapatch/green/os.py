@@ -369,7 +369,7 @@ def set_blocking(fd: int, blocking: Any, /) -> None:
 def closerange(fd_low: int, fd_high: int, /) -> None:
     waiting = []
     for hub in all_hubs():
-        for fd in [fd for fd in hub.entries if fd_low <= fd < fd_high]:
+        for fd in [fd for fd in list(hub.entries) if fd_low <= fd < fd_high]:
             waiting += forget_descriptor(fd)
     if OWN and type(fd_low) is type(fd_high) is int:
         for low, high in ranges_without_own(fd_low, fd_high):

@@ -47,7 +47,7 @@ def current_exceptions() -> dict[int, Any]:
         return told
     me = running_dhaga()
     here = told[_real.get_ident()]
-    asked: dict[int, Any] = {dhaga.ident: dhaga for dhaga in hub.dhagas if dhaga is not me and dhaga.parked}
+    asked: dict[int, Any] = {dhaga.ident: dhaga for dhaga in list(hub.dhagas) if dhaga is not me and dhaga.parked}
     if me is not None and hub.main.parked:
         asked[hub.ident] = hub.main
     for ident, one in asked.items():

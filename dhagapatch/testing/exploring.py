@@ -253,7 +253,7 @@ class _Run:
 
     def _remaining(self) -> bool:
         """Whether threads are left that the program would wait for at its end."""
-        return any((thread := thread_of(one.ident)) is not None and not thread.daemon for one in self._hub.dhagas)
+        return any((thread := thread_of(one.ident)) is not None and not thread.daemon for one in list(self._hub.dhagas))
 
     def is_of_interest(self, frame: FrameType) -> bool:
         """Whether an operation on a lock, in this frame, is not one of those with which threads begin and end."""

@@ -1,13 +1,19 @@
 # run: -m dhagapatch
 """A finalizer that waits between a call's failed try and its own wait: the edge that comes meanwhile is not lost."""
 
+import errno
+import functools
 import gc
 import socket
 import ssl
 import threading
 import time
+import types
 
 import trustme
+
+from dhagapatch.core.deadlines import Deadlines
+from dhagapatch.core.netpoll import Netpoll
 
 STEPS = 16  # objects made from the call on, after each of which the collector is to run in turn
 LONG = 0.4  # seconds: a wait that lasts this long has lost what it waited for
@@ -19,10 +25,11 @@ def tcp_pair():
 
 
 class Cycle:
-    """Garbage whose finalizer makes the awaited come, and waits, once."""
+    """Garbage whose finalizer makes the awaited come, and waits or not, once."""
 
     come = None
     ran = 0
+    waits = True
 
     def __init__(self):
         self.me = self
@@ -33,7 +40,8 @@ class Cycle:
             gc.disable()
             Cycle.ran += 1
             come()
-            time.sleep(0.01)
+            if Cycle.waits:
+                time.sleep(0.01)
 
 
 def lost(before, call, come):
@@ -159,6 +167,51 @@ results["closed accept"] = lost(
     waited_once(lambda: [socket.create_server(("127.0.0.1", 0))]), lambda: refused(lambda: doomed[0].accept()), replaced
 )
 results["closed recv"] = lost(waited_once(tcp_pair), lambda: refused(lambda: doomed[0].recv(5)), replaced)
+
+Cycle.waits = False  # the hub, too, may be in the middle of something then
+results["closed at once"] = lost(waited_once(tcp_pair), lambda: refused(lambda: doomed[0].recv(5)), lambda: doomed[0].close())
+Cycle.waits = True
+
+# one that closes it when the wait stands in the queue already, and does not wait itself
+arm = Deadlines.arm
+
+
+def closing_arm(self, *args):
+    arm(self, *args)
+    if doomed and threading.current_thread() is threading.main_thread():
+        doomed.pop().close()
+
+
+for make in (lambda: tcp_pair()[::-1], lambda: [socket.create_server(("127.0.0.1", 0))]):
+    kept = make()
+    kept[0].settimeout(0.002)
+    wait = kept[0].accept if len(kept) == 1 else functools.partial(kept[0].recv, 5)
+    try:
+        wait()
+    except TimeoutError:
+        pass
+    kept[0].settimeout(2 * LONG)
+    Deadlines.arm = closing_arm
+    doomed[:] = kept[:1]
+    try:
+        wait()
+    except OSError as error:
+        assert error.errno == errno.EBADF, (wait, error)
+    Deadlines.arm = arm
+    assert not doomed
+
+# one that closes a socket while the hub looks through its descriptors
+class Closing:
+    writers = ()
+
+    @property
+    def readers(self):
+        looked_through.entries.pop(2, None)
+        return ()
+
+
+looked_through = types.SimpleNamespace(entries={1: Closing(), 2: Closing()}, _keys=[0])
+assert not Netpoll.awaits_events(looked_through)
 
 # a TLS record that comes in two pieces: the first is there already
 authority = trustme.CA()

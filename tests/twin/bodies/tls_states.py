@@ -25,6 +25,15 @@ def _settled(left: ssl.SSLSocket, right: ssl.SSLSocket) -> None:
         one.settimeout(LONG)
 
 
+def _asking_later() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Contexts of a server and a client for authentication after the handshake."""
+    server, client = server_context(), client_context()
+    server.verify_mode = ssl.CERT_OPTIONAL
+    server.post_handshake_auth = client.post_handshake_auth = True
+    authority.configure_trust(server)
+    return server, client
+
+
 def case_after_the_end(t: Any) -> None:
     for timeout in (LONG, None):
         with pair() as (left, right):
@@ -79,13 +88,8 @@ def case_after_a_timeout(t: Any) -> None:
 
 
 def case_a_read_that_has_something_to_write(t: Any) -> None:
-    server = server_context()
-    server.verify_mode = ssl.CERT_OPTIONAL
-    server.post_handshake_auth = True
-    authority.configure_trust(server)
-    client = client_context()
+    server, client = _asking_later()
     authority.issue_cert(*[f"host{number:06}.{'x' * 40}.example.org" for number in range(700)]).configure_cert(client)
-    client.post_handshake_auth = True
     with socket.socket() as listener, socket.socket() as plain:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
@@ -141,13 +145,8 @@ def case_a_read_begins_the_handshake(t: Any) -> None:
 
 
 def case_a_read_asks_for_the_certificate(t: Any) -> None:
-    server = server_context()
-    server.verify_mode = ssl.CERT_OPTIONAL
-    server.post_handshake_auth = True
-    authority.configure_trust(server)
-    client = client_context()
+    server, client = _asking_later()
     certificate.configure_cert(client)
-    client.post_handshake_auth = True
     with pair(client, server) as (left, right):
         _settled(left, right)
         t.note(left.version(), right.getpeercert())
