@@ -12,6 +12,7 @@ from dhagapatch._errors import (
     PatchConflictError,
     PatchError,
     PatchWarning,
+    TimeoutExit,
 )
 from dhagapatch._version import __version__
 from dhagapatch.bridge import await_, in_dhaga, run_on
@@ -32,6 +33,7 @@ __all__ = [
     "PatchReport",
     "PatchWarning",
     "Timeout",
+    "TimeoutExit",
     "__version__",
     "await_",
     "current_dhaga",

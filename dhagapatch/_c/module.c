@@ -87,7 +87,7 @@ static const Given given_core[] = {
 static const Given given_locks[] = {
     {"Lock", (PyObject **)&lock_type}, {"RLock", (PyObject **)&rlock_type}, {"Mutex", (PyObject **)&mutex_type},
     {"DhagaParker", (PyObject **)&parker_type}, {"WaitQueue", (PyObject **)&queue_type}, {"fuel", &lock_fuel},
-    {"queue_of", &queue_of}, {"restore", &restore}, {"DhagaExit", &dhaga_exit}, {"abandon_wait", &abandon_wait},
+    {"queue_of", &queue_of}, {"restore", &restore}, {"Interruption", &interruption}, {"abandon_wait", &abandon_wait},
     {"wait", &slow_wait}, {"lock_acquire", &slow_lock_acquire}, {"lock_enter", &slow_lock_enter},
     {"lock_release", &slow_lock_release}, {"lock_exit", &slow_lock_exit}, {"lock_is_owned", &slow_lock_is_owned},
     {"lock_acquire_restore", &slow_lock_restore}, {"rlock_acquire", &slow_rlock_acquire}, {"rlock_enter", &slow_rlock_enter},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from greenlet import greenlet
 
-from dhagapatch._errors import DhagaExit
+from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["deferred", "deliver_all", "deliver_handlers", "restore"]
@@ -23,7 +23,7 @@ def deliver_all(me: greenlet) -> None:
     while me.interrupts:
         what = me.interrupts.popleft()
         if isinstance(what, BaseException):
-            if isinstance(what, DhagaExit):
+            if isinstance(what, Interruption):
                 scope = getattr(me, "scope", None)
                 if scope is not None and scope is not what.scope:
                     scope.held.append(what)
