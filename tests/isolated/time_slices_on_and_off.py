@@ -31,10 +31,11 @@ def spin():
     flag = []
     thread = threading.Thread(target=lambda: (time.sleep(0.001), flag.append(1)))
     thread.start()
+    in_time = False
     for rounds in range(10_000_000):
         if flag:
+            in_time = rounds > 0
             break
-    in_time = rounds > 0 and bool(flag)
     thread.join()
     return in_time
 
