@@ -5,6 +5,7 @@ Call `patch_all()` at start-up, or start the program with ``python -m dhagapatch
 
 from __future__ import annotations
 
+import dhagapatch._interpreter as _interpreter  # noqa: F401 - first: it refuses where the rest must not run
 from dhagapatch._errors import (
     DeadlockError,
     DhagaExit,

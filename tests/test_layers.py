@@ -22,7 +22,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _real _errors _config _cpython _frames _ctypes",
+    "_version _real _interpreter _errors _config _cpython _frames _ctypes",
     "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
@@ -45,6 +45,7 @@ LAYERS: tuple[str, ...] = (
 
 # What is not allowed, except in the file and function named here.
 MAY_IMPORT_INSIDE = {
+    "_interpreter": "a shared library, which another thread than the main one needs alone",
     "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
