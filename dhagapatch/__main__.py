@@ -19,7 +19,16 @@ from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from dhagapatch import __version__
-from dhagapatch._config import SETTINGS
+from dhagapatch._config import (
+    MISSPELT,
+    SETTINGS,
+    check_dump_signal,
+    check_stall,
+    check_timeslice,
+    fail,
+    nearest,
+    split_names,
+)  # fmt: skip
 from dhagapatch._cpython import register_source
 from dhagapatch._errors import DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
@@ -37,7 +46,7 @@ Run a program written with threads and blocking sockets on micro-threads.
 
 options:
   --disable NAME   leave a group ("ssl") or a name ("time.sleep") as it is; may be given more than once
-  --children       have every Python process that the program starts start patched too
+  --no-children    leave the Python processes that the program starts unpatched (else they start patched too)
   --timeslice S    a thread that has run for S seconds without a wait makes room for the others (0.01 is a good value)
   --offload NAME   run a function or method ("zlib.compress", "package.module.Class.method"), the methods of a class
                    ("package.module.Class", one native thread an object), or "sqlite3" on native threads; may be repeated
@@ -52,7 +61,7 @@ options:
   --help           print this
 
 Environment: DHAGAPATCH_DISABLE (names, comma separated), DHAGAPATCH_POLLER (auto, epoll, kqueue, poll),
-DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE, DHAGAPATCH_CHILDREN (1: as --children), DHAGAPATCH_TIMESLICE,
+DHAGAPATCH_OFFLOAD_THREADS, DHAGAPATCH_OFFLOAD_IDLE, DHAGAPATCH_CHILDREN (0: as --no-children), DHAGAPATCH_TIMESLICE,
 DHAGAPATCH_OFFLOAD (names, comma separated), DHAGAPATCH_DUMP_SIGNAL, DHAGAPATCH_STALL, DHAGAPATCH_TRACK_LOCKS (1),
 DHAGAPATCH_INSPECT (1, or a path).
 """
@@ -74,34 +83,49 @@ class _Options:
         self.args: list[str] = []
 
 
-def _fail(text: str) -> NoReturn:
-    print(f"python -m dhagapatch: {text}\n\n{USAGE}", file=sys.stderr, end="")
-    raise SystemExit(2)
-
-
-_WITH_VALUE = {
-    "--disable": "a name",
-    "--offload": "a name",
-    "--dump-signal": 'a name, SIGQUIT say, or "none"',
-    "--stall": "seconds, 0.1 say",
-    "--timeslice": "seconds, 0.01 say",
+_FLAGS = {
+    "--audit": ("audit", True), "--children": ("children", True), "--no-children": ("children", False),
+    "--track-locks": ("track_locks", True), "--inspect": ("inspect", True),
+}  # fmt: skip
+_WITH_VALUE: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "--disable": ("a name, ssl or time.sleep say", lambda text: list(split_names([text]))),
+    "--offload": ("a name, zlib.compress say", lambda text: list(split_names([text]))),
+    "--dump-signal": ('a name, SIGQUIT say, or "none"', lambda text: text and str(check_dump_signal(text, "--dump-signal"))),
+    "--stall": ("seconds, 0.1 say", lambda text: check_stall(float(text), "--stall")),
+    "--timeslice": ("seconds, 0.01 say", lambda text: check_timeslice(float(text), "--timeslice")),
+    "--inspect": ("a path, or stands alone", str),
 }
+_INTERPRETERS = "bBdEhiIOPqRsStuvVWxX"  # its own options, of one letter
 
 
-def _set_option(options: _Options, name: str, value: str) -> None:
+def _set_option(options: _Options, word: str, rest: list[str]) -> None:
+    name, equals, value = word.partition("=")
+    if not equals and name in _FLAGS:
+        setattr(options, *_FLAGS[name])
+        return
+    if name not in _WITH_VALUE:
+        fail(f"{name} takes no value: leave out ={value}")
+    needed, read = _WITH_VALUE[name]
+    if not equals:
+        value = rest.pop(0) if rest else ""
     try:
-        if not value:
-            raise ValueError
-        if name == "--disable":
-            options.disable += value.split(",")
-        elif name == "--offload":
-            options.offload = [*(options.offload or ()), value]
-        elif name == "--dump-signal":
-            options.dump_signal = value
-        else:
-            setattr(options, name.strip("-"), float(value))
+        found = read(value)
     except ValueError:
-        _fail(f"{name} needs {_WITH_VALUE[name]}")
+        found = ""
+    except DhagapatchError as error:
+        fail(str(error))
+    if found in ("", []):
+        fail(f"{name} needs {needed}" + (f"; got {value!r}" if value else ""))
+    before = getattr(options, name.strip("-").replace("-", "_"))
+    setattr(options, name.strip("-").replace("-", "_"), [*(before or ()), *found] if isinstance(found, list) else found)
+
+
+def _refuse(word: str) -> NoReturn:
+    if (word[1:2] in _INTERPRETERS and word[:2] != "--") or word == "--check-hash-based-pycs":
+        value = " ..." if word in ("-W", "-X", "--check-hash-based-pycs") else ""
+        fail(f"{word} is an option of the interpreter: put it before -m, as in python {word}{value} -m dhagapatch prog.py")
+    meant = nearest(word.partition("=")[0], {*_FLAGS, *_WITH_VALUE, "--help", "--version"})
+    fail(f"unknown option: {word}; " + (f"did you mean {meant}?" if meant else "python -m dhagapatch --help lists them"))
 
 
 def parse(argv: list[str]) -> _Options:
@@ -110,40 +134,32 @@ def parse(argv: list[str]) -> _Options:
     rest = list(argv)
     while rest:
         word = rest.pop(0)
-        if word in ("--help", "-h"):
+        if word in ("--help", "-h", "-?"):
             print(USAGE, end="")
             raise SystemExit(0)
         if word in ("--version", "-V"):
             print(f"dhagapatch {__version__}")
             raise SystemExit(0)
-        if word == "--audit":
-            options.audit = True
-        elif word == "--children":
-            options.children = True
-        elif word == "--track-locks":
-            options.track_locks = True
-        elif word == "--inspect" or word.startswith("--inspect="):
-            options.inspect = word.partition("=")[2] or True
-        elif word.partition("=")[0] in _WITH_VALUE:
-            name, _, value = word.partition("=")
-            _set_option(options, name, value or (rest.pop(0) if rest else ""))
+        if word.partition("=")[0] in {*_FLAGS, *_WITH_VALUE}:
+            _set_option(options, word, rest)
         elif word[:2] in ("-c", "-m"):
             value = word[2:] or (rest.pop(0) if rest else "")
             if not value:
-                _fail(f"argument expected for the {word} option")
+                fail(f"{word} needs {'the code' if word == '-c' else 'the name of the module'} that is to be run")
             options.kind, options.what, options.args = word[1], value, rest
             return options
         elif word == "-":
             options.kind, options.args = "stdin", rest
             return options
-        elif word == "--":
-            continue
-        elif word.startswith("-"):
-            _fail(f"unknown option: {word}")
-        else:
+        elif word == "--" and rest:
+            options.kind, options.what, options.args = "file", rest.pop(0), rest
+            return options
+        elif word.startswith("-") and word != "--":
+            _refuse(word)
+        elif word != "--":
             options.kind, options.what, options.args = "file", word, rest
             return options
-    _fail("nothing to run")
+    fail("nothing to run: name a program, a module (-m NAME), or code (-c CODE)")
 
 
 _AS_IT_IS: dict[str, Any] = {"dump_signal": None, "stall": None, "track_locks": None, "inspect": None}
@@ -259,19 +275,23 @@ def _is_zip(path: str) -> bool:
 
 def main(argv: list[str]) -> None:
     """Patch, then run the program that `argv` names."""
-    if len(argv) > 1 and argv[0] in ("top", "dump"):
+    if argv and argv[0] in ("top", "dump") and (len(argv) > 1 or not os.path.exists(argv[0])):
         importlib.import_module("dhagapatch.inspect.client").main(argv)
         return
     options = parse(argv)
+    children = SETTINGS.children if options.children is None else options.children
+    for line in MISSPELT:
+        print(f"python -m dhagapatch: {line}", file=sys.stderr)
+    MISSPELT.clear()
     try:
         patch_all(
-            disable=options.disable, children=options.children, timeslice=options.timeslice, offload=options.offload,
+            disable=options.disable, children=children is not False, timeslice=options.timeslice, offload=options.offload,
             dump_signal=options.dump_signal, stall=options.stall, track_locks=options.track_locks, inspect=options.inspect,
         )  # fmt: skip
         if options.dump_signal is None and SETTINGS.dump_signal is None and hasattr(signal, "SIGQUIT"):
             engine.look_at(must=False, **{**_AS_IT_IS, "dump_signal": int(signal.SIGQUIT)})
     except DhagapatchError as error:
-        _fail(str(error))
+        fail(str(error))
     if options.audit:
         atexit.register(lambda: print(engine.report, file=sys.stderr))
     run = {"c": _run_string, "m": _run_module, "file": _run_file, "stdin": _run_stdin}[options.kind]

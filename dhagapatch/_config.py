@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
-from typing import NamedTuple
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, NoReturn
 
+from dhagapatch import _real
 from dhagapatch._errors import DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["SETTINGS", "Settings", "check_dump_signal", "check_stall", "check_timeslice", "read_settings", "split_names"]
+__all__ = [
+    "MISSPELT", "SETTINGS", "Settings", "check_dump_signal", "check_inspect", "check_stall", "check_timeslice", "fail", "nearest",
+    "read_settings", "split_names",
+]  # fmt: skip
+
+_PREFIX = "DHAGAPATCH_"
+_POLLERS = ("auto", "epoll", "kqueue", "poll")
+_MOST_THREADS = 10_000
+_LONGEST_IDLE = 365 * 86400.0  # seconds
 
 
 class Settings(NamedTuple):
@@ -23,7 +33,7 @@ class Settings(NamedTuple):
     offload_threads: int = 64  # DHAGAPATCH_OFFLOAD_THREADS: most native threads of the pool
     offload_idle: float = 10.0  # DHAGAPATCH_OFFLOAD_IDLE: an idle pool thread ends after this
     frames: bool = False  # DHAGAPATCH_FRAMES: show the runtime's frames in what is printed of uncaught exceptions
-    children: bool = False  # DHAGAPATCH_CHILDREN: Python processes that the program starts start patched
+    children: bool | None = None  # DHAGAPATCH_CHILDREN: Python processes that it starts start patched; None: under the launcher
     timeslice: float = 0.0  # DHAGAPATCH_TIMESLICE: seconds after which a running dhaga makes room for others; 0: never
     offload: tuple[str, ...] = ()  # DHAGAPATCH_OFFLOAD: callables that run on native threads, comma separated
     dump_signal: int | None = None  # DHAGAPATCH_DUMP_SIGNAL: has a dump printed; 0: none; None: SIGQUIT under the launcher
@@ -35,36 +45,53 @@ class Settings(NamedTuple):
 
 
 def read_settings(environ: dict[str, str]) -> Settings:
-    """Make Settings from an environment; a bad value is a DhagapatchError that names the variable."""
-    default = Settings()
-    poller = environ.get("DHAGAPATCH_POLLER", default.poller)
-    if poller not in ("auto", "epoll", "kqueue", "poll"):
-        raise DhagapatchError(
-            f"DHAGAPATCH_POLLER={poller!r}: choose one of auto, epoll, kqueue, poll"
-        )
-    disable = environ.get("DHAGAPATCH_DISABLE", "")
+    """Make Settings from an environment; a bad value is a DhagapatchError that names the variable.
+
+    An empty variable is as good as none.
+    """
+    given = {name: text.strip() for name, text in environ.items() if name.startswith(_PREFIX)}
     return Settings(
-        poller=poller,
-        offload_threads=int(_number(environ, "DHAGAPATCH_OFFLOAD_THREADS", 64, least=1)),
-        offload_idle=_number(environ, "DHAGAPATCH_OFFLOAD_IDLE", 10.0, least=0),
-        frames=_number(environ, "DHAGAPATCH_FRAMES", 0, least=0) != 0,
-        children=_number(environ, "DHAGAPATCH_CHILDREN", 0, least=0) != 0,
-        timeslice=check_timeslice(_number(environ, "DHAGAPATCH_TIMESLICE", 0, least=0), "DHAGAPATCH_TIMESLICE"),
-        offload=split_names([environ.get("DHAGAPATCH_OFFLOAD", "")]),
-        dump_signal=_dump_signal_of(environ),
-        stall=check_stall(_number(environ, "DHAGAPATCH_STALL", 0, least=0), "DHAGAPATCH_STALL"),
-        track_locks=_number(environ, "DHAGAPATCH_TRACK_LOCKS", 0, least=0) != 0,
-        inspect=environ.get("DHAGAPATCH_INSPECT", "").strip().removeprefix("0"),
-        speedups=_number(environ, "DHAGAPATCH_SPEEDUPS", 1, least=0) != 0,
-        disable=split_names([disable]),
+        poller=_poller(given.get("DHAGAPATCH_POLLER") or "auto"),
+        offload_threads=_whole_number(given, "DHAGAPATCH_OFFLOAD_THREADS", Settings().offload_threads),
+        offload_idle=_seconds(given, "DHAGAPATCH_OFFLOAD_IDLE", _check_idle, Settings().offload_idle),
+        frames=bool(_flag(given, "DHAGAPATCH_FRAMES")),
+        children=_flag(given, "DHAGAPATCH_CHILDREN"),
+        timeslice=_seconds(given, "DHAGAPATCH_TIMESLICE", check_timeslice, 0.0),
+        offload=split_names([given.get("DHAGAPATCH_OFFLOAD", "")]),
+        dump_signal=_dump_signal_of(given),
+        stall=_seconds(given, "DHAGAPATCH_STALL", check_stall, 0.0),
+        track_locks=bool(_flag(given, "DHAGAPATCH_TRACK_LOCKS")),
+        inspect="" if given.get("DHAGAPATCH_INSPECT") == "0" else given.get("DHAGAPATCH_INSPECT", ""),
+        speedups=_flag(given, "DHAGAPATCH_SPEEDUPS") is not False,
+        disable=split_names([given.get("DHAGAPATCH_DISABLE", "")]),
     )
 
 
-def check_timeslice(seconds: float, name: str = "timeslice") -> float:
+# values
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and value is not True
+
+
+def check_timeslice(seconds: Any, name: str = "timeslice") -> float:
     """`seconds`; a DhagapatchError that names the setting if no time slice can be that long."""
-    if not isinstance(seconds, (int, float)) or not (seconds == 0 or 0.001 <= seconds <= 60):
+    if not _is_number(seconds) or not (seconds == 0 or 0.001 <= seconds <= 60):
         raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.001 to 60 seconds; 0.01 is a good value")
-    return seconds
+    return float(seconds)
+
+
+def check_stall(seconds: Any, name: str = "stall") -> float:
+    """`seconds`; a DhagapatchError that names the setting if no stall can be looked for that is so short, or so long."""
+    if not _is_number(seconds) or not (seconds == 0 or 0.01 <= seconds <= 3600):
+        raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.01 to 3600 seconds; 0.1 is a good value")
+    return float(seconds)
+
+
+def _check_idle(seconds: Any, name: str) -> float:
+    if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_IDLE:
+        raise DhagapatchError(f"{name}={seconds!r}: 0 to {_LONGEST_IDLE:.0f} seconds; 10 is a good value")
+    return float(seconds)
 
 
 def split_names(texts: Iterable[str]) -> tuple[str, ...]:
@@ -72,17 +99,10 @@ def split_names(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
-def check_stall(seconds: float, name: str = "stall") -> float:
-    """`seconds`; a DhagapatchError that names the setting if no stall can be looked for that is so short, or so long."""
-    if not isinstance(seconds, (int, float)) or not (seconds == 0 or 0.01 <= seconds <= 3600):
-        raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.01 to 3600 seconds; 0.1 is a good value")
-    return seconds
-
-
 _NO_DUMPS = {"SIGKILL", "SIGSTOP", "SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL", "SIGCHLD", "SIGPIPE", "SIGINT", "SIGALRM"}
 
 
-def check_dump_signal(value: str | int, name: str = "dump_signal") -> int:
+def check_dump_signal(value: Any, name: str = "dump_signal") -> int:
     """The number of a signal, by its name ("SIGQUIT", "QUIT") or number; 0 for "" and "none".
 
     A DhagapatchError that names the setting for what is no signal, or none that can be spared.
@@ -90,7 +110,7 @@ def check_dump_signal(value: str | int, name: str = "dump_signal") -> int:
     if value in ("", "0", 0, None, False) or str(value).lower() == "none":
         return 0
     known = {str(int(one)): one for one in signal.Signals} | {one.name: one for one in signal.Signals}
-    word = str(int(value)) if isinstance(value, int) else value.strip().upper()
+    word = str(int(value)) if isinstance(value, int) and value is not True else str(value).strip().upper()
     found = known.get(word) or known.get(f"SIG{word}")
     if found is None or found.name in _NO_DUMPS:
         what = "no signal has this name" if found is None else "this one has another purpose"
@@ -98,22 +118,109 @@ def check_dump_signal(value: str | int, name: str = "dump_signal") -> int:
     return int(found)
 
 
-def _dump_signal_of(environ: dict[str, str]) -> int | None:
-    text = environ.get("DHAGAPATCH_DUMP_SIGNAL")
-    return None if text is None else check_dump_signal(text, "DHAGAPATCH_DUMP_SIGNAL")
-
-
-def _number(environ: dict[str, str], name: str, default: float, least: float) -> float:
-    text = environ.get(name)
-    if text is None:
-        return default
+def check_inspect(value: Any, name: str = "inspect") -> str:
+    """The path of a socket; "1" for True, the usual one, and "" for False, none.  A DhagapatchError for what is no path."""
+    if isinstance(value, bool):
+        return "1" if value else ""
     try:
-        value = float(text)
+        return os.fsdecode(value)
+    except TypeError:
+        raise DhagapatchError(f"{name}={value!r}: the path of a socket, or True for the usual one") from None
+
+
+# the environment's
+
+
+def _poller(name: str) -> str:
+    if name not in _POLLERS:
+        raise DhagapatchError(f"DHAGAPATCH_POLLER={name!r}: choose one of {', '.join(_POLLERS)}")
+    if name != "auto" and getattr(_real, name) is None:
+        raise DhagapatchError(f"DHAGAPATCH_POLLER={name!r}: this platform does not have it; auto is a good value")
+    return name
+
+
+def _flag(given: dict[str, str], name: str) -> bool | None:
+    text = given.get(name, "")
+    if text not in ("", "0", "1"):
+        raise DhagapatchError(f"{name}={text!r}: 0 or 1 is needed")
+    return text == "1" if text else None
+
+
+def _whole_number(given: dict[str, str], name: str, default: int) -> int:
+    text = given.get(name, "")
+    try:
+        value = int(text) if text else default
     except ValueError:
-        raise DhagapatchError(f"{name}={text!r}: a number is needed") from None
-    if value < least:
-        raise DhagapatchError(f"{name}={text!r}: at least {least:g} is needed")
+        value = 0
+    if not 1 <= value <= _MOST_THREADS:
+        raise DhagapatchError(f"{name}={text!r}: a whole number from 1 to {_MOST_THREADS} is needed")
     return value
 
 
-SETTINGS = read_settings(dict(os.environ))
+def _seconds(given: dict[str, str], name: str, check: Callable[[Any, str], float], default: float) -> float:
+    text = given.get(name, "")
+    value: Any = text
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        pass  # the check tells
+    return check(value, name)
+
+
+def _dump_signal_of(given: dict[str, str]) -> int | None:
+    text = given.get("DHAGAPATCH_DUMP_SIGNAL")
+    return check_dump_signal(text, "DHAGAPATCH_DUMP_SIGNAL") if text else None
+
+
+# what is wrong with it
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that `word` is a slip of, or None."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, list(known), 1, 0.75)), None)
+
+
+def _misspelt(environ: Iterable[str]) -> list[str]:
+    """A line for each variable that looks like one of ours, and is none."""
+    known = [_PREFIX + field.upper() for field in Settings._fields]
+    lines = []
+    for name in environ:
+        if name in known or name == "DHAGAPATCH_CHILD":
+            continue
+        head, _, tail = name.upper().partition("_")
+        ours = head.startswith("DHAGAPATCH")
+        if ours or (head[:2] == "DH" and abs(len(head) - 10) < 3 and tail):
+            meant = nearest(name.upper(), known)
+            if meant is not None:
+                lines.append(f"{name} is no setting, and has no effect: did you mean {meant}?")
+            elif ours:
+                lines.append(f"{name} is no setting, and has no effect: the settings are {', '.join(known)}")
+    return lines
+
+
+def fail(text: str) -> NoReturn:
+    """End the launcher: one line says what is wrong, and what to do."""
+    print(f"python -m dhagapatch: {' '.join(text.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _is_launcher() -> bool:
+    """Whether ``python -m dhagapatch`` imports this: while the interpreter looks for a module, `sys.argv` begins with "-m"."""
+    argv = getattr(sys, "argv", [])
+    word = sys.orig_argv[-len(argv)] if argv[:1] == ["-m"] and len(sys.orig_argv) > len(argv) else ""
+    return word == "dhagapatch" or (word.startswith("-") and word.endswith("mdhagapatch"))
+
+
+def _settings() -> Settings:
+    try:
+        return read_settings(dict(os.environ))
+    except DhagapatchError as error:
+        if _is_launcher():
+            fail(str(error))
+        raise
+
+
+SETTINGS = _settings()
+MISSPELT = _misspelt(os.environ)  # until somebody has been told

@@ -9,6 +9,7 @@ import os
 import sys
 
 MARK = "DHAGAPATCH_CHILD"
+OPT_OUT = "DHAGAPATCH_CHILDREN"
 
 
 def _out_of_sight():
@@ -27,18 +28,43 @@ def _out_of_sight():
     return said
 
 
+def _is_left_alone(said):
+    """What a parent knows by the command line; here it is for children that it started by way of a shell."""
+    if sys.version_info < (3, 11) or sys.implementation.name != "cpython":
+        return True
+    if os.environ.get(OPT_OUT) == "0" and said["children"] != "0":
+        return True
+    # `python -m dhagapatch` patches by itself, and has options of its own
+    argv = getattr(sys, "argv", [])
+    word = sys.orig_argv[-len(argv)] if argv[:1] == ["-m"] and len(sys.orig_argv) > len(argv) else ""
+    return word == "dhagapatch" or (word[:1] == "-" and word.endswith("mdhagapatch"))
+
+
 def _patch(said):
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    sys.path.append(root)
+    # another environment's packages are not for this one: it has dhagapatch itself, or goes without
+    borrowed = sys.prefix == said["prefix"]
+    if borrowed:
+        sys.path.append(root)
+    before = set(sys.modules)
     try:
         import dhagapatch
+        from dhagapatch._config import MISSPELT
     except ImportError:
-        return  # another interpreter, without what it needs
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] in ("dhagapatch", "greenlet", "wrapt", "tornado"):
+                del sys.modules[name]  # it has not what it needs
+        return
     finally:
-        sys.path.remove(root)
-    dhagapatch.patch_all(
-        disable=said["disable"], children=True, timeslice=said["timeslice"], offload=said["offload"], **said["looking"]
-    )
+        if borrowed:
+            sys.path.remove(root)
+    del MISSPELT[:]  # the parent has told
+    try:
+        dhagapatch.patch_all(
+            disable=said["disable"], children=True, timeslice=said["timeslice"], offload=said["offload"], **said["looking"]
+        )
+    except Exception as error:  # what the parent has may be missing here, and another version knows other options
+        sys.stderr.write("dhagapatch: process %d runs without what its parent has: %s\n" % (os.getpid(), error))
 
 
 def _behind():
@@ -48,6 +74,6 @@ def _behind():
 
 
 _said = _out_of_sight()
-if _said is not None and sys.version_info >= (3, 11):
+if _said is not None and not _is_left_alone(_said):
     _patch(_said)
 _behind()

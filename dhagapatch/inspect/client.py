@@ -8,18 +8,15 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from dhagapatch._config import fail
 from dhagapatch._errors import DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.inspect.place import usual_path
 
 __all__ = ["Client", "main"]
 
-USAGE = """\
-usage: python -m dhagapatch top PID [--once] [--interval S]
-       python -m dhagapatch dump PID [--json]
-
-PID is that of a process that was started with --inspect, or the path of its socket.
-"""
+_TAKES = {"top": "PID [--once] [--interval S]", "dump": "PID [--json]"}
+_LONGEST = 86400  # seconds
 _PATIENCE = 30.0  # seconds
 _BETWEEN = 0.5  # seconds between the two looks of --once
 
@@ -28,7 +25,7 @@ class Client:
     """A connection to a process; a DhagapatchError if there is none to be had."""
 
     def __init__(self, target: str) -> None:
-        self.path = usual_path(int(target)) if target.isdigit() else target
+        self.path = usual_path(int(target)) if target.isascii() and target.isdigit() else target
         self._rest = b""
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self._socket.settimeout(_PATIENCE)
@@ -61,9 +58,9 @@ class Client:
         self._socket.close()
 
 
-def _fail(text: str, code: int = 1) -> NoReturn:
+def _end(text: str) -> NoReturn:
     print(f"python -m dhagapatch: {text}", file=sys.stderr)
-    raise SystemExit(code)
+    raise SystemExit(1)
 
 
 def main(argv: list[str]) -> None:
@@ -74,16 +71,15 @@ def main(argv: list[str]) -> None:
     while words:
         word = words.pop(0)
         if word == "--interval" and word in options:
-            try:
-                interval = float(words.pop(0))
-            except (IndexError, ValueError):
-                _fail(f"--interval needs seconds\n\n{USAGE}", 2)
+            interval = _seconds(words.pop(0) if words else "")
         elif word in options:
             given.add(word)
         elif word.startswith("-") or target:
-            _fail(f"what is {word!r}?\n\n{USAGE}", 2)
+            fail(f"{word!r} is nothing that {command} takes: {_TAKES[command]}")
         else:
             target = word
+    if not target:
+        fail(f"{command} needs the PID of a process that was started with --inspect, or the path of its socket")
     try:
         client = Client(target)
         if command == "dump":
@@ -92,9 +88,19 @@ def main(argv: list[str]) -> None:
         else:
             _top(client, "--once" in given, interval)
     except DhagapatchError as error:
-        _fail(str(error))
+        _end(str(error))
     except KeyboardInterrupt:
         pass
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST:
+        fail("--interval needs seconds, more than 0, 1 say" + (f"; got {text!r}" if text else ""))
+    return seconds
 
 
 def _top(client: Client, once: bool, interval: float) -> None:
@@ -102,7 +108,7 @@ def _top(client: Client, once: bool, interval: float) -> None:
         from rich.console import Console
         from rich.live import Live
     except ImportError:
-        _fail("top needs rich: pip install dhagapatch[top]; dump does without")
+        _end("top needs rich: pip install dhagapatch[top]; dump does without")
     from dhagapatch.inspect.view import view
 
     before = client.ask("stats")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from dhagapatch._config import SETTINGS, check_dump_signal, check_stall, check_timeslice, split_names
+from dhagapatch._config import MISSPELT, SETTINGS, check_dump_signal, check_inspect, check_stall, check_timeslice, split_names
+from dhagapatch._errors import PatchWarning
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.monkey import hooks
 from dhagapatch.monkey.engine import engine
@@ -29,7 +31,8 @@ def patch_all(
     """Make the standard library cooperative; all groups, except those in `disable`.
 
     With `children`, every Python process that the program starts from then on starts patched too, before its own code
-    (DHAGAPATCH_CHILDREN sets the default, which is not to).  Isolated ones (options -I, -E, -S) are left alone.
+    (DHAGAPATCH_CHILDREN sets the default, which is not to; with the launcher it is to).  Which are left alone the guide says;
+    the report names each.
 
     With a `timeslice`, in seconds, a dhaga of the main OS thread that has run for so long without a wait makes room
     for the others, as the interpreter does for threads (0: never).  Without it, what an earlier call asked for stays; at the
@@ -83,7 +86,7 @@ def _asked(
         "dump_signal": None if dump_signal is None else check_dump_signal(dump_signal),
         "stall": None if stall is None else check_stall(stall),
         "track_locks": track_locks,
-        "inspect": "1" if inspect is True else inspect or "" if inspect is not None else None,
+        "inspect": None if inspect is None else check_inspect(inspect),
     }
 
 
@@ -92,6 +95,9 @@ def patch(*groups: str, _off: frozenset[str] = frozenset()) -> PatchReport:
 
     .. versionadded:: 0.1
     """
+    for line in MISSPELT:
+        warnings.warn(line, PatchWarning, stacklevel=3)
+    MISSPELT.clear()
     hooks.register()
     return engine.patch(groups, _off)
 

@@ -11,7 +11,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._config import SETTINGS
+from dhagapatch._config import SETTINGS, nearest
 from dhagapatch._cpython import forget_at_end, gil_is_enabled
 from dhagapatch._errors import DhagapatchError, PatchConflictError, PatchError, PatchWarning
 from dhagapatch._real import BUILTINS as __builtins__
@@ -106,7 +106,10 @@ class Engine:
                 raise PatchError(f"no group {group!r}; the groups are {', '.join(GROUPS)}")
         names = {f"{row.module}.{row.name}" for row in _ROWS} | set(GROUPS)
         for name in sorted(disabled - names):
-            raise PatchError(f"no group or name {name!r} to leave as it is; the groups are {', '.join(GROUPS)}")
+            meant = nearest(name, names)
+            advice = f"did you mean {meant}?" if meant is not None else f"the groups are {', '.join(GROUPS)}"
+            where = "DHAGAPATCH_DISABLE: " if name in SETTINGS.disable else ""
+            raise PatchError(f"{where}no group or name {name!r} to leave as it is; {advice}")
         if not gil_is_enabled():
             raise DhagapatchError(
                 "this interpreter runs without the GIL, on which the runtime's locks rely: "
@@ -138,12 +141,13 @@ class Engine:
         new = wanted - self.groups
         report = PatchReport(off=sorted(disabled & ({f"{row.module}.{row.name}" for row in _ROWS} | set(groups))))
         if not new:
-            report.waiting = self.report.waiting
+            report.waiting, report.children = self.report.waiting, self.report.children
             return report
         self._install_hooks()
         pairs: list[tuple[Any, Any]] = []
         if "children" in new:
-            importlib.import_module("dhagapatch.green.startup")
+            self.report.children = importlib.import_module("dhagapatch.green.startup").CHILDREN
+        report.children = self.report.children
         left_over = self.rows(new, disabled)
         # HAZARD: the green modules import modules of the table too
         while here := [row for row in left_over if row.module in sys.modules or row.module in sys.builtin_module_names]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dhagapatch._real import BUILTINS as __builtins__
@@ -52,12 +53,19 @@ class PatchReport:
         self.left: list[Left] = []
         self.off = off or []  # switched off by the caller or a setting
         self.waiting: list[str] = []  # modules not imported yet: patched when they are
+        # Python processes that the program started: (command, patched, why not), and how often; those that it could tell apart
+        self.children: Mapping[Any, int] = {}
+
+    def _started(self) -> list[dict[str, Any]]:
+        return [{**child._asdict(), "times": times} for child, times in self.children.items()]
 
     def as_dict(self) -> dict[str, Any]:
         """Lists and dictionaries of strings and numbers only; lines are looked up in the sources now."""
         result: dict[str, Any] = {
-            name: [item if isinstance(item, str) else item._asdict() for item in items] for name, items in vars(self).items()
-        }
+            name: [item if isinstance(item, str) else item._asdict() for item in items]
+            for name, items in vars(self).items() if name != "children"
+        }  # fmt: skip
+        result["children"] = self._started()
         sources = _Sources()
         for item in result["rebound"] + result["left"]:
             if item["line"] is None:
@@ -84,6 +92,10 @@ class PatchReport:
         for rest in self.left:
             where = f"{rest.module}." if rest.module else ""
             lines.append(f"  LEFT     {rest.what} at {where}{rest.name}{_place(rest, sources)}: {rest.why}")
+        for child in self._started():
+            often = f" ({child['times']} times)" if child["times"] > 1 else ""
+            fate, separator = ("patched", ", ") if child["patched"] else ("left alone", ": ")
+            lines.append(f"  child    {child['command']}{often}: {fate}{separator if child['why'] else ''}{child['why']}")
         if self.off:
             lines.append("  off      " + ", ".join(self.off))
         if self.waiting:

@@ -1,5 +1,5 @@
-# run: -m dhagapatch --children
-"""Every Python child starts patched, however it is started, and sees no trace of how; isolated ones are left alone."""
+# run: -m dhagapatch
+"""Every Python child starts patched, however it is started, and sees no trace of how; some are left alone; each is named."""
 
 import json
 import multiprocessing
@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 
-from dhagapatch.green.startup import COUNTS
+import dhagapatch
+from dhagapatch.green.startup import CHILDREN, COUNTS
 
 SHOW = (
     "import sys, os, json; d = sys.modules.get('dhagapatch'); print(json.dumps([bool(d and d.is_patched('time.sleep')), "
@@ -23,6 +24,70 @@ def show(*options, **kwargs):
 
 
 IN_A_CHILD = "import dhagapatch, sys; sys.exit(0 if dhagapatch.is_patched('time.sleep') else 3)"
+
+
+def left_alone():
+    """Those that have a launcher, or a purpose, of their own, and those that are told to be."""
+    off = {**os.environ, "DHAGAPATCH_CHILDREN": "0"}
+    alone = [False, *SEEN_BARE]
+    assert show(env=off) == alone
+    again = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {SHOW!r}]))"
+    assert json.loads(subprocess.check_output([sys.executable, "-c", again], env=off)) == alone
+    shell = f'DHAGAPATCH_CHILDREN=0 {sys.executable} -c "{SHOW}"'
+    assert json.loads(subprocess.check_output(shell, shell=True)) == alone
+    os.environ["DHAGAPATCH_CHILDREN"] = "0"
+    assert show() == alone
+    assert json.loads(subprocess.check_output(f'{sys.executable} -c "{SHOW}"', shell=True)) == alone
+    del os.environ["DHAGAPATCH_CHILDREN"]
+    assert show() == [True, *SEEN_BARE]
+
+    own = "import sys, dhagapatch; print([dhagapatch.is_patched(name) for name in ('time.sleep', 'socket', 'children')])"
+    words = [sys.executable, "-m", "dhagapatch", "--disable", "time", "--no-children", "-c", own]
+    for command in (words, ["/bin/sh", "-c", " ".join(words[:-1]) + f' "{own}"']):
+        assert subprocess.check_output(command, text=True) == "[False, True, False]\n"
+    with tempfile.TemporaryDirectory() as folder:
+        adapter = os.path.join(folder, "debugpy", "adapter")
+        os.makedirs(adapter)
+        with open(os.path.join(adapter, "__main__.py"), "w") as file:
+            file.write(SHOW)
+        assert json.loads(subprocess.check_output([sys.executable, adapter]))[0] is False
+
+
+def in_other_places():
+    """Scripts, by way of `env`, and an environment that has no dhagapatch: it runs on, and says nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        for options, patched in (("", True), (" -S", False)):
+            script = os.path.join(folder, f"script{patched}")
+            with open(script, "w") as file:
+                file.write(f"#!{sys.executable}{options}\n{SHOW}\n")
+            os.chmod(script, 0o700)
+            assert json.loads(subprocess.check_output([script]))[0] is patched
+        assert json.loads(subprocess.check_output(["env", "A=1", sys.executable, "-c", SHOW]))[0] is True
+        subprocess.check_call([sys.executable, "-m", "venv", "--without-pip", os.path.join(folder, "bare")])
+        python = os.path.join(folder, "bare", "bin", "python")
+        loaded = "; print([name for name in sys.modules if name.partition('.')[0] in ('dhagapatch', 'greenlet', 'tornado')])"
+        done = subprocess.run([python, "-c", SHOW + loaded], capture_output=True, text=True, check=True)
+        patched, seen = done.stdout.splitlines()
+        assert json.loads(patched) == [False, *SEEN_BARE] and seen == "[]" and not done.stderr, done
+
+
+def named():
+    """By the report: each command, how often, what became of it, and why."""
+    report = dhagapatch.patch_all()
+    shown = [line for line in str(report).splitlines() if line.startswith("  child ")]
+    assert len(shown) == len(CHILDREN) == len(report.as_dict()["children"]) > 10
+    for command, fate in (
+        (f"{sys.executable} -I -c import sys", "left alone: option -I"),
+        ("scriptTrue", "patched"),
+        ("scriptFalse", "left alone: option -S"),
+        ("-m dhagapatch", "left alone: it patches itself"),
+        ("resource_tracker", "left alone: it serves multiprocessing"),
+        (os.path.join("debugpy", "adapter"), "left alone: the debugger's own"),
+        ("bare/bin/python", "patched, if dhagapatch is installed there"),
+        (sys.executable, "left alone: DHAGAPATCH_CHILDREN=0"),
+    ):
+        assert any(command in line and fate in line for line in shown), (command, fate, shown)
+    assert any(" times): patched" in line for line in shown), shown
 
 
 def main():
@@ -68,10 +133,11 @@ def main():
         process.start()
         process.join()
         assert process.exitcode == 0, (method, process.exitcode)
-    assert COUNTS.left_alone == 2, COUNTS.left_alone
+    assert COUNTS.left_alone == 3, CHILDREN  # and what multiprocessing starts for itself
     assert COUNTS.patched >= 8, COUNTS.patched
-
-    import dhagapatch
+    left_alone()
+    in_other_places()
+    named()
 
     if path is not None:
         os.environ["PYTHONPATH"] = path
