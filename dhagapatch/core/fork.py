@@ -11,7 +11,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import ABANDONED, FORKERS, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
 from dhagapatch.core.interrupts import deferred
-from dhagapatch.core.own import close_later, close_left
+from dhagapatch.core.wakeup import discard_prepared, prepare
 
 __all__ = ["after_fork_in_child", "begin_fork", "end_fork", "on_forked", "tell_forked"]
 
@@ -35,9 +35,9 @@ def end_fork() -> None:
 def after_fork_in_child(keep: bool = False) -> None:
     """The child has one dhaga, the one that forked; it gets a new hub when it waits.
 
-    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed: when the child gets
-    its own, or at once, if the program could close them itself (not `keep`).  The parent's other dhagas are kept for ever: to
-    drop them would run their `finally` blocks here.
+    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed.  The child gets its own in
+    their place, so that its first wait needs none; not if the program could close them (not `keep`).  The parent's other
+    dhagas are kept for ever: to drop them would run their `finally` blocks here.
     """
     old = THREAD.hub
     hubs = all_hubs().copy()
@@ -45,9 +45,10 @@ def after_fork_in_child(keep: bool = False) -> None:
     all_hubs().clear()
     for hub in hubs:
         hub.abandoned = True
-        close_later(hub.close)
-    if not keep:
-        close_left()
+        hub.close()
+    discard_prepared()
+    if keep:
+        prepare()
     THREAD.hub = None
     set_main_thread(_real.get_ident())
     me = getcurrent()

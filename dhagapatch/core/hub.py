@@ -36,7 +36,7 @@ from dhagapatch.core import profiles
 from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
-from dhagapatch.core.own import disown
+from dhagapatch.core.own import close_own
 from dhagapatch.core.running import MODULES, SOURCE, running_loop, set_all_running_loops, set_running_loop, thread_root
 from dhagapatch.core.wakeup import make_poller_and_wakeup
 
@@ -119,7 +119,7 @@ class Hub:
         self._notified = self.counted = False  # `counted`: by `inspect.counts`
         self._hooks: tuple[Any, Any] = (None, None)
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
-        poller, self._wakeup = make_poller_and_wakeup()
+        poller, self._wakeup = make_poller_and_wakeup(ahead=self.ident == _MAIN_IDENT)
         self.netpoll = Netpoll(poller, self._turn, self._wake_here)
         self.netpoll.on_enter = self.enter
         self.netpoll.on_leave = self.leave
@@ -382,7 +382,7 @@ class Hub:
         if self._loops is not None:
             loop: Any = self._loops[0]
             for sock in (loop._ssock, loop._csock):
-                _real.os_close(disown(sock.detach()))
+                close_own(sock.detach())
 
     def _quiet(self) -> None:
         """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""

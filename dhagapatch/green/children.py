@@ -16,10 +16,11 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, hub_for_wait, offload_wait
+from dhagapatch.core.descriptors import forget_descriptor
 from dhagapatch.core.fork import tell_forked
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.interrupts import deferred
-from dhagapatch.green.os import close
+from dhagapatch.core.own import close_own, set_apart
 from dhagapatch.green.waiting import handle_deferred, wait_descriptor
 from dhagapatch.green.wording import worded_by
 
@@ -35,7 +36,7 @@ def _await_child(pid: int, options: int) -> None:
     """Wait until the wait call asked for has something to say, or can't have."""
     if pid > 0 and _pidfd_open is not None and not options & (os.WUNTRACED | getattr(os, "WCONTINUED", 0)):
         try:
-            fd = _pidfd_open(pid)
+            fd = set_apart(_pidfd_open(pid))
         except OSError as error:
             if error.errno in (errno.ESRCH, errno.EINVAL):
                 return  # no such child: the call itself will tell
@@ -44,7 +45,8 @@ def _await_child(pid: int, options: int) -> None:
             try:
                 wait_descriptor(fd, READ)
             finally:
-                close(fd)
+                forget_descriptor(fd)
+                close_own(fd)
             return
     if _waitid is None:
         raise OSError(errno.ENOSYS, "waiting for any child needs os.waitid on this platform")

@@ -24,7 +24,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs
-from dhagapatch.core.own import HIGH, OWN, ranges_without_own
+from dhagapatch.core.own import HIGH, OWN, ranges_without_own, refuse_own
 from dhagapatch.green.waiting import is_ready, sleep_until, spend, wait_descriptor
 from dhagapatch.green.wording import worded_by
 
@@ -340,8 +340,7 @@ def _open_writer(path: Any, flags: int, mode: int, dir_fd: int | None) -> int:
 
 @worded_by(_real.os_close)
 def close(fd: int) -> None:
-    if type(fd) is int and fd in OWN:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    refuse_own(fd)
     waiting = forget_descriptor(fd) if all_hubs() else []
     try:
         _real.os_close(fd)
@@ -350,8 +349,7 @@ def close(fd: int) -> None:
 
 
 def close_socket(fd: Any, /) -> None:
-    if type(fd) is int and fd in OWN:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    refuse_own(fd)
     waiting = forget_descriptor(fd) if all_hubs() and type(fd) is int else []
     try:
         _real.socket_close(fd)

@@ -21,7 +21,7 @@ from dhagapatch.core.hub import in_main_thread, parking_hub
 from dhagapatch.core.interrupts import deferred
 
 __all__ = [
-    "handle_deferred", "is_ready", "is_shut", "native_wait", "resumptions", "sleep_until", "spend", "wait_descriptor",
+    "handle_deferred", "is_open", "is_ready", "is_shut", "native_wait", "resumptions", "sleep_until", "spend", "wait_descriptor",
     "wait_socket",
 ]  # fmt: skip
 
@@ -49,6 +49,15 @@ def is_ready(fd: int, direction: int) -> bool:
     poll = _real.poll()
     poll.register(fd, _poll_mask(direction))
     return bool(poll.poll(0))
+
+
+def is_open(fd: int) -> bool:
+    """Whether this number is an open descriptor."""
+    try:
+        _real.os_fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def is_shut(fd: int) -> bool:

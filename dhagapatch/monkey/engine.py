@@ -18,7 +18,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import forget_native_threads
 from dhagapatch.core.fork import after_fork_in_child, begin_fork, end_fork
 from dhagapatch.core.hub import all_hubs, on_new_hub
-from dhagapatch.core.own import close_left
+from dhagapatch.core.wakeup import discard_prepared, prepare
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.rebind import Undo, instances, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
@@ -140,6 +140,8 @@ class Engine:
             report.waiting = self.report.waiting
             return report
         self._install_hooks()
+        if not all_hubs():
+            prepare()
         pairs: list[tuple[Any, Any]] = []
         if "children" in new:
             importlib.import_module("dhagapatch.green.startup")
@@ -397,7 +399,7 @@ class Engine:
         """Take back every change, the last one first."""
         if not self.groups:
             return
-        close_left()
+        discard_prepared()
         self.slice_time(0)
         self.timeslice = None
         self.look_at(dump_signal=0, stall=0.0, track_locks=False, inspect="")
