@@ -1,4 +1,6 @@
-"""Methods of C types that Python code may not set, set all the same.
+"""What can be had of the interpreter without the compiled part.
+
+**Methods of C types** that Python code may not set, set all the same.
 
 ``vars(kind)`` of a class is a view of a dictionary, and the collector knows which: what is put in there is found by every
 look-up once the interpreter has been told that the class was modified.  So every instance follows, also those that C code makes.
@@ -14,7 +16,7 @@ from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["is_fixed", "set_method"]
+__all__ = ["is_fixed", "set_method", "signal_at_next_look"]
 
 _IMMUTABLE, _HEAP = 1 << 8, 1 << 9  # flags of a type
 
@@ -41,3 +43,17 @@ def set_method(kind: type, name: str, value: Any) -> bool:
     found[0][name] = before
     _type_modified(kind)
     return False
+
+
+_add_pending_call: Any = ctypes.pythonapi.Py_AddPendingCall
+_add_pending_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+_set_interrupt = ctypes.cast(ctypes.pythonapi.PyErr_SetInterruptEx, ctypes.c_void_p)
+
+
+def signal_at_next_look(signum: int) -> bool:
+    """Have the handler of a signal called when the interpreter looks for signals, next but one; whether that is done.
+
+    HAZARD: the next look is in this frame.  So what it calls there, when it has looked, is only what sends the signal; and who
+    calls this must do nothing after it, or its own frame is the one in which the handler is called.
+    """
+    return not _add_pending_call(_set_interrupt, signum)

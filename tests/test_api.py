@@ -138,11 +138,13 @@ def fresh() -> list[Any]:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-def test_neither_import_nor_patch_makes_a_hub_a_thread_or_a_descriptor(fresh: list[Any]) -> None:
+def test_neither_import_nor_patch_makes_a_hub_or_a_thread(fresh: list[Any]) -> None:
     before, imported, patched, unpatched, _ = fresh
     assert before["tasks"] == 1
     assert imported == before
-    assert patched == before
+    # what the first wait needs is made ahead
+    ahead = ["anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:[eventpoll]"]
+    assert patched == {**before, "descriptors": sorted([*before["descriptors"], *ahead])}
     assert unpatched == before
 
 

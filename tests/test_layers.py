@@ -23,10 +23,11 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
     "_version _real _errors _config _cpython _frames _ctypes",
-    "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
+    """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running
+    core.wakeup""",
     "core.netpoll core.loop",
     "core.alarms",
-    "core.hub core.host core.descriptors core.fork core.scopes",
+    "core.hub core.entry core.host core.descriptors core.fork core.scopes",
     "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core.compiled core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
@@ -54,6 +55,7 @@ MAY_IMPORT_INSIDE = {
     "inspect.control": "each part is imported when it is turned on",
     "__main__": "the client of `inspect`, which a program that is run does not need",
     "monkey.report": "`ast` serves a report alone",
+    "core.entry": "`inspect` serves who asks for a signature",
     "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
 }
 MAY_TEST_VERSIONS = {
@@ -72,6 +74,7 @@ MAY_SET_ATTRIBUTES = {
     "monkey.adopt": "the patcher",
     "monkey.subclasses": "the patcher",
     "core.compiled": "compiled methods on our own classes",
+    "core.entry": "likewise, and the names of what stands for a function",
     "inspect.locks": "the methods of the locks, while they are tracked",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",

@@ -134,6 +134,7 @@ park_here(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObj
     same = is_same(field(me, PARKS), seen);
     if (same < 0 || (same && switch_to(hub, take_next(hub, beyond, 1)) < 0))
         return -1;
+    renew_budget();
     if (count_resumption(me) < 0)
         return -1;
     set_field(me, PARKED, Py_NewRef(Py_False));
@@ -212,6 +213,7 @@ hub_yield(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
     Py_DECREF(seen);
     if (same < 0 || (same && switch_to(hub, take_next(hub, 0, 0)) < 0))
         return NULL;
+    renew_budget();
     if (count_resumption(me) < 0)
         return NULL;
     set_field(me, WAITING, Py_NewRef(Py_None));

@@ -3,26 +3,12 @@
    From a look at a lock to what is done about it no Python code runs, so no other thread and no finalizer comes between. */
 
 static PyTypeObject *mutex_type, *lock_type, *rlock_type, *parker_type, *queue_type;
-static PyObject *lock_fuel; /* a list with one number */
 static PyObject *queue_of, *restore, *dhaga_exit, *abandon_wait;
 static PyObject *slow_lock_acquire, *slow_lock_enter, *slow_lock_release, *slow_lock_exit, *slow_lock_is_owned;
 static PyObject *slow_lock_restore, *slow_wait;
 static PyObject *slow_rlock_acquire, *slow_rlock_enter, *slow_rlock_release, *slow_rlock_exit;
 
 static PyObject *str_leave, *str_wake;
-
-/* Takes a unit of the fuel for operations that come through at once: 1; 0 if there is none (Python lets the others run); or -1. */
-static int
-burn(void)
-{
-    long left = PyLong_AsLong(PyList_GET_ITEM(lock_fuel, 0)) - 1;
-    PyObject *number;
-
-    if (left < 0)
-        return 0;
-    number = PyLong_FromLong(left);
-    return number == NULL || PyList_SetItem(lock_fuel, 0, number) < 0 ? -1 : 1;
-}
 
 /* Whether its flag is a flag: that of a lock over a native one is not. */
 static inline int
@@ -383,20 +369,21 @@ lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *
 {
     PyObject *timeout;
     int asked = understand(args, nargs, names, &timeout);
-    int burnt = asked != PYTHON && is_plain(self) ? burn() : 0;
 
-    if (burnt <= 0)
-        return burnt < 0 ? NULL : call_slow(slow_lock_acquire, self, args, nargs, names);
+    if (asked == PYTHON || !is_plain(self))
+        return call_slow(slow_lock_acquire, self, args, nargs, names);
+    if (pay(1, 1) < 0)
+        return NULL;
     return take_or_wait(self, asked, timeout);
 }
 
 static PyObject *
 lock_enter(PyObject *self, PyObject *ignored)
 {
-    int burnt = is_plain(self) ? burn() : 0;
-
-    if (burnt <= 0)
-        return burnt < 0 ? NULL : call_slow(slow_lock_enter, self, NULL, 0, NULL);
+    if (!is_plain(self))
+        return call_slow(slow_lock_enter, self, NULL, 0, NULL);
+    if (pay(1, 1) < 0)
+        return NULL;
     return take_or_wait(self, WAIT, NULL);
 }
 
@@ -478,7 +465,7 @@ static PyObject *
 rlock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
     PyObject *me = NULL, *count, *result, *timeout;
-    int burnt, asked = understand(args, nargs, names, &timeout);
+    int asked = understand(args, nargs, names, &timeout);
 
     if (asked != PYTHON && is_plain_rlock(self))
         me = token();
@@ -491,9 +478,8 @@ rlock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nar
         put(self, MUTEX_COUNT, count);
         Py_RETURN_TRUE;
     }
-    burnt = burn();
-    if (burnt <= 0)
-        return burnt < 0 ? NULL : call_slow(slow, self, args, nargs, names);
+    if (pay(1, 1) < 0)
+        return NULL;
     if (take(self, me))
         Py_RETURN_TRUE;
     if (asked == LOOK)

@@ -1,5 +1,7 @@
 #include "shared.h"
 
+#include "budget.h"
+#include "entry.h"
 #include "heap.h"
 #include "hub.h"
 #include "local.h"
@@ -86,7 +88,7 @@ static const Given given_core[] = {
 
 static const Given given_locks[] = {
     {"Lock", (PyObject **)&lock_type}, {"RLock", (PyObject **)&rlock_type}, {"Mutex", (PyObject **)&mutex_type},
-    {"DhagaParker", (PyObject **)&parker_type}, {"WaitQueue", (PyObject **)&queue_type}, {"fuel", &lock_fuel},
+    {"DhagaParker", (PyObject **)&parker_type}, {"WaitQueue", (PyObject **)&queue_type},
     {"queue_of", &queue_of}, {"restore", &restore}, {"DhagaExit", &dhaga_exit}, {"abandon_wait", &abandon_wait},
     {"wait", &slow_wait}, {"lock_acquire", &slow_lock_acquire}, {"lock_enter", &slow_lock_enter},
     {"lock_release", &slow_lock_release}, {"lock_exit", &slow_lock_exit}, {"lock_is_owned", &slow_lock_is_owned},
@@ -143,7 +145,7 @@ static const struct {
     [PARKED] = {&dhaga_type, "parked"}, [PARKS] = {&dhaga_type, "parks"}, [TIMED_OUT] = {&dhaga_type, "timed_out"},
     [TIMER_AT] = {&dhaga_type, "timer_at"}, [TOKEN] = {&dhaga_type, "_dhagapatch_token"}, [WAITING] = {&dhaga_type, "waiting"},
     [ABANDONED] = {&hub_type, "abandoned"}, [COUNTED] = {&hub_type, "counted"}, [DEADLINES] = {&hub_type, "deadlines"}, [ENTRIES] = {&hub_type, "entries"},
-    [FUEL] = {&hub_type, "fuel"}, [GREENLET] = {&hub_type, "greenlet"}, [LEFT] = {&hub_type, "_left"},
+    [GREENLET] = {&hub_type, "greenlet"}, [LEFT] = {&hub_type, "_left"},
     [NETPOLL] = {&hub_type, "netpoll"}, [NOTIFIED] = {&hub_type, "_notified"}, [RUNQ] = {&hub_type, "runq"},
     [WAKER] = {&hub_type, "waker"},
     [LENT] = {&netpoll_type, "_lent"}, [LOOP_WORK] = {&netpoll_type, "loop_work"}, [ON_BUSY] = {&netpoll_type, "on_busy"},
@@ -381,6 +383,11 @@ static PyMethodDef functions[] = {
     {"local_methods", local_methods, METH_NOARGS, PyDoc_STR("Compiled methods of thread-local data, by name.")},
     {"socket_methods", socket_methods, METH_NOARGS, PyDoc_STR("Compiled methods of sockets, by name.")},
     {"timeouts_changed", timeouts_changed, METH_NOARGS, PyDoc_STR("Forget what is known of hidden timeouts.")},
+    {"setup_budget", (PyCFunction)(void (*)(void))setup_budget, METH_FASTCALL, PyDoc_STR("Take what the budget needs.")},
+    {"charge", (PyCFunction)(void (*)(void))charge, METH_FASTCALL, PyDoc_STR("As `budget._charge`.")},
+    {"setup_entry", setup_entry, METH_O, PyDoc_STR("Take the name of the runtime's modules.")},
+    {"entry", (PyCFunction)(void (*)(void))entry, METH_FASTCALL, PyDoc_STR("What stands for a function or method of C.")},
+    {"signal_at_next_look", signal_at_next_look, METH_O, PyDoc_STR("Have a signal's handler called a little later.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},
     {NULL},

@@ -15,12 +15,12 @@
 
 #include "greenlet/greenlet.h"
 
-/* Goes up with every change of what the two sides expect of each other; `core.compiled` has the same number. */
-#define EDITION 3
+/* Goes up with every change of what the two sides expect of each other; `core.extension` has the same number. */
+#define EDITION 4
 
 enum {
     HUB, DEADLINE, INTERRUPTS, PARKED, PARKS, TIMED_OUT, TIMER_AT, TOKEN, WAITING, /* of Dhaga */
-    ABANDONED, COUNTED, DEADLINES, ENTRIES, FUEL, GREENLET, LEFT, NETPOLL, NOTIFIED, RUNQ, WAKER, /* of Hub */
+    ABANDONED, COUNTED, DEADLINES, ENTRIES, GREENLET, LEFT, NETPOLL, NOTIFIED, RUNQ, WAKER, /* of Hub */
     LENT, LOOP_WORK, ON_BUSY, ON_IDLE, ONE_SHOT, POLLER, /* of Netpoll */
     LIMITS, READABLE, READERS, REGISTERED, STICKY, STREAM, WRITABLE, WRITERS, /* of Entry */
     MUTEX_HELD, WAITERS, /* of Mutex */

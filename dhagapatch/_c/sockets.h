@@ -86,29 +86,18 @@ look_at(Caller *caller, PyObject *fd)
     return caller->entry == NULL && PyErr_Occurred() ? -1 : may_wait(caller);
 }
 
-/* 1, and a unit of fuel taken; 0 if Python has to do it; -1 with an exception. */
+/* 1: a wait, if there is to be one, can be done here; 0 if Python has to do it; -1 with an exception. */
 static int
 find_caller(Caller *caller, PyObject *sock)
 {
-    PyObject *fd, *fuel;
-    long left;
-    int found = 0;
+    PyObject *fd;
+    int found;
 
     if (!look_up(caller))
         return 0;
-    left = PyLong_AsLong(SLOT(caller->hub, FUEL)) - 1;
-    if (left >= 0) {
-        fd = c_fileno(sock, NULL);
-        found = fd == NULL ? -1 : look_at(caller, fd);
-        Py_XDECREF(fd);
-    }
-    if (found > 0) {
-        fuel = PyLong_FromLong(left);
-        if (fuel != NULL)
-            put(caller->hub, FUEL, fuel);
-        else
-            found = -1;
-    }
+    fd = c_fileno(sock, NULL);
+    found = fd == NULL ? -1 : look_at(caller, fd);
+    Py_XDECREF(fd);
     if (found <= 0)
         forget(caller);
     return found;
@@ -380,6 +369,8 @@ sock_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_ssize_t size = 0;
     int found = 0;
 
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
     if (nargs == 1 && PyLong_CheckExact(args[0])) {
         size = PyLong_AsSsize_t(args[0]);
         if (size > 0 && size <= LARGEST)
@@ -440,6 +431,8 @@ sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     Py_buffer buffer = {NULL};
     int found = 0;
 
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
     if (nargs == 1 && names == NULL && PyObject_GetBuffer(args[0], &buffer, PyBUF_WRITABLE) < 0)
         PyErr_Clear();
     if (buffer.obj != NULL && buffer.len > 0)
@@ -495,6 +488,8 @@ sock_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_buffer buffer = {NULL};
     int found = 0;
 
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
     if (nargs == 1 && PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0)
         PyErr_Clear();
     if (buffer.obj != NULL && buffer.len > 0)
@@ -518,6 +513,8 @@ sock_sendall(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t done;
 
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
     if (nargs != 1 || !PyBytes_CheckExact(args[0]))
         return call_slow(slow_sendall, self, args, nargs, NULL);
     if (PyBytes_GET_SIZE(args[0]) <= LARGE) {

@@ -10,7 +10,6 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import ABANDONED, FORKERS, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
-from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.wakeup import discard_prepared, prepare
 
 __all__ = ["after_fork_in_child", "begin_fork", "end_fork", "on_forked", "tell_forked"]
@@ -53,7 +52,6 @@ def after_fork_in_child(keep: bool = False) -> None:
     set_main_thread(_real.get_ident())
     me = getcurrent()
     ABANDONED.append(thread_root())
-    deferred.clear()  # the parent's signals
     if old is not None:
         one: Any = me
         while one is not None and type(one) is not HubGreenlet:  # a greenlet that a library made, and whose it is

@@ -33,6 +33,8 @@ from greenlet import getcurrent, greenlet
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import profiles
+from dhagapatch.core.budget import LEFT as _LEFT
+from dhagapatch.core.budget import TURN as _TURN
 from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
@@ -57,7 +59,6 @@ __all__ = [
 _gettrace = sys.gettrace
 _getprofile = sys.getprofile
 BEYOND = -16  # how far those who wait for each other may go on beyond what was ready when the turn began: a poll is 1 us
-FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
 
 
@@ -98,7 +99,7 @@ class Hub:
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "counted", "deadlines", "entries", "fuel",
+    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "counted", "deadlines", "entries",
                  "greenlet", "netpoll", "runq", "waker")  # fmt: skip
     on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
 
@@ -115,7 +116,6 @@ class Hub:
         self.spare: list[Dhaga] = []  # whose threads have ended, for new ones
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
         self.buried = 0  # how many waits inside of callbacks run turns just now
-        self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = self.counted = False  # `counted`: by `inspect.counts`
         self._hooks: tuple[Any, Any] = (None, None)
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
@@ -199,6 +199,7 @@ class Hub:
                 runq.popleft().switch()
             else:
                 self._switch()
+        _LEFT[0] = _TURN[0]
         me.parks += 1
         me.parked = False
         me.waiting = None
@@ -247,6 +248,7 @@ class Hub:
                 runq.popleft().switch()
             else:
                 self._switch()
+        _LEFT[0] = _TURN[0]
         me.parks += 1
         me.waiting = None
         if me.interrupts is not None:
@@ -260,7 +262,6 @@ class Hub:
 
     def rest(self, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
-        self.fuel = FUEL
         me = getcurrent()
         if me not in FORKERS:
             self.yield_(me, deliver)

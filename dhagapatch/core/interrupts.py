@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from greenlet import greenlet
 
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["deferred", "deliver_all", "deliver_handlers", "restore"]
-
-deferred: list[Callable[[], object]] = []  # handlers whose signals came while the main dhaga was between two steps of the runtime
-
+__all__ = ["deliver_all", "deliver_handlers", "restore"]
 
 def deliver_all(me: greenlet) -> None:
     """Run the signal handlers, and raise the exceptions, that are due in `me`.

@@ -13,7 +13,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.own import close_own, has_run_out, set_apart
 from dhagapatch.core.poller import Poller, PollPoller, make_poller
 
-__all__ = ["PolledWakeup", "Wakeup", "discard_prepared", "make_poller_and_wakeup", "prepare"]
+__all__ = ["PolledWakeup", "Wakeup", "discard_prepared", "is_open", "make_poller_and_wakeup", "prepare"]
 
 _LOOK = 0.005  # seconds: how often a hub without a wake-up descriptor looks whether it was woken
 

@@ -15,6 +15,8 @@ from dhagapatch import _real
 from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Dhaga, Queue, compiled, make_parker, own_native_threads, running_dhaga, start_thread, sync
+from dhagapatch.core.budget import LOOK, charge
+from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.hub import all_hubs, hub_for_wait
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 from dhagapatch.green.threading import lighten
@@ -87,6 +89,7 @@ class _Sentinel(sync.Lock):
 
 
 AdoptedLock.__name__ = AdoptedLock.__qualname__ = _Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
+enter_methods(SimpleQueue, "put", "put_nowait", "get", "get_nowait", real=_real.SimpleQueue, cost=0)
 for _class in (lock, AdoptedLock, _Sentinel, RLock, SimpleQueue):
     _class.__module__ = "_queue" if _class is SimpleQueue else "_thread"
     _class.__reduce_ex__ = reduce_ex  # type: ignore[method-assign]
@@ -187,7 +190,7 @@ class ThreadHandle:
         return self.ident
 
     def is_done(self) -> bool:
-        sync.count_look()
+        charge(LOOK, True)
         if self._native is not None:
             return self._state == _DONE or bool(self._native.is_done())
         if self._state == _RUNNING and self._pid != _real.os_getpid():
@@ -236,6 +239,7 @@ class ThreadHandle:
         return f"<_ThreadHandle object: ident={self.ident}>"
 
 
+enter_methods(ThreadHandle, "join", cost=0)
 ThreadHandle.__module__ = "_thread"
 ThreadHandle.__qualname__ = ThreadHandle.__name__ = "_ThreadHandle"
 

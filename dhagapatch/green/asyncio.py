@@ -10,7 +10,7 @@ from asyncio.base_events import BaseEventLoop
 from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.sync import count_look
+from dhagapatch.core.budget import LOOK, charge
 
 __all__ = ["run_once"]
 
@@ -18,5 +18,5 @@ _run_once: Any = BaseEventLoop._run_once  # type: ignore[attr-defined]
 
 
 def run_once(self: BaseEventLoop) -> None:
-    count_look()
+    charge(LOOK, True)
     _run_once(self)

@@ -19,9 +19,8 @@ from dhagapatch.core import READ, hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import forget_descriptor
 from dhagapatch.core.fork import tell_forked
 from dhagapatch.core.hub import parking_hub
-from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.own import close_own, set_apart
-from dhagapatch.green.waiting import handle_deferred, wait_descriptor
+from dhagapatch.green.waiting import wait_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["fork", "forkpty", "system", "wait", "wait3", "wait4", "waitid", "waitpid"]
@@ -70,19 +69,13 @@ def _asked(result: Any) -> Any:
     return result
 
 
-def _ended(result: Any) -> Any:
-    if deferred:
-        handle_deferred()
-    return result
-
-
 def _wait_for(pid: int, options: int, call: Callable[[int], Any]) -> Any:
     if type(options) is not int or type(pid) is not int or options & os.WNOHANG or hub_for_wait() is None:
         return _asked(call(options))
     while True:
         result = call(options | os.WNOHANG)
         if result[0]:
-            return _ended(result)
+            return result
         _await_child(pid, options)
 
 
@@ -113,7 +106,7 @@ def waitid(idtype: int, id: int, options: int, /) -> Any:
     while True:
         result = _waitid(idtype, id, options | os.WNOHANG)  # type: ignore[misc]
         if result is not None:
-            return _ended(result)
+            return result
         if idtype == os.P_PID and not options & (os.WSTOPPED | os.WCONTINUED):
             _await_child(id, 0)
         else:

@@ -86,9 +86,6 @@ def accept(self: Any, /) -> Any:
     hub = hub_for_wait()
     started = None
     if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.readable:
             started = await_drained(self, hub, entry, READ)

@@ -28,6 +28,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, Dhaga, Lock, compiled, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
+from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.hub import HubGreenlet, parking_hub
 from dhagapatch.core.waitq import wake_one
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
@@ -89,6 +90,7 @@ class FileIO(io.FileIO):
         return re.sub(r"^<(\w+\.)*FileIO", "<_io.FileIO", super().__repr__())
 
 
+enter_methods(FileIO, "readinto", "read", "readall", "write")
 FileIO.__module__ = "_io"
 
 

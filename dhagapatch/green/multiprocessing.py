@@ -12,6 +12,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait, owner_token
+from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
 
@@ -57,7 +58,8 @@ class SemLock:
             return True
         return self._take(block, timeout, lambda: True)
 
-    __enter__ = acquire
+    def __enter__(self) -> bool:
+        return self.acquire()
 
     def _take(self, block: bool, timeout: float | None, free: Any) -> bool:
         if not block or hub_for_wait() is None:
@@ -102,3 +104,6 @@ class SemLock:
     def _after_fork(self) -> None:
         self._native._after_fork()
         self._mutex_owner = self._depth = 0
+
+
+enter_methods(SemLock, "acquire", "release")

@@ -22,10 +22,11 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
+from dhagapatch.core.budget import CALL, charge
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.own import HIGH, OWN, ranges_without_own, refuse_own
-from dhagapatch.green.waiting import is_ready, sleep_until, spend, wait_descriptor
+from dhagapatch.green.waiting import is_ready, sleep_until, wait_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
@@ -69,7 +70,6 @@ _WRONG_MODE = {READ: os.O_WRONLY, WRITE: os.O_RDONLY}
 
 def await_ready(fd: int, direction: int) -> None:
     """Wait until a read or write of `fd` would not block, or would fail."""
-    spend(1)
     if is_ready(fd, direction):
         return
     try:
@@ -209,6 +209,7 @@ def write_pieces(fd: int, rest: memoryview) -> int:
             return done
         if done >= len(rest):
             return done
+        charge(CALL)
         await_ready(fd, WRITE)
         pause = _LEAST
 
@@ -257,7 +258,7 @@ def _moved(call: Callable[[], int], out_fd: int, in_fd: int) -> int:
             with _Unblocked(out_fd):
                 return call()
         except BlockingIOError:
-            continue
+            charge(CALL)
 
 
 def _waits_to_move(out_fd: Any, in_fd: Any, count: Any) -> bool:

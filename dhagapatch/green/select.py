@@ -12,9 +12,11 @@ from greenlet import getcurrent, greenlet
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
+from dhagapatch.core.budget import QUESTION
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
+from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import is_open, sleep_until, spend
+from dhagapatch.green.waiting import is_open, sleep_until
 
 __all__ = ["epoll", "make_poll", "poll", "select"]
 
@@ -22,7 +24,6 @@ T = TypeVar("T")
 _ALL = _stdlib.POLLIN | _stdlib.POLLPRI | _stdlib.POLLOUT
 _INT_MAX = (1 << 31) - 1  # milliseconds; the native call refuses more
 _LEAST, _MOST = 0.001, 0.02  # seconds: how often an object is asked whose descriptors are not known
-_COST = 8  # of the hub's fuel; a question costs more than a read
 
 
 def _wait_any(
@@ -100,7 +101,6 @@ def select(*args: Any, **kwargs: Any) -> Any:
         return _real.select_select(*args)
     # a list is handed on as it is: `fileno` methods may change it, and the native call copes
     rlist, wlist, xlist = (items if isinstance(items, list) else list(items) for items in args[:3])
-    spend(_COST)
     ready = _real.select_select(rlist, wlist, xlist, 0)
     if any(ready) or timeout == 0:
         return ready
@@ -182,7 +182,6 @@ class poll:
         timeout = args[0] if args else None
         if len(args) > 1 or (timeout is not None and (not isinstance(timeout, (int, float)) or not timeout <= _INT_MAX)):
             return self._poll.poll(*args)  # raises
-        spend(_COST)
         ready = self._poll.poll(0)
         if ready or timeout == 0:
             return ready
@@ -265,7 +264,6 @@ class epoll:
         """Ready descriptors with their events, within `timeout` seconds (None or negative: no end)."""
         if timeout is not None and not isinstance(timeout, (int, float)):
             return self._epoll.poll(timeout, maxevents)
-        spend(_COST)
         ready = self._epoll.poll(0, maxevents)
         if ready or timeout == 0:
             return ready
@@ -280,5 +278,7 @@ class epoll:
         return _wait_any(hub, ((self._epoll.fileno(), _stdlib.POLLIN),), deadline, ask)
 
 
+enter_methods(poll, "poll", cost=QUESTION)
+enter_methods(epoll, "poll", cost=QUESTION)
 for _class in (poll, epoll):
     _class.__module__ = "select"

@@ -2,7 +2,14 @@
 
 The interpreter calls a handler in the main OS thread, between two bytecodes of whatever greenlet runs there.  So
 every Python handler is installed inside a `_Relay`, which looks where it has been called: in the main dhaga it calls
-the handler on the spot, unless it is between two steps of the runtime; elsewhere it has the main dhaga call it.  Relays are
+the handler on the spot; elsewhere it has the main dhaga call it.
+
+Between two steps of the runtime no handler may run, as what it raises would come there.  Then it is left due, and a signal of the
+runtime's own is tripped: the interpreter calls its handler when it looks for signals again, and so on until it looks in the
+program's own frame.  It does so when a call of C code has ended, and every patched call is one (`core.entry`): so the handler
+runs at the end of the call into which its signal came.  No signal is sent for that: it is a flag of the interpreter's.
+
+Relays are
 installed with the patch (or, if that is made in another OS thread, with the main thread's hub), and by `signal.signal` from
 then on; `getsignal` shows the user's own handler.
 """
@@ -16,6 +23,7 @@ import signal as _stdlib
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -25,11 +33,12 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Hub, hub_for_wait, running_dhaga, start_helper
+from dhagapatch.core.budget import LOOK, charge
 from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.dhaga import find_dhaga
+from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread
-from dhagapatch.core.interrupts import deferred
-from dhagapatch.core.sync import count_look, deadline_of
+from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
 
@@ -50,12 +59,13 @@ _c_sigtimedwait: Any = getattr(_signal, "sigtimedwait", None)
 _c_sigpending: Any = getattr(_signal, "sigpending", None)
 _interrupt_main: Any = _thread.interrupt_main
 _RUNTIME = __name__.rpartition(".green.")[0]
-_TRIP_AGAIN = 0.0005  # seconds
+_LOOK_AGAIN = 0.0005  # seconds
 OWN_SIGNALS: set[int] = set()  # whose handlers are the runtime's
 _main_hub: Hub | None = None
 _relaying = False
 _deliveries = 0
 _paused: list[Any] = []
+_HIGHEST, _LOWEST = getattr(_stdlib, "SIGRTMAX", 0) - 6, getattr(_stdlib, "SIGRTMIN", 0)
 _masks: weakref.WeakKeyDictionary[Any, frozenset[int]] = weakref.WeakKeyDictionary()  # of dhagas other than the main one
 _pending: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()  # sent to one of them, and blocked by it
 _HOWS = (_stdlib.SIG_BLOCK, _stdlib.SIG_UNBLOCK, _stdlib.SIG_SETMASK)
@@ -64,7 +74,8 @@ _NEVER_BLOCKED = {_stdlib.SIGKILL, _stdlib.SIGSTOP}
 
 _hides = False
 _hidden_fd = -1  # the program's wake-up descriptor, while the interpreter is not told of it
-_told: set[int] = set()  # signals of which it was told, and whose handlers come a moment later
+_due: list[int] = []  # signals whose handlers are left for the next look
+_own = 0  # the signal that has the interpreter look again
 
 
 class _Relay:
@@ -81,12 +92,8 @@ class _Relay:
         if _hidden_fd >= 0:
             _tell_wakeup(signum)
         if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code not in _SENDERS:  # type: ignore[union-attr]
-            # HAZARD: an exception must not come between two steps of a primitive, so the signal is tripped again a
-            # moment later.  Not from here: the interpreter would look for signals at once, in this very frame.
-            call = partial(_late, signum)
-            _told.add(signum)
-            deferred.append(call)
-            start_helper(partial(_trip_later, signum, call))
+            _due.append(signum)
+            _look_again()  # HAZARD: last, see there
             return None
         if hub is None:
             return self.handler(signum, frame)
@@ -99,13 +106,16 @@ class _Relay:
 
 def _tell_wakeup(signum: int) -> None:
     """What the interpreter would have done when the signal came."""
-    if signum in _told:
-        _told.discard(signum)  # it is tripped for the second time
-        return
     try:
         _real.os_write(_hidden_fd, bytes((signum,)))
     except OSError:
         pass  # full, or closed
+
+
+if speedups is not None:
+    _signal_at_next_look: Callable[[int], bool] = speedups.signal_at_next_look
+else:
+    from dhagapatch._ctypes import signal_at_next_look as _signal_at_next_look
 
 
 def hide_wakeup_fd(hides: bool) -> None:
@@ -115,7 +125,7 @@ def hide_wakeup_fd(hides: bool) -> None:
     where uvloop runs, or another loop hosts the hub: that waits in C, and sees a signal by its descriptor only.
     """
     global _hides, _hidden_fd
-    _hides = hides
+    _hides = hides = hides or _relaying
     if not in_main_thread():
         return
     hosted = (_main_hub is not None and _main_hub.host is not None) or "uvloop" in sys.modules
@@ -129,22 +139,51 @@ def hide_wakeup_fd(hides: bool) -> None:
             pass  # closed meanwhile
 
 
-def _trip_later(signum: int, call: Any) -> None:
-    _real.sleep(_TRIP_AGAIN)
-    try:
-        deferred.remove(call)
-    except ValueError:
-        return  # the call that it came into has ended, and has handled it
-    _interrupt_main(signum)
+def _look_again() -> None:
+    """Have `_deliver` called when the interpreter looks for signals, next but one.
+
+    HAZARD: this must be the last thing that a handler of ours does: the interpreter looks in the handler's own frames too.
+    """
+    if not _own or not _signal_at_next_look(_own):
+        start_helper(_look_later)
+
+
+def _look_later() -> None:
+    _real.sleep(_LOOK_AGAIN)
+    _interrupt_main(_own or _due[0])
+
+
+def _deliver(signum: int, frame: FrameType | None) -> None:
+    """The handlers that are due; those that are set by now."""
+    if not _due:
+        return
+    hub = _main_hub if _main_hub in all_hubs() else None
+    if hub is not None and getcurrent() is not hub.main:
+        while _due:
+            _count_delivery(hub)
+            hub.interrupt(hub.main, partial(_late, _due.pop(0)))
+    elif _in_runtime(frame):
+        _look_again()
+    else:
+        try:
+            while _due:
+                if hub is not None:
+                    _count_delivery(hub)
+                _call(_due.pop(0), frame)
+        finally:
+            if _due:  # one has raised: the others are due at the next look, as natively
+                _look_again()
 
 
 def _late(signum: int) -> None:
-    """At the end of the patched call that the signal came into; the handler is the one that is set by then."""
-    if _main_hub is not None:
-        _count_delivery(_main_hub)
+    """Called where the main dhaga waits."""
+    _call(signum, sys._getframe())
+
+
+def _call(signum: int, frame: FrameType | None) -> None:
     handler = _user(_c_getsignal(signum))
     if _known(handler):
-        _handle(handler, signum)
+        handler(signum, _of_user(frame))
 
 
 def _count_delivery(hub: Hub) -> None:
@@ -181,6 +220,8 @@ def install(hub: Hub | None = None) -> None:
         return
     _main_hub = hub or current_hub()
     _relaying = True
+    hide_wakeup_fd(True)
+    _choose_own()
     for signum in _stdlib.valid_signals():
         try:
             handler = _c_getsignal(signum)
@@ -197,10 +238,29 @@ def uninstall() -> None:
     if not in_main_thread():
         return
     _main_hub = None
+    if _own and _c_getsignal(_own) is _deliver:
+        _c_signal(_own, _signal.SIG_DFL)
+        OWN_SIGNALS.discard(_own)
+    hide_wakeup_fd(False)
     for signum in _stdlib.valid_signals():
         handler = _c_getsignal(signum)
         if isinstance(handler, _Relay):
             _c_signal(signum, handler.handler)
+
+
+def _choose_own(besides: int = 0) -> None:
+    """A signal for `_look_again` that nobody uses; one that the program comes to use is let go."""
+    global _own
+    if _own and _own != besides and _c_getsignal(_own) is _deliver:
+        return
+    OWN_SIGNALS.discard(_own)
+    _own = 0
+    for signum in range(_HIGHEST, _LOWEST, -1):
+        if signum != besides and signum not in OWN_SIGNALS and _c_getsignal(signum) == _signal.SIG_DFL:
+            _c_signal(signum, _deliver)
+            OWN_SIGNALS.add(signum)
+            _own = signum
+            return
 
 
 def _has_handlers() -> bool:
@@ -243,7 +303,10 @@ def _in_main_dhaga() -> bool:
 def signal(signalnum: Any, handler: Any, /) -> Any:
     if not _in_main_dhaga():
         raise ValueError("signal only works in main thread of the main interpreter")
-    count_look()
+    charge(LOOK, True)
+    if _relaying and type(signalnum) is not str and signalnum == _own:
+        _choose_own(int(_own))  # the program wants this one
+        _c_signal(signalnum, _signal.SIG_DFL)
     if _relaying and _known(handler):
         handler = _Relay(handler)
     return _user(_c_signal(signalnum, handler))
@@ -255,6 +318,8 @@ def getsignal(signalnum: int, /) -> Any:
 
 
 def _user(handler: Any) -> Any:
+    if handler is _deliver:
+        return _stdlib.SIG_DFL
     return handler.handler if isinstance(handler, _Relay) else handler
 
 
@@ -354,7 +419,7 @@ pthread_kill = worded_by(_c_pthread_kill)(_pthread_kill)
 
 
 def _raise_signal(signalnum: int, /) -> None:
-    count_look()  # programs raise them in a loop until another thread has seen one
+    charge(LOOK, True)  # programs raise them in a loop until another thread has seen one
     _c_raise_signal(signalnum)
 
 
@@ -384,7 +449,8 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
 
 
 def mask_of_child() -> None:
-    """A forked child's main flow has the mask of the dhaga that forked."""
+    """A forked child's main flow has the mask of the dhaga that forked, and nothing that is due to its parent."""
+    _due.clear()
     me = running_dhaga()
     if me is not None and me in _masks:
         _c_pthread_sigmask(_stdlib.SIG_SETMASK, _masks.pop(me))

@@ -16,6 +16,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, compiled
+from dhagapatch.core.budget import CALL, charge
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending, view_of
@@ -43,11 +44,6 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
         return call(sock, *(flags if arg is None else arg for arg in args))
     place = next(n for n, arg in enumerate(args) if arg is None)
     args = (*args[:place], flags | DONTWAIT, *args[place + 1 :])
-    hub = parking_hub()
-    if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
     seen = resumptions()
     try:  # also if the descriptor is known not to be ready: arguments that are wrong are, whether or not
         return call(sock, *args)
@@ -70,9 +66,6 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
     entry = started = None
     plain = type(buffersize) is int and 0 < buffersize <= _MOST
     if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.readable and plain:
             started = await_drained(self, hub, entry, READ)
@@ -107,9 +100,6 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     wanted = 0 if view is None else nbytes or view.nbytes
     try:
         if hub is not None:
-            hub.fuel -= 1
-            if hub.fuel < 0:
-                hub.rest()
             entry = hub.entries.get(_fileno(self))
             if entry is not None and not entry.readable and wanted:
                 started = await_drained(self, hub, entry, READ)
@@ -171,6 +161,7 @@ def _recv_all(sock: Any, buffers: list[Any], ancbufsize: int, flags: int) -> tup
     done, ancdata, said, address = _call(sock, READ, _C.recvmsg_into, (rest, ancbufsize, None), flags)
     got = done
     while got and done < wanted and not ancdata:
+        charge(CALL)
         while got >= len(rest[0]):
             got -= len(rest.pop(0))
         rest[0] = rest[0][got:]
@@ -236,9 +227,6 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
     flags |= DONTWAIT
     started = None
     if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.writable and (view := _view(data)) is not None:
             with view:
@@ -285,6 +273,7 @@ def _send_rest(self: Any, data: Any, flags: int, done: int) -> None:
                 done += _send(self, rest[done:] if done else rest, flags)
                 if done >= total:
                     return None
+                charge(CALL)
                 continue
             except BlockingIOError:
                 pass

@@ -17,27 +17,14 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, Entry, compiled, hub_for_wait
 from dhagapatch.core.descriptors import wait_entry
-from dhagapatch.core.hub import in_main_thread, parking_hub
-from dhagapatch.core.interrupts import deferred
+from dhagapatch.core.hub import parking_hub
 
 __all__ = [
-    "handle_deferred", "is_open", "is_ready", "is_shut", "native_wait", "resumptions", "sleep_until", "spend", "wait_descriptor",
+    "is_open", "is_ready", "is_shut", "native_wait", "resumptions", "sleep_until", "wait_descriptor",
     "wait_socket",
 ]  # fmt: skip
 
 _SHUT = getattr(select, "POLLRDHUP", 0)
-
-
-def spend(cost: int) -> None:
-    """Before a call that may come through at once: programs make such calls in loops, and now and then the others run.
-
-    `cost` is in the units of the hub's fuel.  Before the call, so that an interrupt does not lose what it yields.
-    """
-    hub = parking_hub()
-    if hub is not None:
-        hub.fuel -= cost
-        if hub.fuel < 0:
-            hub.rest()
 
 
 def _poll_mask(direction: int) -> int:
@@ -148,17 +135,3 @@ def sleep_until(deadline: float) -> None:
     me = getcurrent()
     while hub.park(me, deadline, "a deadline", me.parks):
         pass
-
-
-def handle_deferred() -> None:
-    """At the end of a patched call that has waited, when `deferred` is not empty.
-
-    HAZARD: a signal that arrived during the call must have been handled when it returns: who has waited for a child counts on
-    its SIGCHLD.  The caller has nothing left to do but to return; what a handler raises takes the place of the result, as
-    natively.
-    """
-    hub = parking_hub()
-    if hub is None or hub.main is not getcurrent() or not in_main_thread():
-        return
-    while deferred:
-        deferred.pop(0)()

@@ -13,23 +13,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def worded_by(native: Any) -> Callable[[F], F]:
-    """Have `native` complain of a call whose arguments do not fit."""
+    """Have `native` complain of a call whose arguments do not fit: `core.entry` asks for it."""
 
     def decorate(green: F) -> F:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return green(*args, **kwargs)
-            except TypeError as error:
-                # HAZARD: only if the arguments did not fit, nothing was done yet: then the called function has
-                # no frame in the traceback
-                if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-                    raise
-            return native(*args, **kwargs)
-
-        call.__name__ = green.__name__
-        call.__qualname__ = green.__qualname__
-        call.__wrapped__ = green  # type: ignore[attr-defined]
-        return call  # type: ignore[return-value]
+        green.native = native  # type: ignore[attr-defined]
+        return green
 
     return decorate
 

@@ -16,6 +16,7 @@ from dhagapatch._cpython import gil_is_enabled
 from dhagapatch._errors import DhagapatchError, PatchConflictError, PatchError, PatchWarning
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import forget_native_threads
+from dhagapatch.core.entry import entry_function, entry_method
 from dhagapatch.core.fork import after_fork_in_child, begin_fork, end_fork
 from dhagapatch.core.hub import all_hubs, on_new_hub
 from dhagapatch.core.wakeup import discard_prepared, prepare
@@ -25,57 +26,10 @@ from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
 from dhagapatch.monkey.subclasses import follow
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
 
-__all__ = ["Engine", "engine", "green_builtin"]
+__all__ = ["Engine", "engine"]
 
 _MISSING = object()
 _ROWS = TABLE + PACKAGES
-
-
-def green_builtin(function: Callable[..., Any], real: Any) -> Any:
-    """A callable that stands for a built-in function: no descriptor, pickled by its name, shown as built-in.
-
-    A Python function in its place would turn into a method when it is a class attribute
-    (``class Retry: sleep = time.sleep``).
-    """
-    name = real.__name__
-    module = real.__module__ or "builtins"
-    kind = type(
-        "builtin_function_or_method",
-        (_Builtin,),
-        {"__call__": staticmethod(function), "__slots__": (), "__doc__": real.__doc__, "__module__": "builtins"},
-    )
-    self: Any = kind()
-    self.__name__, self.__qualname__, self.__self__ = name, name, sys.modules.get(module)
-    self.__module__, self.__wrapped__ = module, function
-    return self
-
-
-class _Builtin:
-    __slots__ = ("__dict__", "__weakref__")
-
-    __name__: str
-
-    def __repr__(self) -> str:
-        return f"<built-in function {self.__name__}>"
-
-    @property
-    def __signature__(self) -> Any:
-        """That of the function it stands for; ValueError, as natively, if that does not tell."""
-        from inspect import signature
-
-        real = engine.real_of(self)
-        if real is None:
-            raise AttributeError("__signature__")
-        return signature(real)
-
-    def __reduce__(self) -> str:
-        return self.__name__
-
-    def __copy__(self) -> Any:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return self
 
 
 class Engine:
@@ -196,10 +150,12 @@ class Engine:
             if green is real:
                 return
         if isinstance(green, FunctionType):
-            if row.action == SET:
+            if row.action == SET and isinstance(real, MethodDescriptorType):
+                green = entry_method(green, real, row.cost, row.quick)
+            elif row.action == SET:
                 _dress(green, real)
             elif isinstance(real, BuiltinFunctionType):
-                green = self._green_for(real, green)
+                green = self._green_for(real, green, row)
         self._set(owner, name, green, before)
         self._applied[key] = owner
         self.originals.setdefault(key, real)
@@ -231,11 +187,11 @@ class Engine:
         if not isinstance(owner, type) or (before is real and isinstance(real, (FunctionType, MethodDescriptorType))):
             pairs.append((real, wrapped))
 
-    def _green_for(self, real: Any, function: FunctionType) -> Any:
+    def _green_for(self, real: Any, function: FunctionType, row: Row) -> Any:
         for known, green in self._pairs:
             if known is real:
                 return green
-        return green_builtin(function, real)
+        return entry_function(function, real, row.cost, row.quick)
 
     def _set(self, owner: Any, name: str, value: Any, before: Any) -> None:
         setattr(owner, name, value)

@@ -25,7 +25,7 @@ from dhagapatch import _real
 from dhagapatch._cpython import thread_of
 from dhagapatch._errors import DhagaExit, DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import sync
+from dhagapatch.core import budget
 from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.hub import THREAD, Hub, adopt_greenlet, all_hubs, hub_for_wait
@@ -119,7 +119,6 @@ class _Hub(Hub):
 
     def rest(self, deliver: Any = None) -> None:
         """An operation that came through at once."""
-        self.fuel = 0
         frame = program_frame(sys._getframe(1))
         if frame is not None and self._run_of.is_of_interest(frame) and holds_nothing(frame):
             self._run_of.point()
@@ -374,8 +373,7 @@ def _conditions(current: list[_Run]) -> Iterator[None]:
 
     thread_hook, threading.excepthook = threading.excepthook, failed
     unraisable_hook, sys.unraisablehook = sys.unraisablehook, unraisable
-    operations, sync._OPERATIONS = sync._OPERATIONS, 0
-    sync.FUEL[0] = 0
+    units = budget.set_units(0)
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -384,7 +382,7 @@ def _conditions(current: list[_Run]) -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
-        sync._OPERATIONS = operations
+        budget.set_units(units)
         threading.excepthook, sys.unraisablehook = thread_hook, unraisable_hook
 
 
