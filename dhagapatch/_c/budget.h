@@ -18,7 +18,7 @@ let_others_run(int quick)
     PyObject *done;
 
     renew_budget();
-    if (give_way == NULL)
+    if (give_way == NULL || PyThreadState_Get()->tracing) /* HAZARD: in a trace function the interpreter traces nobody */
         return 0;
     done = PyObject_CallOneArg(give_way, quick ? Py_True : Py_False);
     Py_XDECREF(done);

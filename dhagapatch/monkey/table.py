@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 
 def _thread(name: str, target: str, why: str, since: tuple[int, int] = (3, 11), until: tuple[int, int] = (4, 0)) -> Row:
-    return Row("_thread", name, f"_thread:{target}", "thread", REPLACE, since, until, why, quick=True)
+    return Row("_thread", name, f"_thread:{target}", "thread", REPLACE, since, until, why, cost=0)
 
 
 def _socket(name: str, why: str, target: str | None = None, cost: int = CALL) -> Row:
