@@ -27,8 +27,9 @@ LAYERS: tuple[str, ...] = (
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.host core.descriptors core.fork core.scopes",
-    "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core.compiled core",
-    """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
+    """core.parker core.waitq core.dhaga core.offload core.endable core.syscalls
+    core.sync core.queues core.waits core.compiled core""",
+    """green green.wording green.waiting green.kernel green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
     green.local
@@ -48,6 +49,7 @@ MAY_IMPORT_INSIDE = {
     "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
+    "green.kernel": "`ctypes` serves waits in the kernel alone",
     "inspect": "the door: what is behind it is imported when it is asked for",
     "inspect.signals": "what makes the dump is imported for the first one",
     "inspect.client": "rich, and what it needs, is imported by who looks",
