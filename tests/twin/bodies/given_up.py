@@ -26,7 +26,7 @@ fcntl.flock(file, fcntl.LOCK_UN)
 fcntl.lockf(file, fcntl.LOCK_UN)
 print("released", flush=True)
 sys.stdin.readline()
-os.close(file.fileno())
+file.close()
 file = os.open(sys.argv[1], os.O_RDWR)
 for call in (fcntl.flock, fcntl.lockf):
     try:
@@ -53,6 +53,7 @@ def give_up(t: Any, label: str, call: Callable[..., Any], *args: Any) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.03)
         t.outcome(label, call, *args)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
@@ -171,6 +172,19 @@ def _other_end(path: str, flags: int) -> str:
     return "there"
 
 
+def _open_both(t: Any, path: str, directory: int, reads: bool) -> None:
+    fds: list[int] = []
+    flags = (os.O_RDONLY, os.O_WRONLY) if reads else (os.O_WRONLY, os.O_RDONLY)
+    opening = threading.Thread(target=lambda: fds.append(os.open("fifo", flags[0], dir_fd=directory)))
+    opening.start()
+    time.sleep(0.01)
+    fds.append(os.open(path, flags[1]))
+    opening.join()
+    t.note([(os.get_inheritable(fd), os.get_blocking(fd)) for fd in fds])
+    for fd in fds:
+        os.close(fd)
+
+
 def case_fifos(t: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = folder + "/fifo"
@@ -195,17 +209,8 @@ def case_fifos(t: Any) -> None:
         with open(path, "w") as file:  # it is as good as ever
             file.write("said")
         reader.join()
-        for mode in ("r", "w"):
-            fds: list[int] = []
-            flags = {"r": os.O_RDONLY, "w": os.O_WRONLY}
-            opening = threading.Thread(target=lambda mode=mode: fds.append(os.open("fifo", flags[mode], dir_fd=directory)))
-            opening.start()
-            time.sleep(0.01)
-            fds.append(os.open(path, flags["w" if mode == "r" else "r"]))
-            opening.join()
-            t.note([(os.get_inheritable(fd), os.get_blocking(fd)) for fd in fds])
-            for fd in fds:
-                os.close(fd)
+        for reads in (True, False):
+            _open_both(t, path, directory, reads)
         os.close(directory)
 
 
@@ -218,7 +223,9 @@ def case_children(t: Any) -> None:
     give_up(t, "waitpid, exactly", os.waitpid, child.pid, 0)
     give_up(t, "wait4", os.wait4, child.pid, 0)
     give_up(t, "waitid", os.waitid, os.P_ALL, 0, os.WEXITED)
-    give_up(t, "waitid, of a group", os.waitid, os.P_PGID, os.getpgid(0), os.WEXITED)
+    for _ in range(8):
+        give_up(t, "waitid, of a group", os.waitid, os.P_PGID, os.getpgid(0), os.WEXITED)
+    t.note("threads", len(os.listdir("/proc/self/task")) < 6)
     os.write(writer, b"\n")
     pid, status = os.wait()
     t.note(pid == child.pid, status)
@@ -276,6 +283,7 @@ def case_many_in_a_row(t: Any) -> None:
                 wrong += 1
             except GivenUp:
                 pass
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         t.note(wrong, _other_end(path, os.O_WRONLY), threading.active_count(), len(os.listdir("/proc/self/task")) < 20)
         t.note(_say(holder))
