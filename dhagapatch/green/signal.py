@@ -136,6 +136,8 @@ def _trip_later(signum: int, call: Any) -> None:
     except ValueError:
         return  # the call that it came into has ended, and has handled it
     _interrupt_main(signum)
+    if _main_hub is not None:
+        _main_hub.notify()  # HAZARD: by now it may wait, and what was tripped does not end that
 
 
 def _late(signum: int) -> None:
