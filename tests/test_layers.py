@@ -30,7 +30,7 @@ LAYERS: tuple[str, ...] = (
     """core.parker core.waitq core.dhaga core.offload core.endable core.syscalls
     core.sync core.queues core.waits core.compiled core""",
     """green green.wording green.waiting green.kernel green.timeouts green.attempts green.time green.resolve green.select
-    green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
+    green.os green.children green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
     green.local
     green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
@@ -50,6 +50,7 @@ MAY_IMPORT_INSIDE = {
     "bridge": "asyncio is imported by who uses it",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
     "green.kernel": "`ctypes` serves waits in the kernel alone",
+    "green.stdio": "what edits lines, for a program that edits them",
     "inspect": "the door: what is behind it is imported when it is asked for",
     "inspect.signals": "what makes the dump is imported for the first one",
     "inspect.client": "rich, and what it needs, is imported by who looks",
