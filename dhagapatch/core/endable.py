@@ -21,21 +21,24 @@ _MOST = 0.1  # seconds: so long its caller waits for the call to end
 
 
 class Ending(Generic[T]):
-    """One call of `call`, in an `offload_endable`; it raises InterruptedError if it was cut short.
+    """One call of `call`, in an `offload_endable`.
 
+    With `again` it is a system call: it raises InterruptedError if a signal cut it short, and is made again if that was another's.
     `stop` is called with the identity of the native thread; None: nothing ends it.  `undo` is called with the result of a call
     that its caller has given up.
     """
 
-    __slots__ = ("_call", "_got", "_ident", "_is_left", "_is_lost", "_lock", "_over", "_stop", "_undo", "name")
+    __slots__ = ("_again", "_call", "_got", "_ident", "_is_left", "_is_lost", "_lock", "_over", "_stop", "_undo", "name")
 
     def __init__(
-        self, name: str, call: Callable[[], T], stop: Callable[[int], object] | None, undo: Callable[[T], object] | None = None
-    ) -> None:
+        self, name: str, call: Callable[[], T], stop: Callable[[int], object] | None,
+        undo: Callable[[T], object] | None = None, again: bool = False,
+    ) -> None:  # fmt: skip
         self.name = name
         self._call = call
         self._stop = stop
         self._undo = undo
+        self._again = again
         self._lock = _real.allocate_lock()  # of the four below
         self._ident = 0  # of the native thread, while it is in the call
         self._got: list[T] = []
@@ -57,9 +60,8 @@ class Ending(Generic[T]):
                     result = self._call()
                     break
                 except InterruptedError:
-                    if self._is_left:
+                    if self._is_left or not self._again:
                         raise
-                    # else the signal was another's: as natively, it goes on
             self._got.append(result)
         finally:
             with self._lock:

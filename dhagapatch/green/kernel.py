@@ -43,7 +43,7 @@ def _syscalls() -> Any:
 
 
 def _wait(calls: ModuleType, name: str, call: Callable[[], T], undo: Callable[[T], object] | None) -> T:
-    return offload_endable(Ending(name, partial(calls.interruptible, call), calls.stop, undo))
+    return offload_endable(Ending(name, partial(calls.interruptible, call), calls.stop, undo, again=True))
 
 
 def _await_lock(name: str, blocking: Callable[[Any], T], trying: Callable[[], T], undo: Callable[[T], object]) -> T:
