@@ -23,7 +23,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
     "_version _real _errors _config _cpython _frames _ctypes",
-    "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
+    "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.host core.descriptors core.fork core.scopes",
@@ -48,6 +48,7 @@ LAYERS: tuple[str, ...] = (
 MAY_IMPORT_INSIDE = {
     "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
+    "core.room": "`mmap` serves programs with many threads alone",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
     "green.kernel": "`ctypes` serves waits in the kernel alone",
     "green.stdio": "what edits lines, for a program that edits them",
