@@ -23,7 +23,7 @@ _MOST = 0.1  # seconds: so long its caller waits for the call to end
 class Ending(Generic[T]):
     """One call of `call`, in an `offload_endable`.
 
-    With `again` it is a system call: InterruptedError says that a signal cut it short, and if that was another's it is made again.
+    With `again` it is a system call: InterruptedError says that a signal cut it short; if that was another's it is made again.
     `stop` is called with the identity of the native thread; None: nothing ends it.  `undo` is called with the result of a call
     that its caller has given up.
     """

@@ -313,7 +313,8 @@ def case_forks(t: Any) -> None:
     _each(
         t,
         """
-        import os, threading, time
+        import os, threading, time, warnings
+        warnings.simplefilter("ignore")
         thread = threading.Thread(target=lambda: print("=", input("a> ")), daemon=True)
         thread.start()
         time.sleep(.05)
