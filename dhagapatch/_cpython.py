@@ -10,12 +10,14 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "gil_is_enabled", "name_of_thread", "profilers_are_of_threads",
-    "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
+    "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "forget_dummy_thread", "gil_is_enabled", "name_of_thread",
+    "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
 # Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
 LOCK_TYPE_IS_CALLABLE = sys.version_info >= (3, 13)
+# Up to 3.12 the prompt of `input` is shown as far as that, later it is refused.  Checked: 3.11.7, 3.12.1, 3.13.0.
+PROMPTS_END_AT_NUL = sys.version_info < (3, 13)
 
 _arguments_type: Any = None
 

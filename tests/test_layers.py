@@ -23,14 +23,15 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
     "_version _real _errors _config _cpython _frames _ctypes",
-    """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running
-    core.wakeup""",
+    """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room
+    core.running core.wakeup""",
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.entry core.host core.descriptors core.fork core.scopes",
-    "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core.compiled core",
-    """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
-    green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
+    """core.parker core.waitq core.dhaga core.offload core.endable core.syscalls
+    core.sync core.queues core.waits core.compiled core""",
+    """green green.wording green.waiting green.kernel green.timeouts green.attempts green.time green.resolve green.select
+    green.os green.children green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
     green.local
     green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
@@ -48,7 +49,10 @@ LAYERS: tuple[str, ...] = (
 MAY_IMPORT_INSIDE = {
     "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
+    "core.room": "`mmap` serves programs with many threads alone",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
+    "green.kernel": "`ctypes` serves waits in the kernel alone",
+    "green.stdio": "what edits lines, for a program that edits them",
     "inspect": "the door: what is behind it is imported when it is asked for",
     "inspect.signals": "what makes the dump is imported for the first one",
     "inspect.client": "rich, and what it needs, is imported by who looks",

@@ -16,6 +16,7 @@ from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import profiles
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
+from dhagapatch.core.room import check
 
 __all__ = [
     "ROOTS", "Dhaga", "Ending", "current_dhaga", "find_dhaga", "owner_token", "running_dhaga", "spawn", "start_thread",
@@ -104,7 +105,11 @@ class Dhaga(greenlet):
         hub = self.hub
         assert hub is not None
         hub.dhagas[self] = None
-        hub.wake(self)
+        try:
+            hub.wake(self)
+        except BaseException:
+            del hub.dhagas[self]  # no memory: it never runs
+            raise
 
     def kill(self) -> None:
         """Raise DhagaExit where it waits; a dhaga that has ended already is let be. From any OS thread."""
@@ -197,7 +202,9 @@ def start_thread(
 
     Nobody may keep the dhaga longer than the thread lasts: like that of a native thread, its identity comes again.
     """
-    spare = get_hub().spare
+    hub = get_hub()
+    check(len(hub.dhagas))
+    spare = hub.spare
     name = _name_of(function)
     while spare:
         dhaga = spare.pop()
@@ -241,12 +248,13 @@ def _report(function: Callable[..., Any], error: BaseException) -> None:
 def spawn(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Dhaga:
     """Run `function` in a new dhaga of this OS thread.
 
-    RuntimeError where no dhaga can run: an OS thread without a hub (call `get_hub()` there first).
+    RuntimeError where no dhaga can run: an OS thread without a hub (call `get_hub()` there first), or no memory left.
 
     .. versionadded:: 0.1
     """
     if hub_for_wait() is None and current_hub() is None:
         raise RuntimeError("this OS thread runs no dhagas; call dhagapatch.get_hub() in it first")
+    check(len(get_hub().dhagas))
     dhaga = Dhaga(function, args, kwargs)
     dhaga.start()
     return dhaga

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
 from greenlet import greenlet
 
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["deliver_all", "deliver_handlers", "restore"]
+__all__ = ["deliver_all", "deliver_handlers", "held_back", "restore"]
+
 
 def deliver_all(me: greenlet) -> None:
     """Run the signal handlers, and raise the exceptions, that are due in `me`.
 
     In a shielded block (`scopes.shield`) those that come from outside of it are left to the shield.
     """
+    held = _held.get(me)
     while me.interrupts:
         what = me.interrupts.popleft()
+        if held is not None and not isinstance(what, DhagaExit):
+            held.append(what)
+            continue
         if isinstance(what, BaseException):
             if isinstance(what, DhagaExit):
                 scope = getattr(me, "scope", None)
@@ -33,6 +39,30 @@ def deliver_all(me: greenlet) -> None:
                 del what  # no cycle between its traceback and this frame
         what()
     me.interrupts = None
+
+
+_held: dict[greenlet, deque[Any]] = {}  # what is held back, in whom
+
+
+class held_back:
+    """Hold back what comes in `me` during a call that natively goes on, whatever signals come, and looks at them at its end.
+
+    A kill, or the end of a `Timeout` block, is not held back.
+    """
+
+    def __init__(self, me: greenlet) -> None:
+        self._me = me
+
+    def __enter__(self) -> None:
+        _held[self._me] = deque()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        me = self._me
+        held = _held.pop(me)
+        if held:
+            me.interrupts = deque((*held, *(me.interrupts or ())))
+        if me.interrupts is not None and kind is None:
+            deliver_all(me)
 
 
 def deliver_handlers(me: greenlet) -> None:

@@ -269,7 +269,12 @@ def start_joinable_thread(
     lighten(function)
     if not daemon:
         _joined_at_exit.add(handle)
-    dhaga = handle._dhaga = start_thread(function, (), _NO_NAMES, handle)
+    try:
+        dhaga = handle._dhaga = start_thread(function, (), _NO_NAMES, handle)
+    except BaseException:
+        handle._state = _NOT_STARTED  # there is no memory for it: nobody is to be joined, and it may be tried again
+        _joined_at_exit.discard(handle)
+        raise
     handle._ident = dhaga.ident
     return handle
 

@@ -19,7 +19,9 @@ from dhagapatch.core import READ, hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import forget_descriptor
 from dhagapatch.core.fork import tell_forked
 from dhagapatch.core.hub import parking_hub
+from dhagapatch.core.interrupts import held_back
 from dhagapatch.core.own import close_own, set_apart
+from dhagapatch.green.kernel import await_child
 from dhagapatch.green.waiting import wait_descriptor
 from dhagapatch.green.wording import worded_by
 
@@ -55,7 +57,7 @@ def _await_child(pid: int, options: int) -> None:
         flags |= os.WSTOPPED
     if options & os.WCONTINUED:
         flags |= os.WCONTINUED
-    _await_any(kind, abs(pid) if pid != -1 else 0, flags)
+    await_child(kind, abs(pid) if pid != -1 else 0, flags)
 
 
 def _asked(result: Any) -> Any:
@@ -110,15 +112,7 @@ def waitid(idtype: int, id: int, options: int, /) -> Any:
         if idtype == os.P_PID and not options & (os.WSTOPPED | os.WCONTINUED):
             _await_child(id, 0)
         else:
-            _await_any(idtype, id, options | os.WNOWAIT)
-
-
-def _await_any(idtype: int, id: int, options: int) -> None:
-    """Have a native thread wait; what it finds is left for the call itself."""
-    try:
-        offload_wait(_waitid, idtype, id, options)  # type: ignore[arg-type]
-    except OSError:
-        pass
+            await_child(idtype, id, options | os.WNOWAIT)
 
 
 @worded_by(_fork)
@@ -145,4 +139,8 @@ def _forked(call: Callable[[], Any], pid_of: Callable[[Any], int]) -> Any:
 
 @worded_by(_system)
 def system(command: Any) -> int:
-    return offload_wait(_system, command)
+    if hub_for_wait() is None:
+        return _system(command)
+    # Ctrl-C is the child's alone meanwhile; other signals are looked at when it has ended, as the C library waits for it
+    with held_back(getcurrent()):
+        return offload_wait(_system, command)

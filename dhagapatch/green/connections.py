@@ -132,6 +132,8 @@ def _connect(sock: Any, address: Any, call: Callable[..., Any]) -> int:
         sleep_until(_real.monotonic() + pause)
         pause = min(pause * 2, _UNIX_FULL[1])
         code = _connect_once(sock, address, call)
+    if code == errno.EALREADY and timeout is not None:
+        return code  # another call has begun it: natively only a socket without a timeout waits for that
     while code in (errno.EINPROGRESS, errno.EALREADY, errno.EINTR):
         fd = _fileno(sock)
         if fd < 0:

@@ -21,11 +21,12 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
+from dhagapatch.core import READ, WRITE, hub_for_wait
 from dhagapatch.core.budget import CALL, charge
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.own import HIGH, OWN, ranges_without_own, refuse_own
+from dhagapatch.green.kernel import await_record_lock, open_waiting, record
 from dhagapatch.green.waiting import is_ready, sleep_until, wait_descriptor
 from dhagapatch.green.wording import worded_by
 
@@ -324,7 +325,7 @@ def open_fifo(path: Any, flags: int, mode: int = 0o777, dir_fd: int | None = Non
         fd = _open_writer(path, flags, mode, dir_fd)
         if fd >= 0:
             return fd
-    return offload_wait(_real.os_open, path, flags, mode, dir_fd=dir_fd)
+    return open_waiting(path, flags, mode, dir_fd)
 
 
 def _open_writer(path: Any, flags: int, mode: int, dir_fd: int | None) -> int:
@@ -389,6 +390,14 @@ def dup2(fd: int, fd2: int, inheritable: bool = True) -> int:
         wake_all(waiting)
 
 
+def _place_of(fd: int) -> tuple[int, int]:
+    """Where it reads and writes next, as `lseek` takes it."""
+    try:
+        return os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_SET
+    except OSError:
+        return 0, os.SEEK_CUR
+
+
 @worded_by(_lockf)
 def lockf(fd: int, command: int, length: int, /) -> None:
     if command == os.F_LOCK and hub_for_wait() is not None:
@@ -396,5 +405,7 @@ def lockf(fd: int, command: int, length: int, /) -> None:
             return _lockf(fd, os.F_TLOCK, length)  # type: ignore[misc]
         except (BlockingIOError, PermissionError):
             pass
-        return offload_wait(_lockf, fd, command, length)  # type: ignore[arg-type]
+        place, whence = _place_of(fd)
+        await_record_lock("lockf", fd, record(_stdlib_fcntl.F_WRLCK, whence, place, index(length)))
+        return None
     return _lockf(fd, command, length)  # type: ignore[misc]

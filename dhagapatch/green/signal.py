@@ -65,7 +65,7 @@ _main_hub: Hub | None = None
 _relaying = False
 _deliveries = 0
 _paused: list[Any] = []
-_HIGHEST, _LOWEST = getattr(_stdlib, "SIGRTMAX", 0) - 6, getattr(_stdlib, "SIGRTMIN", 0)
+_HIGHEST, _LOWEST = getattr(_stdlib, "SIGRTMAX", 0) - 7, getattr(_stdlib, "SIGRTMIN", 0)
 _masks: weakref.WeakKeyDictionary[Any, frozenset[int]] = weakref.WeakKeyDictionary()  # of dhagas other than the main one
 _pending: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()  # sent to one of them, and blocked by it
 _HOWS = (_stdlib.SIG_BLOCK, _stdlib.SIG_UNBLOCK, _stdlib.SIG_SETMASK)
@@ -151,6 +151,8 @@ def _look_again() -> None:
 def _look_later() -> None:
     _real.sleep(_LOOK_AGAIN)
     _interrupt_main(_own or _due[0])
+    if _main_hub is not None:
+        _main_hub.notify()  # HAZARD: by now it may wait, and what was tripped does not end that
 
 
 def _deliver(signum: int, frame: FrameType | None) -> None:

@@ -78,7 +78,7 @@ def virtual_time() -> Iterator[None]:
         clock = _clock()
         return real() if clock is None else clock.now
 
-    private = [_PAIRS, *_PAIRS, *(vars(green) for _, green in _PAIRS)]
+    private = [_PAIRS, *_PAIRS, *(green for _, green in _PAIRS), *(getattr(green, "__dict__", green) for _, green in _PAIRS)]
     holders = rebind(_PAIRS, private=private)
     _real.monotonic = monotonic
     try:

@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from array import array
 from socket import create_connection, create_server
 from typing import Any
@@ -368,6 +369,38 @@ def case_connect_runs_out_of_time(t: Any) -> None:
             t.outcome("connect_ex", sock.connect_ex, address)
         t.outcome("create_connection", create_connection, address, SHORT)
         first.close()
+
+
+def case_connect_while_another_does(t: Any) -> None:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        stack.enter_context(create_connection(address))  # the queue is full
+        sock = stack.enter_context(socket.socket())
+        sock.settimeout(SHORT)
+        t.outcome("runs out of time", sock.connect, address)
+        sock.settimeout(10)  # far longer than the case may take
+        begun = time.monotonic()
+        t.outcome("again", sock.connect, address)
+        t.outcome("again", sock.connect_ex, address)
+        t.note("at once", time.monotonic() - begun < 5)
+        sock.setblocking(False)
+        t.outcome("without waiting", sock.connect_ex, address)
+        timed, blocking = (stack.enter_context(socket.socket()) for _ in range(2))
+        timed.settimeout(10)
+        tasks = [Task(timed.connect, address), Task(blocking.connect, address)]
+        let_it_block()
+        t.outcome("beside a thread", timed.connect, address)
+        t.outcome("beside a thread", timed.connect_ex, address)
+        tasks.append(Task(blocking.connect, address))  # which waits too
+        let_it_block()
+        sock.close()
+        accepted = []
+        threading.Thread(target=lambda: accepted.extend(iter(listener.accept, None)), daemon=True).start()
+        for task in tasks:
+            task.note(t, "in the end")
 
 
 def case_accept(t: Any) -> None:
