@@ -29,7 +29,7 @@ LAYERS: tuple[str, ...] = (
     "core.hub core.host core.descriptors core.fork core.scopes",
     "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core.compiled core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
-    green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
+    green.os green.children green.buffers green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
     green.local
     green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
@@ -48,6 +48,7 @@ MAY_IMPORT_INSIDE = {
     "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
+    "green.buffers": "ctypes serves where there is no compiled part",
     "inspect": "the door: what is behind it is imported when it is asked for",
     "inspect.signals": "what makes the dump is imported for the first one",
     "inspect.client": "rich, and what it needs, is imported by who looks",

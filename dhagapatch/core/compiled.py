@@ -27,7 +27,7 @@ from dhagapatch.core.waitq import WaitQueue, queue_of
 
 __all__ = ["IN_PYTHON", "put", "speedups"]
 
-_EDITION = 3  # of what the compiled part and the classes here expect of each other
+_EDITION = 4  # of what the compiled part and the classes here expect of each other
 speedups: Any = None
 IN_PYTHON: dict[tuple[type, str], Any] = {}  # what compiled methods have replaced, by class and name
 

@@ -1,6 +1,6 @@
 """The standard streams over pipes, terminals and sockets: reading and writing them lets other dhagas run.
 
-They are rebuilt over the same descriptors from the green classes, with the same encoding and buffering; whoever holds the
+They are rebuilt over the same descriptors with raw files of ours, with the same encoding and buffering; whoever holds the
 interpreter's own stream is given the green one.  A stream that the program has put in the place of one is left alone.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait, offload_wait
-from dhagapatch.green.io import BufferedReader, BufferedWriter, FileIO, can_wait
+from dhagapatch.green.io import FileIO, can_wait
 
 __all__ = ["input", "stderr", "stdin", "stdout"]
 
@@ -56,7 +56,7 @@ def stdin(real: Any) -> Any:
         return real
     raw = FileIO(0, "r", False)
     raw.name = "<stdin>"
-    return _text(BufferedReader(raw), real, "\n", "r")
+    return _text(io.BufferedReader(raw), real, "\n", "r")
 
 
 def _output(real: Any, fd: int, name: str) -> Any:
@@ -66,7 +66,7 @@ def _output(real: Any, fd: int, name: str) -> Any:
     real.flush()
     raw = FileIO(fd, "w", False)
     raw.name = name
-    buffer = raw if type(real.buffer) is io.FileIO else BufferedWriter(raw)
+    buffer = raw if type(real.buffer) is io.FileIO else io.BufferedWriter(raw)
     return _text(buffer, real, "\n", "w")
 
 
