@@ -61,14 +61,13 @@ def _await_turn(buffer: Any) -> bool | None:
     None: somebody was in, and there is nobody now, or another one; look again.
     """
     key = id(buffer)
-    turns = _inside.get(key)
-    if isinstance(turns, _Turns):
-        if _is_in(turns.owner):
-            return False
-    elif turns is None:
+    found = _inside.get(key)
+    if found is None:
         return None
-    elif _is_in(turns):
+    if _is_in(found.owner if isinstance(found, _Turns) else found):
         return False
+    if isinstance(found, _Turns):
+        turns = found
     else:
         turns = _Turns()  # who is in came first, and needed no lock: it gets one
         turns._mutex_held = True
