@@ -8,13 +8,10 @@ static PyTypeObject *buffered_type, *file_type, *bytes_type; /* and the raw file
 static Py_ssize_t buffered_raw;
 static PyInterpreterState *turns_interpreter;
 
-/* Whether the raw file can't park; it has none if it was detached, or not set up. */
-static inline int
-is_at_once(PyObject *buffer)
+static inline PyObject *
+raw_of(PyObject *buffer)
 {
-    PyObject *raw = *(PyObject **)((char *)buffer + buffered_raw);
-
-    return raw == NULL || Py_IS_TYPE(raw, file_type) || Py_IS_TYPE(raw, bytes_type);
+    return *(PyObject **)((char *)buffer + buffered_raw);
 }
 
 /* Most turns are over at once: they are kept here, by a part of the address, and in the dictionary only if there is no seat, or
@@ -75,6 +72,8 @@ begin_turn(PyObject *buffer)
     Seat *seat = seat_of(buffer);
     PyGreenlet *me;
 
+    if (raw_of(buffer) == NULL || Py_IS_TYPE(raw_of(buffer), bytes_type)) /* it was detached, or not set up; or never parks */
+        return 0;
     if (PyThreadState_Get()->interp != turns_interpreter)
         return 0; /* HAZARD: the structures of methods are those of all interpreters */
     if (!has_room(8)) /* for the calls that let the next one in, which must not fail then */
@@ -131,32 +130,28 @@ leave_turn(PyObject *buffer, PyObject *result)
     return NULL;
 }
 
-#define IN_TURN(call)                                                                                                          \
-    PyObject *result;                                                                                                          \
-    int mine = is_at_once(self) ? 0 : begin_turn(self);                                                                        \
-    if (mine == 0)                                                                                                             \
-        return (call);                                                                                                         \
-    if (mine < 0)                                                                                                              \
-        return NULL;                                                                                                           \
-    result = (call);                                                                                                           \
-    return leave_turn(self, result);
+#define LIST(...) __VA_ARGS__
 
-/* One for each method, by the way in which the interpreter calls it. */
+/* A method, `turn_name(self, arguments)`; most raw files are such as never park. */
+#define TURN_OF(kind, name, parameters, arguments)                                                                             \
+    static kind native_##name;                                                                                                 \
+    static __attribute__((noinline)) PyObject *slow_turn_##name(PyObject *self, parameters)                                    \
+    {                                                                                                                          \
+        int mine = begin_turn(self);                                                                                           \
+        if (mine < 0)                                                                                                          \
+            return NULL;                                                                                                       \
+        return mine ? leave_turn(self, native_##name(self, arguments)) : native_##name(self, arguments);                       \
+    }                                                                                                                          \
+    static PyObject *turn_##name(PyObject *self, parameters)                                                                   \
+    {                                                                                                                          \
+        PyObject *raw = raw_of(self);                                                                                          \
+        return raw != NULL && Py_IS_TYPE(raw, file_type) ? native_##name(self, arguments) : slow_turn_##name(self, arguments); \
+    }
 
 typedef PyObject *(*fastcall)(PyObject *, PyObject *const *, Py_ssize_t);
 
-#define FASTCALL_TURN(name)                                                                                                    \
-    static fastcall native_##name;                                                                                             \
-    static PyObject *turn_##name(PyObject *self, PyObject *const *args, Py_ssize_t nargs)                                      \
-    {                                                                                                                          \
-        IN_TURN(native_##name(self, args, nargs))                                                                              \
-    }
-#define SIMPLE_TURN(name) /* no argument, or one */                                                                            \
-    static PyCFunction native_##name;                                                                                          \
-    static PyObject *turn_##name(PyObject *self, PyObject *argument)                                                           \
-    {                                                                                                                          \
-        IN_TURN(native_##name(self, argument))                                                                                 \
-    }
+#define FASTCALL_TURN(name) TURN_OF(fastcall, name, LIST(PyObject *const *args, Py_ssize_t nargs), LIST(args, nargs))
+#define SIMPLE_TURN(name) TURN_OF(PyCFunction, name, PyObject *argument, argument) /* no argument, or one */
 
 FASTCALL_TURN(read)
 FASTCALL_TURN(read1)
@@ -170,20 +165,20 @@ SIMPLE_TURN(write)
 SIMPLE_TURN(flush)
 SIMPLE_TURN(close)
 
-static PyCMethod native_truncate_of_class;
-
-static PyObject *
-turn_truncate_of_class(PyObject *self, PyTypeObject *kind, PyObject *const *args, size_t nargs, PyObject *names)
-{
-    IN_TURN(native_truncate_of_class(self, kind, args, nargs, names))
-}
+TURN_OF(PyCMethod, truncate_of_class, LIST(PyTypeObject *kind, PyObject *const *args, size_t nargs, PyObject *names),
+        LIST(kind, args, nargs, names))
 
 static iternextfunc native_next;
 
 static PyObject *
 turn_next(PyObject *self)
 {
-    IN_TURN(native_next(self))
+    PyObject *raw = raw_of(self);
+    int mine = raw != NULL && Py_IS_TYPE(raw, file_type) ? 0 : begin_turn(self);
+
+    if (mine < 0)
+        return NULL;
+    return mine ? leave_turn(self, native_next(self)) : native_next(self);
 }
 
 /* As below, of what iteration calls. */
