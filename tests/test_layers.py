@@ -22,7 +22,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _real _errors _config _cpython _frames _ctypes",
+    "_guard _version _real _errors _config _cpython _frames _ctypes",
     "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
@@ -38,7 +38,7 @@ LAYERS: tuple[str, ...] = (
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",
     """monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.subclasses monkey.offloading monkey.engine
-    monkey.hooks monkey""",
+    monkey.ending monkey.hooks monkey""",
     "bridge",
     "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",
 )

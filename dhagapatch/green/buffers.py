@@ -19,6 +19,7 @@ from typing import Any
 
 from greenlet import getcurrent
 
+from dhagapatch._guard import AT_EXIT
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Dhaga, Lock, compiled
 from dhagapatch.core.hub import HubGreenlet
@@ -157,6 +158,16 @@ def _in_python(kind: type, names: Iterable[str]) -> list[Callable[[], object]]:
     return undos
 
 
+def _end_turns() -> None:
+    """From now on the native methods: an error in the flush of a standard stream shows no frame of ours."""
+    for undo in _undos:
+        undo()
+
+
+_undos: list[Callable[[], object]] = []
+AT_EXIT.append(_end_turns)
+
+
 def take_turns(kind: Any) -> Callable[[], None]:
     """Have the methods of a buffered class take turns; how to take that back."""
     names = tuple(name for name in _METHODS if name in vars(kind) and not (name == "flush" and kind is io.BufferedReader))
@@ -164,12 +175,14 @@ def take_turns(kind: Any) -> Callable[[], None]:
         names += ("__next__",)
     left = names if compiled.speedups is None else compiled.speedups.take_turns(kind, names, True)
     undos = _in_python(kind, left) if left else []
+    _undos.extend(undos)
 
     def undo() -> None:
         if compiled.speedups is not None:
             compiled.speedups.take_turns(kind, names, False)
         for one in undos:
             one()
+            _undos.remove(one)
 
     return undo
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import select
 import stat
 import warnings
 from typing import Any
 
 from dhagapatch import _real
+from dhagapatch._cpython import buffer_size
+from dhagapatch._guard import LAST
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
@@ -76,10 +77,19 @@ class FileIO(io.FileIO):
             await_ready(self.fileno(), READ)
 
     def __repr__(self) -> str:
-        return re.sub(r"^<(\w+\.)*FileIO", "<_io.FileIO", super().__repr__())
+        return "<_io.FileIO " + super().__repr__().partition(" ")[2]
 
 
 FileIO.__module__ = "_io"
+
+
+def _be_native() -> None:
+    """Nobody parks any more."""
+    for name in ("readinto", "read", "readall", "write", "close"):
+        delattr(FileIO, name)
+
+
+LAST.append(_be_native)
 
 
 def _size(data: Any) -> int:
@@ -181,7 +191,7 @@ def _open_fifo(path: Any, flags: int) -> int:
 def _stack(raw: FileIO, mode: str, buffering: int, encoding: str | None, errors: Any, newline: Any) -> Any:
     line_buffering = buffering == 1 or (buffering < 0 and raw.isatty())
     if buffering < 0 or buffering == 1:
-        buffering = io.DEFAULT_BUFFER_SIZE
+        buffering = buffer_size(raw)
     if buffering == 0:
         return raw
     buffer: Any

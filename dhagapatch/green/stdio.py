@@ -10,8 +10,13 @@ import builtins
 import io
 import os
 import sys
+import weakref
+from functools import partial
 from typing import Any
 
+from dhagapatch import _real
+from dhagapatch._cpython import buffer_size
+from dhagapatch._guard import AT_EXIT
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait, offload_wait
 from dhagapatch.green.io import FileIO, can_wait
@@ -19,6 +24,7 @@ from dhagapatch.green.io import FileIO, can_wait
 __all__ = ["input", "stderr", "stdin", "stdout"]
 
 _input = builtins.input
+_outputs: list[weakref.ref[io.TextIOWrapper]] = []
 
 
 def input(prompt: object = "", /) -> str:
@@ -56,7 +62,7 @@ def stdin(real: Any) -> Any:
         return real
     raw = FileIO(0, "r", False)
     raw.name = "<stdin>"
-    return _text(io.BufferedReader(raw), real, "\n", "r")
+    return _text(io.BufferedReader(raw, buffer_size(raw)), real, "\n", "r")
 
 
 def _output(real: Any, fd: int, name: str) -> Any:
@@ -66,8 +72,31 @@ def _output(real: Any, fd: int, name: str) -> Any:
     real.flush()
     raw = FileIO(fd, "w", False)
     raw.name = name
-    buffer = raw if type(real.buffer) is io.FileIO else io.BufferedWriter(raw)
-    return _text(buffer, real, "\n", "w")
+    buffer = raw if type(real.buffer) is io.FileIO else io.BufferedWriter(raw, buffer_size(raw))
+    text = _text(buffer, real, "\n", "w")
+    _outputs.append(weakref.ref(text))
+    return text
+
+
+def _write_natively() -> None:
+    """From now on the standard streams block: they are to be flushed by the interpreter, and an error shows no frame of ours."""
+    for reference in _outputs:
+        try:
+            buffer: Any = reference().buffer  # type: ignore[union-attr]
+            raw = buffer.raw if type(buffer) is io.BufferedWriter else buffer
+            fd = raw.fileno()
+        except (AttributeError, ValueError):  # it is gone, detached or closed
+            continue
+        try:
+            blocking = _real.os_get_blocking(fd)
+        except OSError:
+            blocking = True
+        if blocking:  # or the native method has another result
+            # HAZARD: nothing that refers to the raw file: a cycle would outlive its class
+            raw.write = partial(_real.os_write, fd)
+
+
+AT_EXIT.append(_write_natively)
 
 
 def stdout(real: Any) -> Any:
