@@ -18,7 +18,7 @@ import gc
 import sys
 import weakref
 from sys import is_finalizing
-from types import BuiltinFunctionType, ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
 from greenlet import getcurrent
@@ -82,22 +82,22 @@ def _keep_modules() -> None:
             namespace = vars(module)
             for key, value in list(namespace.items()):
                 if isinstance(value, ModuleType) and not value.__name__.startswith(_PACKAGE):
-                    namespace[key] = copies.get(id(value)) or copies.setdefault(id(value), _plain_part(value))
+                    namespace[key] = copies.get(id(value)) or copies.setdefault(id(value), _Part(value))
             modules[name] = None  # type: ignore[assignment]  # what is no module is not cleared
 
 
-class _Sys:
-    """Which is cleared last: the rest of it is as it is then."""
+class _Part:
+    """What is kept of a module; the rest is as it is then, if it is there: it is not to be kept alive."""
 
-    def __getattr__(self, name: str, sys: Any = sys) -> Any:
-        return getattr(sys, name)
+    def __init__(self, module: ModuleType) -> None:
+        plain = self.__dict__
+        plain["_whole"] = weakref.ref(module)
+        for name, value in list(vars(module).items()):
+            flags = value.__flags__ if isinstance(value, type) else _HEAP
+            if type(value) in _PLAIN or flags & _IMMUTABLE or not flags & _HEAP:
+                plain[name] = value
+            elif isinstance(value, int):  # of an enumeration
+                plain[name] = int(value)
 
-
-def _plain_part(module: ModuleType) -> Any:
-    part: Any = SimpleNamespace() if module is not sys else _Sys()
-    for name, value in list(vars(module).items()):
-        if type(value) in _PLAIN or (isinstance(value, type) and (value.__flags__ & _IMMUTABLE or not value.__flags__ & _HEAP)):
-            setattr(part, name, value)
-        elif isinstance(value, int):  # of an enumeration
-            setattr(part, name, int(value))
-    return part
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole(), name)

@@ -1,6 +1,6 @@
 """Ways for a program to end, each a program of its own: what it prints, and its exit code, are those of native threads.
 
-``PATCH`` is where a late patch is applied; a program without it is patched at its first line.
+``PATCH`` is where a late patch is applied.
 """
 
 from __future__ import annotations

@@ -188,4 +188,24 @@ a = A()
 w = weakref.ref(a, lambda ref, print=print: print('called back'))
 weakref.finalize(a, print, 'finalized')
 """),
+    "of a thread": noisy("""
+import threading
+PATCH
+threading.current_thread().it = Noisy('of the main thread')
+thread = threading.Thread(target=print, args=('a thread',)); thread.it = Noisy('of a thread'); thread.start(); thread.join()
+threading.it = Noisy('in threading')
+"""),
+    "of a lock's holder": noisy("""
+import threading
+lock = threading.Lock()
+class Holder: pass
+holder = Holder(); holder.lock = lock; holder.it = Noisy('of a holder')
+PATCH
+holder.other = threading.RLock()
+"""),
+    "of a logger": noisy("""
+import logging
+PATCH
+logging.getLogger('x').it = Noisy('of a logger')
+"""),
 }

@@ -123,7 +123,7 @@ _endings = Ahead(_run, "name", "mode", "output")
         for name, ending in ENDINGS.items()
         for mode in MODES
         for output in ending.outputs
-        if mode != "native" and (output == ending.outputs[0] or mode in ("launcher", "late"))
+        if mode != "native" and (output == ending.outputs[0] or mode == "launcher")
     ],
 )
 def test_exit(name: str, mode: str, output: str, request: pytest.FixtureRequest) -> None:
