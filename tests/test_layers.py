@@ -74,6 +74,7 @@ MAY_SET_ATTRIBUTES = {
     "monkey.subclasses": "the patcher",
     "core.compiled": "compiled methods on our own classes",
     "inspect.locks": "the methods of the locks, while they are tracked",
+    "green.io:_be_native": "its own class, in the last moments",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "green.psycopg:_opening.opening.opens": "by which connection, on what it has opened itself",

@@ -19,7 +19,7 @@ from dhagapatch.core.descriptors import renew_descriptor
 
 __all__ = [
     "HIDDEN", "adopt_timeout", "drop_dead", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking",
-    "make_nonblocking", "restore_timeout", "setblocking", "setsockopt", "settimeout", "timeout", "user_timeout",
+    "make_nonblocking", "restore_all", "restore_timeout", "setblocking", "setsockopt", "settimeout", "timeout", "user_timeout",
 ]  # fmt: skip
 
 _C = _real.socket
