@@ -44,8 +44,9 @@ def prepare() -> None:
     Two tell of them: the collector, which runs first then, if it is not turned off; and the end of a module that nobody holds.
     """
     global _guard
-    if _guard is None:
-        _guard = weakref.ref(sys.modules[f"{_PACKAGE}._guard"], _end)
+    module = sys.modules.get(f"{_PACKAGE}._guard")
+    if _guard is None and module is not None:
+        _guard = weakref.ref(module, _end)
         atexit.register(_watch)
 
 

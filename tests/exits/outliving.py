@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ending import Ending, late
+from ending import Ending, late, noisy
 
 __all__ = ["OUTLIVING"]
 
@@ -201,5 +201,69 @@ import sys
 PATCH
 sys.addaudithook(lambda event, args, print=print: print(event) if event == 'cpython._PySys_ClearAuditHooks' else None)
 print('end')
+"""),
+    "child processes": late("""
+import subprocess
+PATCH
+keep("os", Late("module", lambda P=subprocess.Popen: P(['true']).wait()))
+drop(Late("early", lambda P=subprocess.Popen: P(['true']).wait(), lambda: subprocess.check_output(['echo', 'x'])))
+"""),
+    "threads that begin then": late("""
+import threading, _thread
+PATCH
+drop(Late("early", lambda: threading.Thread(target=print).start(), lambda: _thread.start_new_thread(print, ())))
+"""),
+    "a queue of Python": late("""
+import queue, threading
+PATCH
+q = queue.Queue(1)
+drop(Late("early", lambda: q.put(1), lambda: q.put(1, timeout=.01), lambda: q.get(), lambda: q.get(timeout=.01),
+    lambda: q.join()))
+"""),
+    "a pool of processes": Ending("""
+import multiprocessing as m, sys
+PATCH
+if __name__ == '__main__':
+    pool = m.get_context('fork').Pool(2)
+    print(pool.map(abs, [-1, -2]))
+"""),
+    "a listener": Ending("""
+import logging, logging.handlers, queue, sys
+PATCH
+q = queue.Queue(); h = logging.StreamHandler(sys.stdout)
+l = logging.handlers.QueueListener(q, h); l.start()
+logging.getLogger('x').addHandler(logging.handlers.QueueHandler(q)); logging.getLogger('x').warning('hello')
+import atexit; atexit.register(l.stop)
+"""),
+    "standard input": Ending("""
+import sys
+PATCH
+class A:
+    def __del__(self, s=sys.stdin, print=print, input=input):
+        print(repr(s.read()))
+        try: input()
+        except Exception as e: print(type(e).__name__ if type else e)
+a = A()
+"""),
+    "files that are opened then": late("""
+import os, tempfile
+path = tempfile.mktemp()
+PATCH
+keep("os", Late("module", lambda open=open, path=path: open(path, 'wb').write(b'x'),
+    lambda open=open, path=path: open(path, 'rb', 0).read(), lambda u=os.unlink, path=path: u(path)))
+drop(Late("early", lambda: open(path, 'w').write('x'), lambda: open(path).read()))
+"""),
+    "sockets that are made then": late("""
+import socket
+PATCH
+a, b = socket.socketpair()
+drop(Late("early", lambda: a.makefile('w').write('abc'), lambda: b.recv(9),
+    lambda: socket.socketpair()[0].close(), lambda: b.makefile('rb', 0).readable(), lambda: a.sendall(b'line'),
+    lambda: b.makefile('rb').read(4)))
+"""),
+    "a context": noisy("""
+import contextvars
+PATCH
+v = contextvars.ContextVar('v'); v.set(Noisy('in a context'))
 """),
 }
