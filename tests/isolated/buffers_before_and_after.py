@@ -118,6 +118,33 @@ assert ended == ["second", "first", "third"], ended
 file.write(b"x")
 file.flush()
 
+# native threads among them
+shared = io.BufferedWriter(Raw(), 16)
+done, wrong = [], []
+
+
+def write_many(number):
+    try:
+        for n in range(60):
+            shared.write(b"%d:%d;" % (number, n))
+            if n % 3 == 0:
+                shared.flush()
+    except BaseException as error:
+        wrong.append(error)
+    done.append(number)
+
+
+for number in range(3):
+    dhagapatch.original("_thread", "start_new_thread")(write_many, (number,))
+for number in range(3, 6):
+    threading.Thread(target=write_many, args=(number,)).start()
+until = time.monotonic() + 30
+while len(done) < 6 and time.monotonic() < until:
+    time.sleep(0.005)
+shared.flush()
+assert not wrong and len(done) == 6, (wrong, done)
+assert len(set(bytes(shared.raw.data).split(b";"))) == 361, len(shared.raw.data)
+
 # nothing is kept of those that are gone
 inside = sys.modules["dhagapatch.green.buffers"]._inside
 assert not inside, inside
