@@ -5,6 +5,7 @@ Call `patch_all()` at start-up, or start the program with ``python -m dhagapatch
 
 from __future__ import annotations
 
+from dhagapatch import _guard  # isort: skip - first
 from dhagapatch._errors import (
     DeadlockError,
     DhagaExit,
@@ -19,6 +20,8 @@ from dhagapatch.core import Dhaga, Hub, Timeout, current_dhaga, get_hub, offload
 from dhagapatch.inspect import dump, stats
 from dhagapatch.monkey import PatchReport, is_patched, original, patch, patch_all, unpatch_all
 from dhagapatch.monkey.table import GROUPS
+
+del _guard
 
 __all__ = [
     "GROUPS",

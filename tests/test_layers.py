@@ -22,7 +22,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _real _errors _config _cpython _frames _ctypes",
+    "_guard _version _real _errors _config _cpython _frames _ctypes",
     """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room
     core.running core.wakeup""",
     "core.netpoll core.loop",
@@ -31,7 +31,7 @@ LAYERS: tuple[str, ...] = (
     """core.parker core.waitq core.dhaga core.offload core.endable core.syscalls
     core.sync core.queues core.waits core.compiled core""",
     """green green.wording green.waiting green.kernel green.timeouts green.attempts green.time green.resolve green.select
-    green.os green.children green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
+    green.os green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
     green.local
     green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
@@ -40,7 +40,7 @@ LAYERS: tuple[str, ...] = (
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",
     """monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.subclasses monkey.offloading monkey.engine
-    monkey.hooks monkey""",
+    monkey.ending monkey.hooks monkey""",
     "bridge",
     "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",
 )
@@ -53,6 +53,7 @@ MAY_IMPORT_INSIDE = {
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
     "green.kernel": "`ctypes` serves waits in the kernel alone",
     "green.stdio": "what edits lines, for a program that edits them",
+    "green.buffers": "ctypes serves where there is no compiled part",
     "inspect": "the door: what is behind it is imported when it is asked for",
     "inspect.signals": "what makes the dump is imported for the first one",
     "inspect.client": "rich, and what it needs, is imported by who looks",
@@ -80,6 +81,7 @@ MAY_SET_ATTRIBUTES = {
     "core.compiled": "compiled methods on our own classes",
     "core.entry": "likewise, and the names of what stands for a function",
     "inspect.locks": "the methods of the locks, while they are tracked",
+    "green.io:_be_native": "its own class, in the last moments",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "green.psycopg:_opening.opening.opens": "by which connection, on what it has opened itself",

@@ -122,6 +122,11 @@ take_given(const Given *given, PyObject *names)
     return 0;
 }
 
+static const Given given_files[] = {
+    {"inside", &inside}, {"await_turn", &await_turn}, {"end_turn", &end_turn}, {"FileIO", (PyObject **)&file_type},
+    {"BytesIO", (PyObject **)&bytes_type}, {"Buffered", (PyObject **)&buffered_type}, {NULL},
+};
+
 static const Given given_local[] = {
     {"local", (PyObject **)&local_type}, {"get", &slow_local_get}, {"set", &slow_local_set}, {NULL},
 };
@@ -305,16 +310,16 @@ local_methods(PyObject *module, PyObject *ignored)
     return methods(local_type, methods_of_local);
 }
 
-/* setup_files(type): of the locks of files. */
+/* setup_files(names): what the turns of buffered files need, by name. */
 static PyObject *
-setup_files(PyObject *module, PyObject *type)
+setup_files(PyObject *module, PyObject *names)
 {
-    if (!PyType_Check(type))
-        return PyErr_Format(PyExc_TypeError, "setup_files() takes a type");
-    turns_owner = offset_of((PyTypeObject *)type, "owner");
-    if (turns_owner < 0 || PyType_Ready(&exclusive_type) < 0)
+    if (take_given(given_files, names) < 0)
         return NULL;
-    Py_XSETREF(turns_type, (PyTypeObject *)Py_NewRef(type));
+    buffered_raw = offset_of(buffered_type, "raw");
+    if (buffered_raw < 0)
+        return NULL;
+    turns_interpreter = PyThreadState_Get()->interp;
     Py_RETURN_NONE;
 }
 
@@ -373,8 +378,8 @@ static PyMethodDef functions[] = {
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
     {"take_profile", take_profile, METH_NOARGS, PyDoc_STR("Take the profile function of this OS thread out.")},
     {"put_profile", put_profile, METH_O, PyDoc_STR("Put it back.")},
-    {"setup_files", setup_files, METH_O, PyDoc_STR("Take the type of the locks of files.")},
-    {"exclusive", (PyCFunction)(void (*)(void))exclusive, METH_FASTCALL, PyDoc_STR("A method that takes its turn.")},
+    {"setup_files", setup_files, METH_O, PyDoc_STR("Take what the turns of buffered files need, by name.")},
+    {"take_turns", (PyCFunction)(void (*)(void))take_turns, METH_FASTCALL, PyDoc_STR("Have methods of a class take turns.")},
     {"setup_waiting", setup_waiting, METH_O, PyDoc_STR("Take the `wait_socket` that is written in Python.")},
     {"wait_socket", (PyCFunction)(void (*)(void))wait_socket, METH_FASTCALL, PyDoc_STR("As `green.waiting.wait_socket`.")},
     {"setup_tls", setup_tls, METH_O, PyDoc_STR("Take what TLS needs, by name; compiled methods of a connection.")},

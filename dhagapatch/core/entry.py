@@ -24,7 +24,11 @@ from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 
-__all__ = ["enter_methods", "entry_function", "entry_method", "give_way"]
+__all__ = ["CALLER", "enter_methods", "entry_function", "entry_method", "give_way"]
+
+
+# how far above a function with words of its own (`worded_by`) its caller stands, as `warnings.warn` counts
+CALLER = 3 if speedups is None else 2
 
 
 def give_way(quick: bool = True) -> None:

@@ -71,7 +71,8 @@ def sleeper_of(hub: Hub, one: Any) -> Sleeper:
         return Sleeper(one, hub.ident, name_of_thread(hub.ident) or "main")
     call = getattr(one, "call", None)  # not begun yet: `threading` has no place for it so far
     thread = None if call is None else getattr(call[0], "__self__", None)
-    name = thread.name if isinstance(thread, threading.Thread) else name_of_thread(one.ident) or one.name
+    kind: Any = getattr(threading, "Thread", ())  # in the last moments there is none
+    name = thread.name if isinstance(thread, kind) else name_of_thread(one.ident) or one.name
     return Sleeper(one, one.ident, name)
 
 

@@ -134,6 +134,8 @@ def get_ident() -> int:
 
 def count() -> int:
     """How many threads there are, the main one aside: dhagas, and native threads that are not the runtime's own."""
+    if sys.is_finalizing():
+        return max(int(_real.thread_count()) - own_native_threads(), 0)  # daemon threads are there no more
     return int(_real.thread_count()) - own_native_threads() + sum(len(hub.dhagas) for hub in all_hubs())
 
 

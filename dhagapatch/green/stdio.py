@@ -1,6 +1,6 @@
 """The standard streams over pipes, terminals and sockets: reading and writing them lets other dhagas run.
 
-They are rebuilt over the same descriptors from the green classes, with the same encoding and buffering; whoever holds the
+They are rebuilt over the same descriptors with raw files of ours, with the same encoding and buffering; whoever holds the
 interpreter's own stream is given the green one.  A stream that the program has put in the place of one is left alone.
 """
 
@@ -10,13 +10,17 @@ import builtins
 import io
 import os
 import sys
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from dhagapatch._cpython import PROMPTS_END_AT_NUL
+from dhagapatch import _real
+from dhagapatch._cpython import PROMPTS_END_AT_NUL, buffer_size
+from dhagapatch._guard import AT_EXIT
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Lock, hub_for_wait, offload_wait, owner_token
-from dhagapatch.green.io import BufferedReader, BufferedWriter, FileIO, can_wait
+from dhagapatch.green.io import FileIO, can_wait
 from dhagapatch.green.os import read, write
 
 __all__ = ["input", "stderr", "stdin", "stdout"]
@@ -27,6 +31,7 @@ _turn = Lock()  # one at a time reads a line
 _reader = 0  # which thread does
 _turn_pid = os.getpid()
 _ahead = b""  # what was read behind the end of a line, as the C library would keep it
+_outputs: list[weakref.ref[io.TextIOWrapper]] = []
 
 
 def input(prompt: object = "", /) -> str:
@@ -143,7 +148,7 @@ def stdin(real: Any) -> Any:
         return real
     raw = FileIO(0, "r", False)
     raw.name = "<stdin>"
-    return _text(BufferedReader(raw), real, "\n", "r")
+    return _text(io.BufferedReader(raw, buffer_size(raw)), real, "\n", "r")
 
 
 def _output(real: Any, fd: int, name: str) -> Any:
@@ -153,8 +158,31 @@ def _output(real: Any, fd: int, name: str) -> Any:
     real.flush()
     raw = FileIO(fd, "w", False)
     raw.name = name
-    buffer = raw if type(real.buffer) is io.FileIO else BufferedWriter(raw)
-    return _text(buffer, real, "\n", "w")
+    buffer = raw if type(real.buffer) is io.FileIO else io.BufferedWriter(raw, buffer_size(raw))
+    text = _text(buffer, real, "\n", "w")
+    _outputs.append(weakref.ref(text))
+    return text
+
+
+def _write_natively() -> None:
+    """From now on the standard streams block: they are to be flushed by the interpreter, and an error shows no frame of ours."""
+    for reference in _outputs:
+        try:
+            buffer: Any = reference().buffer  # type: ignore[union-attr]
+            raw = buffer.raw if type(buffer) is io.BufferedWriter else buffer
+            fd = raw.fileno()
+        except (AttributeError, ValueError):  # it is gone, detached or closed
+            continue
+        try:
+            blocking = _real.os_get_blocking(fd)
+        except OSError:
+            blocking = True
+        if blocking:  # or the native method has another result
+            # HAZARD: nothing that refers to the raw file: a cycle would outlive its class
+            raw.write = partial(_real.os_write, fd)
+
+
+AT_EXIT.append(_write_natively)
 
 
 def stdout(real: Any) -> Any:

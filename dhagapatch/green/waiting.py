@@ -101,7 +101,8 @@ if compiled.speedups is not None:
 def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> bool:
     """Wait until the kernel says that `fd` is ready; False when `deadline` is over.
 
-    A descriptor that is always ready, or in non-blocking mode, is not waited for.
+    A descriptor that is always ready, or in non-blocking mode, is not waited for.  A wait that has begun goes on if the mode
+    changes.
     """
     hub = parking_hub()
     if hub is None:
@@ -110,9 +111,11 @@ def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> b
         hub = hub_for_wait()
         if hub is None:
             return True if deadline is None else native_wait(fd, direction, deadline)
+    begun = False
     while not is_ready(fd, direction):
-        if not _real.os_get_blocking(fd) and deadline is None:
+        if not begun and deadline is None and not _real.os_get_blocking(fd):
             return True
+        begun = True
         entry = hub.entries.get(fd)
         if entry is None:
             entry = hub.entries[fd] = Entry(fd)

@@ -151,9 +151,10 @@ def _tell_dhaga(dhaga: DhagaState) -> list[str]:
 def tell_stack(stack: list[Place]) -> list[str]:
     """Lines as those of a traceback."""
     lines = []
+    getline = getattr(linecache, "getline", None)  # in the last moments there is none
     for place in stack:
         lines.append(f'  File "{place.file}", line {place.line}, in {place.function}')
-        if source := linecache.getline(place.file, place.line).strip():
+        if getline is not None and (source := getline(place.file, place.line).strip()):
             lines.append(f"    {source}")
     return lines
 

@@ -42,6 +42,7 @@ class Engine:
         self.originals: dict[tuple[str, str], Any] = {}
         self._applied: dict[tuple[str, str], Any] = {}  # the module, or the class, that had it done
         self._undo: list[Callable[[], object]] = []
+        self._in_classes: list[Undo] = []  # of them
         self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
         self._hooked = False
         self.timeslice: float | None = None  # nobody has said
@@ -195,10 +196,10 @@ class Engine:
 
     def _set(self, owner: Any, name: str, value: Any, before: Any) -> None:
         setattr(owner, name, value)
-        if before is _MISSING:
-            self._undo.append(Undo(delattr, owner, name))
-        else:
-            self._undo.append(Undo(setattr, owner, name, before))
+        undo = Undo(delattr, owner, name) if before is _MISSING else Undo(setattr, owner, name, before)
+        self._undo.append(undo)
+        if isinstance(owner, type):
+            self._in_classes.append(undo)
 
     def _rebind(self, pairs: list[tuple[Any, Any]], report: PatchReport) -> None:
         unique: dict[int, tuple[Any, Any]] = {id(real): (real, green) for real, green in pairs}
@@ -380,7 +381,7 @@ class Engine:
             for thing in instances(stdlib.socket):
                 green.restore_timeout(thing)
             green.drop_dead()  # HAZARD: a socket that is made while nothing is patched may have the identity of one that is gone
-        for names in (self.offloaded, self.watched, self._offload_rows, self._offload_later):
+        for names in (self.offloaded, self.watched, self._offload_rows, self._offload_later, self._in_classes):
             names.clear()
         self._applied.clear()
         self._pairs.clear()
@@ -388,6 +389,19 @@ class Engine:
         self.report = PatchReport()
         if failure is not None:
             raise failure
+
+    def forget(self) -> None:
+        """Give classes their own methods again, and let go of everything: nothing will be taken back any more."""
+        while self._in_classes:
+            try:
+                self._in_classes.pop()()
+            except Exception:  # the program has changed it since
+                pass
+        for things in (self._undo, self._pairs, self._offload_rows):
+            things.clear()
+        self._applied.clear()
+        self.originals.clear()
+        self.report = PatchReport()
 
     # asking
 

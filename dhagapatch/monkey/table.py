@@ -19,7 +19,7 @@ __all__ = ["GROUPS", "OFFLOAD", "OFFLOAD_GROUPS", "OPTIONAL", "PACKAGES", "REPLA
 SET = "set in place"  # on a class: every instance and subclass follows; or in a module, for its own functions alone
 REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
 WRAP = "wrap object"  # the source is called with the real object, and gives the green one, or the same if it is left
-TELL = "told"  # the module has a function for it: the source calls that, and gives how to take it back, or None if it is left
+TELL = "told"  # the source is called with the real object, has it do so in place, and gives how to take it back; None: left
 OFFLOAD = "offloaded"  # the source is called with what the module or class holds: the user named it for native threads
 
 
@@ -60,6 +60,10 @@ def _signal(name: str, why: str, *platforms: str, quick: bool = False) -> Row:
     return Row("_signal", name, f"signal:{name}", "signal", why=why, platforms=platforms, quick=quick)
 
 
+def _buffered(name: str) -> Row:
+    return Row("_io", name, "buffers:take_turns", "thread", TELL, why="threads that share one wait for each other")
+
+
 def _child(module: str, name: str, why: str) -> Row:
     return Row(module, name, f"startup:{name}", "children", why=why, cost=0)
 
@@ -83,6 +87,9 @@ TABLE: tuple[Row, ...] = (
     _thread("_count", "count", "counts dhagas"),
     Row("_thread", "_local", "threadlocal:local", "thread", REPLACE, why="each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
+    _buffered("BufferedReader"),
+    _buffered("BufferedWriter"),
+    _buffered("BufferedRandom"),
     Row("threading", "_allocate_lock", "_thread:allocate_lock", "thread", SET,
         why="a condition makes a lock for each wait, and what stands for a built-in function takes longer"),
     Row("threading", "_maintain_shutdown_locks", "threading:maintain_shutdown_locks", "thread", until=(3, 13),
@@ -134,8 +141,6 @@ TABLE: tuple[Row, ...] = (
     _socket("setsockopt", "the kernel's own timeouts are kept by the runtime", "timeouts:setsockopt", 0),
     _socket("detach", "the descriptor gets another owner", "connections:detach", 0),
     _socket("_real_close", "wakes those who wait", "connections:real_close", 0),
-    Row("socket", "socket.makefile", "io:makefile", "socket", SET, cost=0,
-        why="buffered files that dhagas share wait for each other"),
     # names
     Row("_socket", "getaddrinfo", "resolve:getaddrinfo", "dns", why="asks a name server"),
     Row("_socket", "gethostbyname", "resolve:gethostbyname", "dns", why="asks a name server"),
