@@ -10,12 +10,15 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "gil_is_enabled", "name_of_thread", "profilers_are_of_threads",
-    "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
+    "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "gil_is_enabled", "name_of_thread",
+    "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
 # Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
 LOCK_TYPE_IS_CALLABLE = sys.version_info >= (3, 13)
+
+# Since 3.13 (PEP 667) `f_locals` of a function's frame is a view of the variables.  Checked: 3.11.7, 3.12.1, 3.13.0, 3.14, 3.15.
+LOCALS_ARE_WRITTEN_THROUGH = sys.version_info >= (3, 13)
 
 _arguments_type: Any = None
 

@@ -22,7 +22,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _real _errors _config _cpython _frames _ctypes",
+    "_version _real _errors _config _cpython _frames _locals _ctypes",
     "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
@@ -37,7 +37,8 @@ LAYERS: tuple[str, ...] = (
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",
-    """monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.subclasses monkey.offloading monkey.engine
+    """monkey.exempt monkey.table monkey.rebind monkey.frames monkey.report monkey.adopt monkey.adoptions
+    monkey.unseen monkey.subclasses monkey.offloading monkey.engine
     monkey.hooks monkey""",
     "bridge",
     "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",
@@ -53,6 +54,7 @@ MAY_IMPORT_INSIDE = {
     "inspect.client": "rich, and what it needs, is imported by who looks",
     "inspect.control": "each part is imported when it is turned on",
     "__main__": "the client of `inspect`, which a program that is run does not need",
+    "monkey.frames": "ctypes serves variables of functions up to 3.12 alone",
     "monkey.report": "`ast` serves a report alone",
     "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
 }
