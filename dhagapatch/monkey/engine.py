@@ -163,11 +163,13 @@ class Engine:
         report.left += unseen(adopted, self._pairs, self._sought, known)
         self._sought.clear()
         self.groups |= new
+        self._disabled = disabled
+        for module in {row.module for row in left_over} & sys.modules.keys():  # imported by the patching itself
+            self.patch_module(module)
         if "signal" in new:
             importlib.import_module("dhagapatch.green.signal").install()
         self._adopt_sockets(new, report)
         report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
-        self._disabled = disabled
         self._tell_children()
         self.report.merge(report)
         return report

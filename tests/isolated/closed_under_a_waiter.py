@@ -67,10 +67,11 @@ for make in (socket.socketpair, tcp_pair):
 
 # a file over a pipe, unbuffered, and the descriptor itself
 for read in (
-    lambda file: file.read(1), lambda file: file.readinto(bytearray(1)), lambda file: file.readline(), lambda file: file.readall(),
+    lambda file: file.read(1), lambda file: file.readinto(bytearray(1)), lambda file: file.readline(),
+    lambda file: file.readall(),
 ):  # fmt: skip
     reader, writer = os.pipe()
-    file = open(reader, "rb", 0)
+    file = open(reader, "rb", 0)  # noqa: SIM115
     thread, outcome = blocked(lambda read=read, file=file: read(file))
     file.close()
     thread.join(5)

@@ -53,6 +53,12 @@ def udp_pair():
     return left, right
 
 
+def send_both(sock, both):
+    time.sleep(0.005)
+    sock.send(both[:1])
+    sock.send(both[1:])
+
+
 def send():
     time.sleep(0.005)
     gc.set_threshold(1, 1, 1)
@@ -94,7 +100,7 @@ for make in (lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM), udp_p
             got.append(read())  # TimeoutError: an edge was lost
             assert got == [b"x", b"y"], got
             for both in (b"12", b"34"):  # before the reader has its turn
-                thread = threading.Thread(target=lambda both=both: (time.sleep(0.005), [a.send(both[n : n + 1]) for n in (0, 1)]))
+                thread = threading.Thread(target=send_both, args=(a, both))
                 thread.start()
                 assert read() + read() == both
                 thread.join()

@@ -1,5 +1,5 @@
 # run: -m dhagapatch
-"""Who is chosen and can't use it passes it on: a stolen item, a handler that raises; and nobody waits for ever for a busy lock."""
+"""Who is chosen and can't use it passes it on: a stolen item, a handler that raises.  Nobody waits for ever for a busy lock."""
 
 import queue
 import signal

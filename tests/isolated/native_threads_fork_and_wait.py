@@ -40,7 +40,7 @@ def ring(number, frame):
 
 
 def side_by_side():
-    """Two threads of the child sleep at once, the main one with them; and the one that forked is the main one, for signals too."""
+    """Two threads of the child sleep at once, the main one with them, which is the one that forked, for signals too."""
     events = []
 
     def sleeps(name):
