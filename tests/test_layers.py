@@ -22,7 +22,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _real _errors _config _cpython _frames _locals _ctypes",
+    "_version _real _errors _config _cpython _frames _locals _names _ctypes",
     "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
@@ -54,6 +54,7 @@ MAY_IMPORT_INSIDE = {
     "inspect.client": "rich, and what it needs, is imported by who looks",
     "inspect.control": "each part is imported when it is turned on",
     "__main__": "the client of `inspect`, which a program that is run does not need",
+    "green.wording": "ctypes names classes where there is no compiled part",
     "monkey.frames": "ctypes serves variables of functions up to 3.12 alone",
     "monkey.report": "`ast` serves a report alone",
     "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
@@ -78,6 +79,7 @@ MAY_SET_ATTRIBUTES = {
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "green.psycopg:_opening.opening.opens": "by which connection, on what it has opened itself",
+    "_names": "what errors call the package's own classes, in the C structure",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
     "core.loop:HubLoop.__init__": "asyncio's logger, for the length of one call",
     "testing.exploring:_conditions": "the hooks for exceptions of threads, for the length of an exploration",

@@ -25,7 +25,7 @@ class Queue:
 
     __slots__ = ("__weakref__", "_items", "_waiters")
 
-    empty_error: ClassVar[type[Exception]] = _real.Empty
+    _empty_error: ClassVar[type[Exception]] = _real.Empty
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
@@ -54,7 +54,7 @@ class Queue:
             pass
         if not block:
             count_look()
-            raise self.empty_error
+            raise self._empty_error
         return self._wait(deadline_of(timeout))
 
     def get_nowait(self) -> Any:
@@ -93,7 +93,7 @@ class Queue:
                     enqueued = False
                     if not waiters.leave(parker) and self._items:
                         continue  # woken in the same instant
-                    raise self.empty_error
+                    raise self._empty_error
                 enqueued = False
                 if not self._items:  # somebody else was faster: back to the head of the queue
                     parker.again()

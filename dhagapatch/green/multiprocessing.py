@@ -14,6 +14,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait, owner_token
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
+from dhagapatch.green.wording import stand_for
 
 __all__ = ["AdoptedSemLock", "SemLock", "native"]
 
@@ -148,3 +149,7 @@ class AdoptedSemLock(SemLock):
         self._mutex_owner = 0
 
     __enter__ = acquire
+
+
+for _class in (SemLock, AdoptedSemLock):
+    stand_for(_class, native)

@@ -16,6 +16,7 @@ from dhagapatch.core.descriptors import forget_descriptor, wait_entry, wake_all
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import handle_deferred, sleep_until, spend
+from dhagapatch.green.wording import stand_for
 
 __all__ = ["epoll", "make_poll", "poll", "select"]
 
@@ -141,13 +142,13 @@ def _directions(events: int) -> int:
 class poll:
     """A polling object; between its questions to the kernel the dhaga is parked."""
 
-    __slots__ = ("__weakref__", "_events", "_poll", "_polling")
+    __slots__ = ("_events", "_poll", "_polling")
 
     _poll: Any
     _events: dict[int, int] | None
     _polling: bool
 
-    def __new__(cls) -> poll:
+    def __new__(cls, *args: Any, **kwargs: Any) -> poll:
         raise TypeError("cannot create 'select.poll' instances")
 
     @classmethod
@@ -217,7 +218,7 @@ def make_poll() -> poll:
 class epoll:
     """An epoll object; its descriptor is itself waited for, so its registrations stay the kernel's."""
 
-    __slots__ = ("__weakref__", "_epoll")
+    __slots__ = ("_epoll",)
 
     def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
         self._epoll = _real.epoll(sizehint, flags)
@@ -271,5 +272,7 @@ class epoll:
         return _wait_any(hub, ((self._epoll.fileno(), _stdlib.POLLIN),), deadline, lambda: self._epoll.poll(0, maxevents))
 
 
-for _class in (poll, epoll):
-    _class.__module__ = "select"
+if _real.poll is not None:
+    stand_for(poll, type(_real.poll()))
+if _real.epoll is not None:
+    stand_for(epoll, _real.epoll)

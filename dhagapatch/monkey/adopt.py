@@ -29,6 +29,7 @@ from dhagapatch.green import _thread as green_thread
 from dhagapatch.green import select as green_select
 from dhagapatch.green import threadlocal
 from dhagapatch.green.waiting import sleep_until
+from dhagapatch.green.wording import stand_for
 from dhagapatch.monkey.frames import Frames, suspending_kinds
 from dhagapatch.monkey.rebind import Holder, Undo, rebind
 from dhagapatch.monkey.report import Adopted as AdoptedLine
@@ -185,8 +186,7 @@ class AdoptedRLock(green_thread.RLock):
         return super().__repr__()
 
 
-AdoptedRLock.__name__ = AdoptedRLock.__qualname__ = "RLock"
-AdoptedRLock.__module__ = "_thread"
+stand_for(AdoptedRLock, _real.RLock)
 
 
 def native_threads() -> int:
@@ -270,8 +270,7 @@ class AdoptedSimpleQueue(green_thread.SimpleQueue):
         return int(self._native.qsize())
 
 
-AdoptedSimpleQueue.__name__ = AdoptedSimpleQueue.__qualname__ = "SimpleQueue"
-AdoptedSimpleQueue.__module__ = "_queue"
+stand_for(AdoptedSimpleQueue, _real.SimpleQueue)
 
 
 def _simple_queue(real: Any) -> tuple[Any, str]:
