@@ -11,7 +11,8 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "buffer_size", "forget_dummy_thread", "gil_is_enabled", "name_of_thread",
+    "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "buffer_size", "forget_dummy_thread",
+    "gil_is_enabled", "name_of_thread",
     "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
@@ -19,6 +20,9 @@ __all__ = [
 LOCK_TYPE_IS_CALLABLE = sys.version_info >= (3, 13)
 # Up to 3.12 the prompt of `input` is shown as far as that, later it is refused.  Checked: 3.11.7, 3.12.1, 3.13.0.
 PROMPTS_END_AT_NUL = sys.version_info < (3, 13)
+
+# Since 3.13 (PEP 667) `f_locals` of a function's frame is a view of the variables.  Checked: 3.11.7, 3.12.1, 3.13.0, 3.14, 3.15.
+LOCALS_ARE_WRITTEN_THROUGH = sys.version_info >= (3, 13)
 
 _arguments_type: Any = None
 

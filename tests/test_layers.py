@@ -22,7 +22,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_guard _version _real _errors _config _cpython _frames _ctypes",
+    "_guard _version _real _errors _config _cpython _frames _locals _names _ctypes",
     """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room
     core.running core.wakeup""",
     "core.netpoll core.loop",
@@ -39,7 +39,8 @@ LAYERS: tuple[str, ...] = (
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",
-    """monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.subclasses monkey.offloading monkey.engine
+    """monkey.exempt monkey.table monkey.rebind monkey.frames monkey.report monkey.adopt monkey.adoptions
+    monkey.unseen monkey.subclasses monkey.offloading monkey.engine
     monkey.ending monkey.hooks monkey""",
     "bridge",
     "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",
@@ -59,6 +60,8 @@ MAY_IMPORT_INSIDE = {
     "inspect.client": "rich, and what it needs, is imported by who looks",
     "inspect.control": "each part is imported when it is turned on",
     "__main__": "the client of `inspect`, which a program that is run does not need",
+    "green.wording": "ctypes names classes where there is no compiled part",
+    "monkey.frames": "ctypes serves variables of functions up to 3.12 alone",
     "monkey.report": "`ast` serves a report alone",
     "core.entry": "`inspect` serves who asks for a signature",
     "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
@@ -85,6 +88,7 @@ MAY_SET_ATTRIBUTES = {
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "green.psycopg:_opening.opening.opens": "by which connection, on what it has opened itself",
+    "_names": "what errors call the package's own classes, in the C structure",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
     "core.loop:HubLoop.__init__": "asyncio's logger, for the length of one call",
     "testing.exploring:_conditions": "the hooks for exceptions of threads, for the length of an exploration",

@@ -337,6 +337,33 @@ setup_tls(PyObject *module, PyObject *names)
     return methods(connection_type, methods_of_connection);
 }
 
+/* name_type(class, name, final): what the interpreter's own errors call it; if `final`, it has no subclasses from now on. */
+static PyObject *
+name_type(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyTypeObject *kind;
+    const char *text;
+    char *copy;
+    Py_ssize_t size;
+    int final;
+
+    if (nargs != 3 || !PyType_Check(args[0]) || !PyUnicode_Check(args[1]) || !PyType_HasFeature((PyTypeObject *)args[0], Py_TPFLAGS_HEAPTYPE))
+        return PyErr_Format(PyExc_TypeError, "name_type() takes a class made in Python, its name, and whether it is final");
+    kind = (PyTypeObject *)args[0];
+    text = PyUnicode_AsUTF8AndSize(args[1], &size);
+    final = PyObject_IsTrue(args[2]);
+    if (text == NULL || final < 0)
+        return NULL;
+    copy = PyMem_Malloc((size_t)size + 1); /* as long as the class, which is for ever */
+    if (copy == NULL)
+        return PyErr_NoMemory();
+    memcpy(copy, text, (size_t)size + 1);
+    kind->tp_name = copy;
+    if (final)
+        kind->tp_flags &= ~Py_TPFLAGS_BASETYPE;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions_of_threads[] = {
     {"get_ident", get_ident, METH_NOARGS, NULL}, {"allocate_lock", allocate_lock, METH_NOARGS, NULL},
     {"allocate", allocate_lock, METH_NOARGS, NULL}, {NULL},
@@ -394,6 +421,7 @@ static PyMethodDef functions[] = {
     {"entry", (PyCFunction)(void (*)(void))entry, METH_FASTCALL, PyDoc_STR("What stands for a function or method of C.")},
     {"signal_at_next_look", signal_at_next_look, METH_O, PyDoc_STR("Have a signal's handler called a little later.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
+    {"name_type", (PyCFunction)(void (*)(void))name_type, METH_FASTCALL, PyDoc_STR("Have the interpreter call a class so.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},
     {NULL},
 };

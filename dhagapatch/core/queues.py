@@ -26,7 +26,7 @@ class Queue:
 
     __slots__ = ("__weakref__", "_items", "_waiters")
 
-    empty_error: ClassVar[type[Exception]] = _real.Empty
+    _empty_error: ClassVar[type[Exception]] = _real.Empty
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
@@ -56,7 +56,7 @@ class Queue:
         except IndexError:
             pass
         if not block:
-            raise self.empty_error
+            raise self._empty_error
         return self._wait(deadline_of(timeout))
 
     def get_nowait(self) -> Any:
@@ -95,7 +95,7 @@ class Queue:
                     enqueued = False
                     if not waiters.leave(parker) and self._items:
                         continue  # woken in the same instant
-                    raise self.empty_error
+                    raise self._empty_error
                 enqueued = False
                 if not self._items:  # somebody else was faster: back to the head of the queue
                     parker.again()

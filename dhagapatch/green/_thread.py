@@ -20,7 +20,7 @@ from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.hub import all_hubs, hub_for_wait
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 from dhagapatch.green.threading import lighten
-from dhagapatch.green.wording import reduce_ex
+from dhagapatch.green.wording import stand_for
 
 __all__ = [
     "AdoptedLock", "RLock", "SimpleQueue", "ThreadHandle", "allocate", "allocate_lock", "count", "get_ident", "lock",
@@ -88,11 +88,11 @@ class _Sentinel(sync.Lock):
         shutdown_locks().discard(self)  # before `threading` looks for it among all of them
 
 
-AdoptedLock.__name__ = AdoptedLock.__qualname__ = _Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
 enter_methods(SimpleQueue, "put", "put_nowait", "get", "get_nowait", real=_real.SimpleQueue, cost=0)
-for _class in (lock, AdoptedLock, _Sentinel, RLock, SimpleQueue):
-    _class.__module__ = "_queue" if _class is SimpleQueue else "_thread"
-    _class.__reduce_ex__ = reduce_ex  # type: ignore[method-assign]
+for _class in (lock, AdoptedLock, _Sentinel):
+    stand_for(_class, _real.LockType)
+stand_for(RLock, _real.RLock)
+stand_for(SimpleQueue, _real.SimpleQueue)
 
 _new: Callable[[type[lock]], lock] = object.__new__
 _NO_NAMES: dict[str, Any] = {}  # for threads that are given none, and copied by whoever gets them
@@ -112,7 +112,7 @@ def simple_queue_for(real: type) -> type:
     """The class that stands for a `SimpleQueue`; one whose module was imported afresh raises that module's `Empty`."""
     if real is _real.SimpleQueue:
         return SimpleQueue
-    names = {"__slots__": (), "__module__": "_queue", "__doc__": SimpleQueue.__doc__, "empty_error": sys.modules["_queue"].Empty}
+    names = {"__slots__": (), "__module__": "_queue", "__doc__": SimpleQueue.__doc__, "_empty_error": sys.modules["_queue"].Empty}
     return type("SimpleQueue", (SimpleQueue,), names)
 
 
@@ -172,7 +172,7 @@ class ThreadHandle:
     A handle of a native thread (`native`) is asked now and then, as C code marks it.
     """
 
-    __slots__ = ("__weakref__", "_dhaga", "_ident", "_native", "_pid", "_state", "_waiters")
+    __slots__ = ("_dhaga", "_ident", "_native", "_pid", "_state", "_waiters")
 
     def __init__(self, native: Any = None) -> None:
         self._native = native
@@ -238,12 +238,12 @@ class ThreadHandle:
                 return
 
     def __repr__(self) -> str:
-        return f"<_ThreadHandle object: ident={self.ident}>"
+        return f"<_thread._ThreadHandle object: ident={self.ident}>"
 
 
-enter_methods(ThreadHandle, "join", cost=0)
-ThreadHandle.__module__ = "_thread"
-ThreadHandle.__qualname__ = ThreadHandle.__name__ = "_ThreadHandle"
+if _real.ThreadHandle is not None:
+    enter_methods(ThreadHandle, "join", real=_real.ThreadHandle, cost=0)
+    stand_for(ThreadHandle, _real.ThreadHandle)
 
 
 def make_thread_handle(ident: int, /) -> ThreadHandle:

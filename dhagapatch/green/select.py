@@ -17,6 +17,7 @@ from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import is_open, sleep_until
+from dhagapatch.green.wording import stand_for
 
 __all__ = ["epoll", "make_poll", "poll", "select"]
 
@@ -142,13 +143,13 @@ def _directions(events: int) -> int:
 class poll:
     """A polling object; between its questions to the kernel the dhaga is parked."""
 
-    __slots__ = ("__weakref__", "_events", "_poll", "_polling")
+    __slots__ = ("_events", "_poll", "_polling")
 
     _poll: Any
     _events: dict[int, int] | None
     _polling: bool
 
-    def __new__(cls) -> poll:
+    def __new__(cls, *args: Any, **kwargs: Any) -> poll:
         raise TypeError("cannot create 'select.poll' instances")
 
     @classmethod
@@ -221,7 +222,7 @@ def make_poll() -> poll:
 class epoll:
     """An epoll object; its descriptor is itself waited for, so its registrations stay the kernel's."""
 
-    __slots__ = ("__weakref__", "_epoll")
+    __slots__ = ("_epoll",)
 
     def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
         self._epoll = _real.epoll(sizehint, flags)
@@ -278,7 +279,9 @@ class epoll:
         return _wait_any(hub, ((self._epoll.fileno(), _stdlib.POLLIN),), deadline, ask)
 
 
-enter_methods(poll, "poll", cost=QUESTION)
-enter_methods(epoll, "poll", cost=QUESTION)
-for _class in (poll, epoll):
-    _class.__module__ = "select"
+if _real.poll is not None:
+    enter_methods(poll, "poll", real=type(_real.poll()), cost=QUESTION)
+    stand_for(poll, type(_real.poll()))
+if _real.epoll is not None:
+    enter_methods(epoll, "poll", real=_real.epoll, cost=QUESTION)
+    stand_for(epoll, _real.epoll)

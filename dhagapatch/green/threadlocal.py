@@ -12,7 +12,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Dhaga, compiled, running_dhaga
 from dhagapatch.core.hub import in_main_thread
-from dhagapatch.green.wording import reduce_ex
+from dhagapatch.green.wording import stand_for
 
 __all__ = ["Locals", "adopt_local", "data_descriptor", "dict_of", "local", "locals_of", "new_dict"]
 
@@ -129,7 +129,6 @@ class local:
     """Thread-local data: each dhaga, and each native thread, sees attributes of its own."""
 
     __slots__ = ("__dict__", "__weakref__", "_local__data", "_local__dicts")
-    __reduce_ex__ = reduce_ex
 
     def __new__(cls, /, *args: Any, **kwargs: Any) -> local:
         if (args or kwargs) and cls.__init__ is object.__init__:
@@ -231,8 +230,7 @@ def locals_of(real: Any) -> Locals:
     return data
 
 
-local.__module__ = "_thread"
-local.__qualname__ = local.__name__ = "_local"
+stand_for(local, _real.local)
 
 if compiled.speedups is not None:
     compiled.speedups.setup_local({"local": local, "get": local.__getattribute__, "set": local.__setattr__})

@@ -21,10 +21,13 @@ from dhagapatch.core.fork import after_fork_in_child, begin_fork, end_fork
 from dhagapatch.core.hub import all_hubs, on_new_hub
 from dhagapatch.core.wakeup import discard_prepared, prepare
 from dhagapatch.monkey.adopt import adopt_objects
-from dhagapatch.monkey.rebind import Undo, instances, rebind
+from dhagapatch.monkey.adoptions import Adoption, adoptions_of
+from dhagapatch.monkey.frames import Frames
+from dhagapatch.monkey.rebind import Holder, Undo, instances, name_of, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
 from dhagapatch.monkey.subclasses import follow
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
+from dhagapatch.monkey.unseen import unseen
 
 __all__ = ["Engine", "engine"]
 
@@ -44,6 +47,8 @@ class Engine:
         self._undo: list[Callable[[], object]] = []
         self._in_classes: list[Undo] = []  # of them
         self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
+        self._adoptions: list[Adoption] = []
+        self._sought: set[int] = set()  # the ids of those that somebody else holds than modules
         self._hooked = False
         self.timeslice: float | None = None  # nobody has said
         self.offloaded: list[str] = []  # names that the user gave for native threads
@@ -106,17 +111,22 @@ class Engine:
             left_over = [row for row in left_over if row not in here]
             for row in here:
                 self._apply(row, report, pairs)
-        self._rebind(pairs, report)
-        holders, adopted, left, _ = adopt_objects(new)
-        self._undo += [holder.undo for holder in reversed(holders) if holder.undo is not None]
-        report.adopted += adopted
-        report.left += left
+        self._rebind(pairs, report, Frames())
+        pairs.clear()
+        adopted = adopt_objects(new, report)
+        self._adoptions += adoptions_of(adopted)
+        self._undo += [holder.undo for holder in reversed(adopted.holders) if holder.undo is not None]
+        known = [self.originals, *(undo.args for undo in self._undo if isinstance(undo, Undo))]
+        report.left += unseen(adopted, self._pairs, self._sought, known)
+        self._sought.clear()
         self.groups |= new
+        self._disabled = disabled
+        for module in {row.module for row in left_over} & sys.modules.keys():  # imported by the patching itself
+            self.patch_module(module)
         if "signal" in new:
             importlib.import_module("dhagapatch.green.signal").install()
         self._adopt_sockets(new, report)
         report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
-        self._disabled = disabled
         self._tell_children()
         self.report.merge(report)
         return report
@@ -201,29 +211,35 @@ class Engine:
         if isinstance(owner, type):
             self._in_classes.append(undo)
 
-    def _rebind(self, pairs: list[tuple[Any, Any]], report: PatchReport) -> None:
+    def _rebind(self, pairs: list[tuple[Any, Any]], report: PatchReport, frames: Frames | None = None) -> None:
         unique: dict[int, tuple[Any, Any]] = {id(real): (real, green) for real, green in pairs}
         if not unique:
             return
         todo = list(unique.values())
-        names = {id(real): _name_of(real) for real, _ in todo}
         greens = [green for _, green in todo]  # what is wrapped is held by what wraps it
         functions = [green for green in greens if isinstance(green, FunctionType)]
         own = [part for green in functions for part in (vars(green), *(green.__closure__ or ()))]
         private = [unique, self._pairs, self.originals, *self._pairs, *pairs, pairs, self._undo, *greens, greens, *own, own]
-        holders = rebind(todo, private=private)
+        holders = frames.rebind(todo) if frames is not None else []  # first: a tuple may be held by a variable alone
+        holders += rebind(todo, private=private, sought=self._sought)
         self._pairs += todo
+        self._note(holders, report)
+        for real, green in todo:
+            if isinstance(real, type):
+                follow(real, green, name_of(real), self._undo, report, self._adoptions)
+
+    def _note(self, holders: list[Holder], report: PatchReport) -> None:
+        """What became of the holders of what is replaced by name."""
+        names = {id(real): name_of(real) for real, _ in self._pairs} if holders else {}
         for holder in holders:
             what = names[holder.target]
             if holder.undo is not None:
                 self._undo.append(holder.undo)
+            if holder.done:
                 report.rebound.append(Rebound(what, holder.holder, holder.name, holder.file, holder.line))
             else:
                 why = f"held by {holder.holder}, which can't be changed; import it after the patch"
                 report.left.append(Left(what, holder.module, holder.name, holder.file, holder.line, why))
-        for real, green in todo:
-            if isinstance(real, type):
-                follow(real, green, _name_of(real), self._undo, report)
 
     def _adopt_sockets(self, groups: frozenset[str], report: PatchReport) -> None:
         if "socket" in groups:
@@ -281,7 +297,7 @@ class Engine:
             self._offload_rows += rows
             for row in rows:
                 self._apply(row, report, pairs)
-        self._rebind(pairs, report)
+        self._rebind(pairs, report, Frames())
         report.waiting = sorted({*self.report.waiting, *self._offload_later})
         self.report.merge(report)
         self._tell_children()
@@ -374,7 +390,11 @@ class Engine:
         # whoever came after the patch and took a green object then; of several reals the first stands for them
         first = {id(green): (green, real) for real, green in reversed(self._pairs)}
         pairs = list(first.values())
+        for adoption in self._adoptions:
+            adoption.give_back()
+            pairs.append((adoption.green, adoption.real))
         rebind(pairs, private=[self._pairs, *self._pairs, *pairs, pairs, first])
+        Frames().rebind(pairs)
         if "socket" in sys.modules:
             green = importlib.import_module("dhagapatch.green.timeouts")
             stdlib = sys.modules["socket"]
@@ -385,6 +405,7 @@ class Engine:
             names.clear()
         self._applied.clear()
         self._pairs.clear()
+        self._adoptions.clear()
         self.originals.clear()
         self.report = PatchReport()
         if failure is not None:
@@ -439,13 +460,6 @@ def _dress(green: FunctionType, real: Any) -> None:
         value = getattr(real, attribute, None)
         if isinstance(value, str):
             setattr(green, attribute, value)
-
-
-def _name_of(real: Any) -> str:
-    owner = getattr(real, "__objclass__", real)  # of a C method, whose class has a module
-    module = getattr(owner, "__module__", None) or "builtins"
-    name = getattr(real, "__qualname__", None) or type(real).__name__
-    return f"{module}.{name}"
 
 
 engine = Engine()

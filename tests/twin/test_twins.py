@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 MODES = {
     "launcher": (["-m", "dhagapatch"], [], {}),
     "late": ([], ["--late"], {}),
+    "python": (["-m", "dhagapatch"], [], {"DHAGAPATCH_SPEEDUPS": "0"}),
     "poll": (["-m", "dhagapatch"], [], {"DHAGAPATCH_POLLER": "poll"}),
 }
 NATIVE: tuple[list[str], list[str], dict[str, str]] = ([], [], {})

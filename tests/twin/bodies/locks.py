@@ -174,3 +174,44 @@ def case_a_subclass_with_attributes(t: Any) -> None:
         super(_Tracked, lock).__init__()
         t.note(lock._is_owned(), lock.name)
     t.outcome("release again", lambda: super(_Tracked, lock).release())
+
+
+def case_a_condition_over_an_rlock_held_twice(t: Any) -> None:
+    """The wait gives all of it up, and takes all of it again."""
+    for depth in (1, 2, 3):
+        for timeout in (None, 10, 0.01):
+            t.note(depth, timeout, _waited(depth, timeout))
+
+
+def _waited(depth: int, timeout: float | None) -> list[Any]:
+    lock = threading.RLock()
+    condition, waiting = threading.Condition(lock), threading.Event()
+    said: list[Any] = []
+
+    def others() -> None:
+        thread = threading.Thread(target=lambda: said.append(lock.acquire(False) and lock.release() is None))
+        thread.start()
+        thread.join()
+
+    def wait() -> None:
+        for _ in range(depth):
+            lock.acquire()
+        waiting.set()
+        said.append(condition.wait(timeout))
+        for _ in range(depth):
+            others()
+            lock.release()
+        others()
+        try:
+            lock.release()
+        except RuntimeError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    waiting.wait()
+    if timeout != 0.01:
+        with condition:  # it has been given up
+            condition.notify()
+    thread.join()
+    return said

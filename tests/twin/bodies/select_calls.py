@@ -10,6 +10,8 @@ import threading
 import time
 from typing import Any
 
+from network import fill
+
 module_epoll = select.epoll()
 module_poll = select.poll()
 module_selector = selectors.DefaultSelector()
@@ -52,6 +54,34 @@ def case_select(t: Any) -> None:
     os.close(writer)
     t.note(select.select([reader], [], [], 1)[0] == [reader])
     os.close(reader)
+
+
+def case_one_descriptor_in_several_lists(t: Any) -> None:
+    """Whichever of them it becomes ready for ends the wait."""
+
+    def waits(lists: Any, later: Any) -> list[int]:
+        thread = _soon(later)
+        ready = select.select(*lists, 5)
+        thread.join()
+        return [len(part) for part in ready]
+
+    left, right = socket.socketpair()
+    with left, right:
+        for one, other in ((left, right), (right, left)):
+            fill(one)
+            t.note("readable", waits(([one], [one], [one]), lambda other=other: other.send(b"x")))
+            one.recv(10)
+            t.note("writable", waits(([one], [one], []), lambda other=other: other.recv(1 << 24)))
+            other.setblocking(False)
+            fill(one)
+            t.note("twice in a list", waits(([one, one], [one], [one]), lambda other=other: other.send(b"y")))
+            one.recv(10)
+            while True:
+                try:
+                    other.recv(1 << 24)
+                except BlockingIOError:
+                    break
+            other.setblocking(True)
 
 
 def case_select_in_threads(t: Any) -> None:
