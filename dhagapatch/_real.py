@@ -98,6 +98,8 @@ pthread_sigmask: Any = getattr(_signal, "pthread_sigmask", None)
 settraceallthreads: Any = getattr(sys, "_settraceallthreads", None)
 setprofileallthreads: Any = getattr(sys, "_setprofileallthreads", None)
 setprofile = sys.setprofile
+set_asyncgen_hooks = sys.set_asyncgen_hooks
+set_coroutine_origin_tracking_depth = sys.set_coroutine_origin_tracking_depth
 thread_excepthook: Any = _thread._excepthook
 
 

@@ -23,7 +23,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
     "_version _real _errors _config _cpython _frames _ctypes",
-    "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
+    "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.threadstate core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.host core.descriptors core.fork core.scopes",

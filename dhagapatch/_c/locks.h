@@ -15,11 +15,11 @@ static PyObject *str_leave, *str_wake;
 static int
 burn(void)
 {
-    long left = PyLong_AsLong(PyList_GET_ITEM(lock_fuel, 0)) - 1;
+    long left = PyList_GET_SIZE(lock_fuel) > 0 ? PyLong_AsLong(PyList_GET_ITEM(lock_fuel, 0)) - 1 : -1;
     PyObject *number;
 
     if (left < 0)
-        return 0;
+        return PyErr_Occurred() ? -1 : 0;
     number = PyLong_FromLong(left);
     return number == NULL || PyList_SetItem(lock_fuel, 0, number) < 0 ? -1 : 1;
 }
@@ -70,14 +70,15 @@ let_go(PyObject *self)
 static int
 wake_parker(PyObject *parker)
 {
-    PyObject *hub = SLOT(parker, PARKER_HUB), *sleeper = SLOT(parker, PARKER_GREENLET), *result;
+    PyObject *hub = get_a(hub_type, parker, PARKER_HUB), *sleeper = get(parker, PARKER_GREENLET), *waker, *result;
 
     put(parker, PARKER_WOKEN, Py_NewRef(Py_True));
-    if (is_waiter(sleeper) && PyLong_AsUnsignedLong(SLOT(hub, WAKER)) == PyThread_get_thread_ident()) {
+    if (hub == NULL || sleeper == NULL || (waker = get(hub, WAKER)) == NULL)
+        return -1;
+    if (is_waiter(sleeper) && PyLong_AsUnsignedLong(waker) == PyThread_get_thread_ident()) {
         if (field(sleeper, PARKED) != Py_True)
             return 0;
-        set_field(sleeper, PARKED, Py_NewRef(Py_False));
-        return enqueue(SLOT(hub, RUNQ), sleeper);
+        return set_field(sleeper, PARKED, Py_NewRef(Py_False)) < 0 ? -1 : enqueue_in(hub, sleeper);
     }
     PyErr_Clear();
     result = PyObject_CallMethodOneArg(hub, str_wake, sleeper);
@@ -89,13 +90,13 @@ wake_parker(PyObject *parker)
 static int
 hand_over(PyObject *self)
 {
-    PyObject *waiters = SLOT(self, WAITERS), *parker = PyList_GET_ITEM(waiters, 0), *hub;
+    PyObject *waiters = SLOT(self, WAITERS), *parker = PyList_GET_ITEM(waiters, 0), *hub, *owner;
     int result;
 
     if (!Py_IS_TYPE(parker, parker_type))
         return 0;
     hub = SLOT(parker, PARKER_HUB);
-    if (!PyObject_TypeCheck(hub, hub_type) || SLOT(hub, ABANDONED) != Py_False)
+    if (hub == NULL || !PyObject_TypeCheck(hub, hub_type) || SLOT(hub, ABANDONED) != Py_False)
         return 0;
     if (!has_room(4)) /* for the calls that wake it, which must not fail then */
         return -1;
@@ -104,17 +105,17 @@ hand_over(PyObject *self)
         Py_DECREF(parker);
         return -1;
     }
-    if (SLOT(parker, PARKER_URGENT) == Py_True) {
+    if (SLOT(parker, PARKER_URGENT) == Py_True && (owner = get(parker, PARKER_OWNER)) != NULL) {
         put(parker, PARKER_GRANTED, Py_NewRef(Py_True)); /* it stays locked */
         if (PyObject_TypeCheck(self, rlock_type)) {
-            put(self, MUTEX_OWNER, Py_NewRef(SLOT(parker, PARKER_OWNER)));
+            put(self, MUTEX_OWNER, Py_NewRef(owner));
             put(self, MUTEX_COUNT, PyLong_FromLong(1));
         }
     }
     else {
         let_go(self);
     }
-    result = wake_parker(parker);
+    result = PyErr_Occurred() ? -1 : wake_parker(parker);
     Py_DECREF(parker);
     return result < 0 ? -1 : 1;
 }
@@ -165,7 +166,9 @@ park_in(PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObj
 
         if (SLOT(parker, PARKER_WOKEN) == Py_True)
             return 1;
-        seen = Py_NewRef(field(me, PARKS));
+        seen = Py_XNewRef(get_field(me, PARKS));
+        if (seen == NULL)
+            return -1;
         woken = park(hub, me, deadline, what, seen);
         Py_DECREF(seen);
         if (woken < 0)
@@ -445,7 +448,7 @@ lock_acquire_restore(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 
 /* reentrant locks */
 
-/* The token of a dhaga, borrowed from it; NULL: Python has to find it. */
+/* The token of a dhaga, an integer, borrowed from it; NULL: Python has to find it. */
 static PyObject *
 token(void)
 {
@@ -457,7 +460,7 @@ token(void)
     }
     found = is_waiter(me) ? field(me, TOKEN) : NULL;
     Py_DECREF(me); /* it runs, so it stays */
-    return found;
+    return found != NULL && PyLong_CheckExact(found) ? found : NULL;
 }
 
 static int
@@ -480,14 +483,15 @@ rlock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nar
     PyObject *me = NULL, *count, *result, *timeout;
     int burnt, asked = understand(args, nargs, names, &timeout);
 
-    if (asked != PYTHON && is_plain_rlock(self))
+    if (asked != PYTHON)
         me = token();
-    if (me == NULL)
+    if (me == NULL || !is_plain_rlock(self))
         return call_slow(slow, self, args, nargs, names);
     if (owns(self, me)) {
-        count = PyLong_FromLong(PyLong_AsLong(SLOT(self, MUTEX_COUNT)) + 1);
-        if (count == NULL)
-            return NULL;
+        long held = PyLong_AsLong(SLOT(self, MUTEX_COUNT));
+
+        if ((held == -1 && PyErr_Occurred()) || held == LONG_MAX || (count = PyLong_FromLong(held + 1)) == NULL)
+            return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_OverflowError, "Internal lock count overflowed");
         put(self, MUTEX_COUNT, count);
         Py_RETURN_TRUE;
     }
@@ -519,13 +523,15 @@ rlock_enter(PyObject *self, PyObject *ignored)
 static PyObject *
 rlock_give(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *me = is_plain_rlock(self) ? token() : NULL, *number;
+    PyObject *me = token(), *number;
     long count;
 
-    if (me == NULL || !owns(self, me))
+    if (me == NULL || !is_plain_rlock(self) || !owns(self, me))
         return call_slow(slow, self, args, nargs, NULL); /* raises, perhaps */
-    count = PyLong_AsLong(SLOT(self, MUTEX_COUNT)) - 1;
-    if (count) {
+    count = PyLong_AsLong(SLOT(self, MUTEX_COUNT));
+    if (count == -1 && PyErr_Occurred())
+        return NULL;
+    if (--count) {
         number = PyLong_FromLong(count);
         if (number == NULL)
             return NULL;

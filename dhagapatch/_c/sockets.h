@@ -51,16 +51,20 @@ may_wait(Caller *caller)
 {
     PyObject *entry = caller->entry;
 
-    return entry == NULL
-        || (SLOT(entry, REGISTERED) == Py_True && SLOT(entry, LIMITS) == Py_None
-            && SLOT(SLOT(caller->hub, NETPOLL), ONE_SHOT) == Py_False);
+    PyObject *netpoll;
+
+    if (entry == NULL)
+        return 1;
+    netpoll = SLOT(caller->hub, NETPOLL);
+    return SLOT(entry, REGISTERED) == Py_True && SLOT(entry, LIMITS) == Py_None && netpoll != NULL
+        && PyObject_TypeCheck(netpoll, netpoll_type) && SLOT(netpoll, ONE_SHOT) == Py_False;
 }
 
 /* The caller and its hub: 1; 0, with nothing to forget, if Python has to do it. */
 static int
 look_up(Caller *caller)
 {
-    PyObject *hub;
+    PyObject *hub, *seen;
 
     caller->hub = caller->entry = caller->seen = caller->started = NULL;
     caller->me = (PyObject *)PyGreenlet_GetCurrent();
@@ -69,12 +73,12 @@ look_up(Caller *caller)
         return 0;
     }
     hub = is_waiter(caller->me) ? field(caller->me, HUB) : NULL;
-    if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type)) {
+    if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type) || (seen = field(caller->me, PARKS)) == NULL) {
         Py_CLEAR(caller->me);
         return 0;
     }
     caller->hub = Py_NewRef(hub);
-    caller->seen = Py_NewRef(field(caller->me, PARKS));
+    caller->seen = Py_NewRef(seen);
     return 1;
 }
 
@@ -82,8 +86,17 @@ look_up(Caller *caller)
 static int
 look_at(Caller *caller, PyObject *fd)
 {
-    caller->entry = Py_XNewRef(PyDict_GetItemWithError(SLOT(caller->hub, ENTRIES), fd));
-    return caller->entry == NULL && PyErr_Occurred() ? -1 : may_wait(caller);
+    PyObject *entries = get_a(&PyDict_Type, caller->hub, ENTRIES), *entry;
+
+    entry = entries == NULL ? NULL : PyDict_GetItemWithError(entries, fd);
+    if (entry == NULL)
+        return PyErr_Occurred() ? -1 : 1;
+    if (!Py_IS_TYPE(entry, entry_type)) {
+        PyErr_SetString(PyExc_TypeError, "what is known of a descriptor is an Entry");
+        return -1;
+    }
+    caller->entry = Py_NewRef(entry);
+    return may_wait(caller);
 }
 
 /* 1, and a unit of fuel taken; 0 if Python has to do it; -1 with an exception. */
@@ -96,7 +109,10 @@ find_caller(Caller *caller, PyObject *sock)
 
     if (!look_up(caller))
         return 0;
-    left = PyLong_AsLong(SLOT(caller->hub, FUEL)) - 1;
+    fuel = get(caller->hub, FUEL);
+    left = fuel == NULL ? -1 : PyLong_AsLong(fuel) - 1;
+    if (left < 0 && PyErr_Occurred())
+        found = -1;
     if (left >= 0) {
         fd = c_fileno(sock, NULL);
         found = fd == NULL ? -1 : look_at(caller, fd);
@@ -147,6 +163,8 @@ timeout_of(PyObject *sock)
     Py_DECREF(key);
     if (item == NULL)
         return PyErr_Occurred() ? NULL : c_gettimeout(sock, NULL);
+    if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) == 0)
+        return PyErr_Format(PyExc_TypeError, "a timeout stands in a tuple");
     known[place].sock = sock;
     Py_XSETREF(known[place].timeout, Py_NewRef(PyTuple_GET_ITEM(item, 0)));
     return Py_NewRef(known[place].timeout);
@@ -184,19 +202,26 @@ leave_queue(PyObject *queue, PyObject *me)
 FLAT int
 await_entry(Caller *caller, PyObject *deadline, int direction)
 {
-    PyObject *queue;
+    PyObject *queue, *seen;
     int ready;
 
     if (!has_room(4))
         return -1;
-    queue = Py_NewRef(SLOT(caller->entry, direction == read_bit ? READERS : WRITERS));
+    queue = Py_XNewRef(get_a(&PyList_Type, caller->entry, direction == read_bit ? READERS : WRITERS));
+    if (queue == NULL)
+        return -1;
     ready = PyList_Append(queue, caller->me);
     if (ready == 0)
         ready = park(caller->hub, caller->me, deadline, caller->entry, caller->seen);
     if (PyList_GET_SIZE(queue))
         leave_queue(queue, caller->me);
     Py_DECREF(queue);
-    Py_SETREF(caller->seen, Py_NewRef(field(caller->me, PARKS)));
+    if (ready >= 0) {
+        seen = get_field(caller->me, PARKS);
+        if (seen == NULL)
+            return -1;
+        Py_SETREF(caller->seen, Py_NewRef(seen));
+    }
     return ready;
 }
 
@@ -543,6 +568,8 @@ wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     long direction;
     int simple, same, ready;
 
+    if (slow_wait_socket == NULL || hub_type == NULL)
+        return PyErr_Format(PyExc_RuntimeError, "setup_core() and setup_waiting() come first");
     if ((nargs != 5 && nargs != 6) || !look_up(&caller))
         return PyObject_Vectorcall(slow_wait_socket, args, (size_t)nargs, NULL);
     simple = look_at(&caller, args[1]);
@@ -551,9 +578,13 @@ wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return simple < 0 ? NULL : PyObject_Vectorcall(slow_wait_socket, args, (size_t)nargs, NULL);
     }
     direction = PyLong_AsLong(args[2]);
+    if (direction == -1 && PyErr_Occurred()) {
+        forget(&caller);
+        return NULL;
+    }
     put(caller.entry, direction == read_bit ? READABLE : WRITABLE, Py_NewRef(Py_False));
     Py_SETREF(caller.seen, Py_NewRef(args[4]));
-    same = is_same(field(caller.me, PARKS), caller.seen);
+    same = is_same(get_field(caller.me, PARKS), caller.seen);
     if (same > 0) {
         ready = await_entry(&caller, args[3], (int)direction);
     }
@@ -568,6 +599,8 @@ wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 setup_waiting(PyObject *module, PyObject *slow)
 {
+    if (!PyCallable_Check(slow))
+        return PyErr_Format(PyExc_TypeError, "setup_waiting() takes a function");
     Py_XSETREF(slow_wait_socket, Py_NewRef(slow));
     Py_RETURN_NONE;
 }

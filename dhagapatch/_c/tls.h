@@ -87,10 +87,12 @@ tls_find(Caller *caller, PyObject *self, PyObject **sock, PyObject **timeout, in
     *timeout = timeout_of(*sock);
     if (*timeout == NULL)
         found = -1;
-    else if (!is_zero(*timeout) && (left = PyLong_AsLong(SLOT(caller->hub, FUEL)) - 1) >= 0)
+    else if ((fuel = get(caller->hub, FUEL)) == NULL || ((left = PyLong_AsLong(fuel) - 1) < 0 && PyErr_Occurred()))
+        found = -1;
+    else if (!is_zero(*timeout) && left >= 0)
         found = (number = c_fileno(*sock, NULL)) == NULL ? -1 : 1;
     if (found > 0)
-        found = (*fd = (int)PyLong_AsLong(number)) < 0 ? 0 : look_at(caller, number);
+        found = (*fd = (int)PyLong_AsLong(number)) < 0 ? (PyErr_Occurred() ? -1 : 0) : look_at(caller, number);
     if (found > 0) {
         fuel = PyLong_FromLong(left);
         if (fuel == NULL)

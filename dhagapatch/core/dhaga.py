@@ -14,7 +14,7 @@ from dhagapatch import _real
 from dhagapatch._cpython import thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles
+from dhagapatch.core import profiles, threadstate
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
 
 __all__ = [
@@ -126,6 +126,9 @@ class Dhaga(greenlet):
             if sys.gettrace() is not None:
                 _real.settrace(None)
                 self.again = False  # a debugger has set one for each frame, too
+            if hub.carries is not hub.always_carries:
+                threadstate.put_hooks()
+                hub.carries = hub.always_carries
             hub.deadlines.forget(self)
             hub.dhagas.pop(self, None)
             if hub.main is self:  # likewise, with a hub; but the threads that it started run on

@@ -48,7 +48,7 @@ def after_fork_in_child(keep: bool = False) -> None:
         close_later(hub.close)
     if not keep:
         close_left()
-    THREAD.hub = None
+    THREAD.clear()
     set_main_thread(_real.get_ident())
     me = getcurrent()
     ABANDONED.append(thread_root())

@@ -10,12 +10,12 @@ Hence the hub's `waker` is nobody while it is hosted.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import threadstate
 from dhagapatch.core.hub import Hub
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.running import running_loop, set_all_running_loops
@@ -61,9 +61,9 @@ class Host:
         if self._to_close:
             self.close()
             return
-        loop, hooks = running_loop(), sys.get_asyncgen_hooks()
+        loop, hooks = running_loop(), threadstate.take_hooks()
         set_all_running_loops(None)
-        sys.set_asyncgen_hooks(None, None)
+        own = threadstate.keeper.take(self._hub)  # the loop may run in a dhaga
         self._pumping = True
         self.runners.append(self.greenlet)
         try:
@@ -71,7 +71,8 @@ class Host:
         finally:
             self.runners.pop()
             self._pumping = False
-            sys.set_asyncgen_hooks(*hooks)
+            threadstate.keeper.put(self._hub, own)
+            threadstate.put_hooks(hooks)
             set_all_running_loops(loop)
         if self._to_close:
             self.close()

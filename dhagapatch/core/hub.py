@@ -11,11 +11,12 @@ hub's own, and the root greenlet of an OS thread that has no hub.  There every p
 A wake is a hint: whoever parks must look again, because a wake may be spurious, or may be one that was
 meant for an earlier wait.
 
-State that the interpreter keeps for an OS thread and greenlet does not carry:
+State that the interpreter keeps for an OS thread and greenlet does not carry (a table stands in docs/reference/thread-state.md):
 
 * the running asyncio loop: cleared round every park and put back (a dhaga may run a loop of its own), and
   cleared while the hub runs dhagas, so that they do not take the hub's loop for theirs;
-* async-generator hooks: the hub's are taken out while dhagas run; a dhaga's own go with its running loop;
+* async-generator hooks, and the depth to which the origin of coroutines is tracked: likewise (`threadstate`);
+* the dictionary of the thread's state: each dhaga has its own, if the compiled part is there (`threadstate`);
 * trace and profile functions: they go with the dhaga that has one.
 """
 
@@ -32,7 +33,7 @@ from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles
+from dhagapatch.core import profiles, threadstate
 from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
@@ -61,11 +62,41 @@ FUEL = 64  # with threads a call that comes through at once lets others run too,
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
 
 
-class _ThreadState(_real.local):
-    hub: Hub | None = None
+class _ThreadState:
+    """The hubs by OS thread.
+
+    HAZARD: not in native thread-local data, which goes with the dhaga where the compiled part carries it (`threadstate`).
+    """
+
+    __slots__ = ("_hubs",)
+
+    def __init__(self) -> None:
+        self._hubs: dict[int, Hub] = {}
+
+    @property
+    def hub(self) -> Hub | None:
+        """That of the current OS thread."""
+        return self._hubs.get(_real.get_ident())
+
+    @hub.setter
+    def hub(self, hub: Hub | None) -> None:
+        if hub is None:
+            self._hubs.pop(_real.get_ident(), None)
+        else:
+            self._hubs[_real.get_ident()] = hub
+
+    def forget(self, hub: Hub) -> None:
+        """Its OS thread has ended; a new one may have the same identity."""
+        if self._hubs.get(hub.ident) is hub:
+            del self._hubs[hub.ident]
+
+    def clear(self) -> None:
+        """In a forked child the other OS threads are no more."""
+        self._hubs.clear()
 
 
 THREAD = _ThreadState()
+_ENDS = _real.local()
 _hubs: list[Hub] = []  # all live hubs, for what must reach each of them
 ABANDONED: list[object] = []  # HAZARD: a parent's dhagas in a forked child: never unwound, so never dropped
 FORKERS: set[greenlet] = set()  # HAZARD: whom those let run, who fork, would go on in the child too (`core.fork`)
@@ -81,6 +112,7 @@ class _ThreadEnd:
         self.hub = hub
 
     def __del__(self) -> None:
+        THREAD.forget(self.hub)
         if self.hub in _hubs:
             _hubs.remove(self.hub)
             self.hub.close()
@@ -98,8 +130,10 @@ class Hub:
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "counted", "deadlines", "entries", "fuel",
-                 "greenlet", "netpoll", "runq", "waker")  # fmt: skip
+    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "_outside", "abandoned", "carries", "counted", "deadlines",
+                 "entries", "fuel", "greenlet", "netpoll", "runq", "waker")  # fmt: skip
+    # `_outside`, of the compiled part: the OS thread's own dictionary of its state, while a dhaga's is in its place
+    always_carries: ClassVar[bool] = False  # what is no business of the compiled part
     on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
 
     def __init__(self) -> None:
@@ -117,7 +151,8 @@ class Hub:
         self.buried = 0  # how many waits inside of callbacks run turns just now
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = self.counted = False  # `counted`: by `inspect.counts`
-        self._hooks: tuple[Any, Any] = (None, None)
+        self.carries = self.always_carries  # whether who runs may have something that is only for `_carry`
+        self._hooks: Any = None
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
         poller, self._wakeup = make_poller_and_wakeup()
         self.netpoll = Netpoll(poller, self._turn, self._wake_here)
@@ -188,7 +223,7 @@ class Hub:
         # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions: if
         # one came since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or _getprofile() is not None:
+        if loop is not None or self.carries or _gettrace() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
@@ -212,23 +247,31 @@ class Hub:
 
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
         """Switch, with what the interpreter keeps for the OS thread saved and put back."""
-        hooks = sys.get_asyncgen_hooks()
         trace = _gettrace()
         if trace is not None:
             _real.settrace(None)
         profile = profiles.keeper.take()
-        set_running_loop(None)
-        sys.set_asyncgen_hooks(None, None)
         try:
-            if me.parks == seen:
-                self._switch()
+            self._switch_alone(loop, me, seen)
         finally:
-            set_running_loop(loop)
-            sys.set_asyncgen_hooks(*hooks)
             if profile is not None:
                 profiles.keeper.put(profile)
             if trace is not None:
                 _real.settrace(trace)
+
+    def _switch_alone(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
+        carries, self.carries = self.carries, self.always_carries
+        set_running_loop(None)  # HAZARD: before the dictionary goes, in which the interpreter may keep it
+        hooks = threadstate.take_hooks()
+        own = threadstate.keeper.take(self)
+        try:
+            if me.parks == seen:
+                self._switch()
+        finally:
+            threadstate.keeper.put(self, own)
+            threadstate.put_hooks(hooks)
+            set_running_loop(loop)
+            self.carries = carries
 
     def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """Let each dhaga that is ready now have its turn; `deliver` is called with `me` when something is due in it then."""
@@ -239,7 +282,7 @@ class Hub:
         runq = self.runq
         runq.append(me)
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or _getprofile() is not None:
+        if loop is not None or self.carries or _gettrace() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             if self._left > 0 and runq[0]:
@@ -256,7 +299,7 @@ class Hub:
         """`me` has nothing to run: until somebody takes it out of `spare`, gives it something, and wakes it."""
         me.parked = False
         self.spare.append(me)
-        self._switch()
+        threadstate.keeper.await_thread(self)
 
     def rest(self, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
@@ -322,18 +365,21 @@ class Hub:
                 self._wake_here(inbox.popleft())
         runq = self.runq
         ready = self._left = len(runq)
+        resume = threadstate.keeper.resume
         # HAZARD: a finalizer that runs in the hub and waits runs turns of its own, which empty the queue
         while self._left > 0 and runq:
             self._left -= 1
-            runq.popleft().switch()
+            if resume is None:
+                runq.popleft().switch()
+            else:
+                resume(self, runq.popleft())
         return ready and max(ready - self._left, 1)  # some may have gone on to others that became ready meanwhile
 
     def enter(self) -> None:
         """From asyncio to dhagas."""
         self.level += 1
         if self.level == 1:
-            self._hooks = sys.get_asyncgen_hooks()
-            sys.set_asyncgen_hooks(None, None)
+            self._hooks = threadstate.take_hooks()
             set_all_running_loops(None)
 
     def leave(self) -> None:
@@ -341,7 +387,7 @@ class Hub:
         self.level -= 1
         if self.level == 0 and self._loops is not None:
             set_all_running_loops(self._loops[0])
-            sys.set_asyncgen_hooks(*self._hooks)
+            threadstate.put_hooks(self._hooks)
 
     def _run(self) -> None:
         while True:
@@ -469,7 +515,7 @@ def get_hub() -> Hub:
         hub = THREAD.hub = Hub()
         _hubs.append(hub)
         if not in_main_thread():
-            THREAD.end = _ThreadEnd(hub)
+            _ENDS.end = _ThreadEnd(hub)
         for one in {thread_root(), hub.main, getcurrent()}:
             one.hub = hub
             if not hasattr(one, "parked"):

@@ -15,6 +15,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import threadstate
 from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
 from dhagapatch.core.interrupts import restore
 from dhagapatch.core.running import running_loop, set_all_running_loops, set_running_loop
@@ -180,12 +181,12 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     For the hub's own greenlet, which can't park: a lock that a dhaga holds would never come free.
     """
     loop = running_loop()
-    hooks = sys.get_asyncgen_hooks()
+    hooks = threadstate.take_hooks()
     host = hub.host
     hub.enter()
     hub.buried += 1
     set_all_running_loops(None)  # HAZARD: of a host, or of who waits inside a turn, which `enter` does not look at
-    sys.set_asyncgen_hooks(None, None)
+    own = threadstate.keeper.take(hub)  # a dhaga's, if one runs the loop that hosts the hub
     if host is not None:
         host.runners.append(getcurrent())
     try:
@@ -196,9 +197,10 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
         if host is not None:
             host.runners.pop()
         hub.buried -= 1
+        threadstate.keeper.put(hub, own)
         hub.leave()
         set_running_loop(loop)
-        sys.set_asyncgen_hooks(*hooks)
+        threadstate.put_hooks(hooks)
 
 
 def make_parker() -> Parker:

@@ -32,7 +32,6 @@ from dhagapatch.core.hub import THREAD, Hub, adopt_greenlet, all_hubs, hub_for_w
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.offload import start_helper
 from dhagapatch.core.parker import make_parker
-from dhagapatch.core.running import set_running_loop
 from dhagapatch.core.waits import cycles, program_frame, sleepers, tell_cycle
 from dhagapatch.green.timeslice import holds_nothing
 from dhagapatch.monkey.engine import engine
@@ -133,15 +132,7 @@ class _Hub(Hub):
 
     def _carry(self, loop: Any, me: Any, seen: int) -> None:
         """The trace function stays: it is that of all."""
-        hooks = sys.get_asyncgen_hooks()
-        set_running_loop(None)
-        sys.set_asyncgen_hooks(None, None)
-        try:
-            if me.parks == seen:
-                self._switch()
-        finally:
-            set_running_loop(loop)
-            sys.set_asyncgen_hooks(*hooks)
+        self._switch_alone(loop, me, seen)
 
 
 class _Run:
