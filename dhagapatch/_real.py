@@ -101,6 +101,8 @@ setprofile = sys.setprofile
 set_asyncgen_hooks = sys.set_asyncgen_hooks
 set_coroutine_origin_tracking_depth = sys.set_coroutine_origin_tracking_depth
 thread_excepthook: Any = _thread._excepthook
+get_errno: Any = None  # of ctypes, once it is patched
+set_errno: Any = None
 
 
 def other_patcher() -> str | None:

@@ -46,7 +46,7 @@ exclusive_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObjec
         PyErr_Clear(); /* no such arguments, or no such file: it has the words */
         return PyObject_Vectorcall(self->native, args, nargsf, names);
     }
-    if (!has_room(8)) { /* for the calls that let the next one in, which must not fail then */
+    if (!has_room(PyThreadState_Get(), 8)) { /* for the calls that let the next one in, which must not fail then */
         Py_DECREF(lock);
         return NULL;
     }

@@ -43,9 +43,8 @@ has_hooks(PyThreadState *state)
 
 /* Whether the switch may be made here: 1, 0 (let Python do it), or -1 with an exception. */
 static int
-may_switch(PyObject *hub, PyObject *me)
+may_switch(PyThreadState *state, PyObject *hub, PyObject *me)
 {
-    PyThreadState *state = PyThreadState_Get();
     int loop;
 
     if (!is_waiter(me) || !PyObject_TypeCheck(hub, hub_type) || state->c_traceobj != NULL || state->c_profilefunc != NULL
@@ -55,20 +54,24 @@ may_switch(PyObject *hub, PyObject *me)
     return loop < 0 ? -1 : !loop;
 }
 
-/* Of two, which may be missing (with an exception). */
-static int
-is_same(PyObject *one, PyObject *other)
+static COLD int
+is_equal(PyObject *one, PyObject *other)
 {
     int same;
 
-    if (one == other)
-        return one != NULL ? 1 : -1;
     if (one == NULL || other == NULL)
         return -1;
     Py_INCREF(one); /* borrowed, and a comparison may run anything */
     same = PyObject_RichCompareBool(one, other, Py_EQ);
     Py_DECREF(one);
     return same;
+}
+
+/* Of two, which may be missing (with an exception). */
+static inline int
+is_same(PyObject *one, PyObject *other)
+{
+    return one == other && one != NULL ? 1 : is_equal(one, other);
 }
 
 /* The next of the run queue, taken out, if whoever gives way may go on to it by itself; NULL: the hub is next, or an exception.
@@ -126,14 +129,12 @@ switch_only(PyObject *hub, PyObject *next)
 
 /* Takes the running dhaga's dictionary out, `own`, which may be NULL; 0: the caller is no dhaga. */
 static inline int
-step_out(PyObject *hub, PyObject **own)
+step_out(PyThreadState *state, PyObject *hub, PyObject **own)
 {
     PyObject *outside = SLOT(hub, OUTSIDE);
-    PyThreadState *state;
 
     if (outside == NULL)
         return 0;
-    state = PyThreadState_Get();
     *own = state->dict;
     state->dict = outside;
     SLOT(hub, OUTSIDE) = NULL;
@@ -142,10 +143,8 @@ step_out(PyObject *hub, PyObject **own)
 
 /* Puts it back. */
 static inline void
-step_in(PyObject *hub, PyObject *own)
+step_in(PyThreadState *state, PyObject *hub, PyObject *own)
 {
-    PyThreadState *state = PyThreadState_Get();
-
     if (SLOT(hub, OUTSIDE) == NULL && state->dict != NULL) {
         SLOT(hub, OUTSIDE) = state->dict;
         state->dict = own;
@@ -157,13 +156,13 @@ step_in(PyObject *hub, PyObject *own)
 
 /* The same, of two greenlets. */
 FLAT int
-switch_to(PyObject *hub, PyObject *next)
+switch_to(PyThreadState *state, PyObject *hub, PyObject *next)
 {
     PyObject *own = NULL;
-    int inside = step_out(hub, &own), result = switch_only(hub, next);
+    int inside = step_out(state, hub, &own), result = switch_only(hub, next);
 
     if (inside)
-        step_in(hub, own);
+        step_in(state, hub, own);
     return result;
 }
 
@@ -195,7 +194,7 @@ end_thread(PyObject *hub)
     state->tracing = 0;
     Py_CLEAR(state->async_gen_firstiter);
     Py_CLEAR(state->async_gen_finalizer);
-    step_out(hub, &own);
+    step_out(state, hub, &own);
     Py_XDECREF(own);
 }
 
@@ -252,7 +251,7 @@ take_state(PyObject *module, PyObject *hub)
         PyMem_Free(taken);
         return NULL;
     }
-    taken->inside = step_out(hub, &taken->own);
+    taken->inside = step_out(state, hub, &taken->own);
     taken->tracing = state->tracing;
     taken->event = state->EVENT;
     state->tracing = 0;
@@ -275,7 +274,7 @@ put_state(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 
         taken->inside = 0;
         taken->own = NULL;
-        step_in(args[0], own);
+        step_in(state, args[0], own);
     }
     state->tracing = taken->tracing;
     state->EVENT = taken->event;
@@ -313,16 +312,16 @@ await_thread(PyObject *module, PyObject *hub)
 }
 
 /* `me` has been resumed once more. */
-static int
-count_resumption(PyObject *me)
+FLAT int
+count_resumption(PyObject *me, int ours)
 {
-    PyObject *count = get_field(me, PARKS);
+    PyObject *count = get_field_of(me, PARKS, ours);
     long long parks = count == NULL ? -1 : PyLong_AsLongLong(count);
 
     if (parks == -1 && PyErr_Occurred())
         return -1;
     count = PyLong_FromLongLong((long long)((unsigned long long)parks + 1));
-    return count == NULL ? -1 : set_field(me, PARKS, count);
+    return count == NULL ? -1 : set_field_of(me, PARKS, count, ours);
 }
 
 static int
@@ -353,26 +352,32 @@ arm(PyObject *hub, PyObject *me, PyObject *deadline)
     return result == NULL ? -1 : 0;
 }
 
-/* `Hub.park` after `may_switch` and `has_room(2)`; the comments stand beside the Python version.  1: woken; 0: out of time; -1 with
-   an exception. */
 FLAT int
-park_here(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
+park_as(PyThreadState *state, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen, int ours)
 {
     PyObject *said;
     int same, timed_out;
 
     if (deadline != Py_None && arm(hub, me, deadline) < 0)
         return -1;
-    if (set_field(me, WAITING, Py_NewRef(what)) < 0 || set_field(me, PARKED, Py_NewRef(Py_True)) < 0)
+    if (set_field_of(me, WAITING, Py_NewRef(what), ours) < 0 || set_field_of(me, PARKED, Py_NewRef(Py_True), ours) < 0)
         return -1;
-    same = is_same(get_field(me, PARKS), seen);
-    if (same < 0 || (same && switch_to(hub, take_next(hub, beyond, 1)) < 0))
+    same = is_same(get_field_of(me, PARKS, ours), seen);
+    if (same < 0 || (same && switch_to(state, hub, take_next(hub, beyond, 1)) < 0))
         return -1;
-    if (count_resumption(me) < 0 || set_field(me, PARKED, Py_NewRef(Py_False)) < 0 || set_field(me, WAITING, Py_NewRef(Py_None)) < 0
-        || set_field(me, DEADLINE, Py_NewRef(Py_None)) < 0 || (said = get_field(me, TIMED_OUT)) == NULL)
+    if (count_resumption(me, ours) < 0 || set_field_of(me, PARKED, Py_NewRef(Py_False), ours) < 0
+        || set_field_of(me, WAITING, Py_NewRef(Py_None), ours) < 0)
+        return -1;
+    if (field_of(me, DEADLINE, ours) != Py_None && set_field_of(me, DEADLINE, Py_NewRef(Py_None), ours) < 0)
+        return -1;
+    said = get_field_of(me, TIMED_OUT, ours);
+    if (said == NULL)
         return -1;
     timed_out = said == Py_False ? 0 : PyObject_IsTrue(said);
-    if (timed_out < 0 || (timed_out && set_field(me, TIMED_OUT, Py_NewRef(Py_False)) < 0) || (said = get_field(me, INTERRUPTS)) == NULL)
+    if (timed_out && (timed_out < 0 || set_field_of(me, TIMED_OUT, Py_NewRef(Py_False), ours) < 0))
+        return -1;
+    said = get_field_of(me, INTERRUPTS, ours);
+    if (said == NULL)
         return -1;
     if (said != Py_None) {
         PyObject *result = PyObject_CallOneArg(deliver_all, me);
@@ -383,19 +388,37 @@ park_here(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObj
     return !timed_out;
 }
 
+/* Of a greenlet that is not ours. */
+static __attribute__((noinline)) int
+park_foreign(PyThreadState *state, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
+{
+    return park_as(state, hub, me, deadline, what, seen, 0);
+}
+
+/* `Hub.park` after `may_switch` and `has_room(2)`; the comments stand beside the Python version.  1: woken; 0: out of time; -1 with
+   an exception. */
+FLAT int
+park_here(PyThreadState *state, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
+{
+    if (Py_IS_TYPE(me, dhaga_type))
+        return park_as(state, hub, me, deadline, what, seen, 1);
+    return park_foreign(state, hub, me, deadline, what, seen);
+}
+
 /* Hub.park(me, deadline, what, seen) */
 static PyObject *
 hub_park(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
 {
+    PyThreadState *state = PyThreadState_Get();
     int simple = 0, woken;
 
     if (nargs == 4 && is_waiter(args[0]) && field(args[0], INTERRUPTS) == Py_None)
-        simple = may_switch(hub, args[0]);
+        simple = may_switch(state, hub, args[0]);
     if (simple <= 0)
         return simple < 0 ? NULL : call_slow(slow_park, hub, args, nargs, NULL);
-    if (!has_room(2))
+    if (!has_room(state, 2))
         return NULL;
-    woken = park_here(hub, args[0], args[1], args[2], args[3]);
+    woken = park_here(state, hub, args[0], args[1], args[2], args[3]);
     return woken < 0 ? NULL : new_bool(woken);
 }
 
@@ -412,29 +435,30 @@ park_by_name(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, Py
 /* `hub.park(...)` of who has seen that there is room: what is counted, or another class has a method of its own for, is called by its
    name. */
 FLAT int
-park(PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
+park(PyThreadState *state, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what, PyObject *seen)
 {
     int simple = 0;
 
     if (Py_IS_TYPE(hub, hub_type) && SLOT(hub, COUNTED) == Py_False && field(me, INTERRUPTS) == Py_None)
-        simple = may_switch(hub, me);
+        simple = may_switch(state, hub, me);
     if (simple <= 0)
         return simple < 0 ? -1 : park_by_name(hub, me, deadline, what, seen);
-    return park_here(hub, me, deadline, what, seen);
+    return park_here(state, hub, me, deadline, what, seen);
 }
 
 /* Hub.yield_(me, deliver=deliver_all) */
 static PyObject *
 hub_yield(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
 {
+    PyThreadState *state = PyThreadState_Get();
     PyObject *me, *seen, *said, *result;
     int simple = 0, same;
 
     if ((nargs == 1 || nargs == 2) && is_waiter(args[0]))
-        simple = may_switch(hub, args[0]);
+        simple = may_switch(state, hub, args[0]);
     if (simple <= 0)
         return simple < 0 ? NULL : call_slow(slow_yield, hub, args, nargs, NULL);
-    if (!has_room(2))
+    if (!has_room(state, 2))
         return NULL;
     me = args[0];
     seen = Py_XNewRef(get_field(me, PARKS));
@@ -444,9 +468,9 @@ hub_yield(PyObject *hub, PyObject *const *args, Py_ssize_t nargs)
     }
     same = enqueue_in(hub, me) < 0 ? -1 : is_same(get_field(me, PARKS), seen);
     Py_DECREF(seen);
-    if (same < 0 || (same && switch_to(hub, take_next(hub, 0, 0)) < 0))
+    if (same < 0 || (same && switch_to(state, hub, take_next(hub, 0, 0)) < 0))
         return NULL;
-    if (count_resumption(me) < 0 || set_field(me, WAITING, Py_NewRef(Py_None)) < 0 || (said = get_field(me, INTERRUPTS)) == NULL)
+    if (count_resumption(me, Py_IS_TYPE(me, dhaga_type)) < 0 || set_field(me, WAITING, Py_NewRef(Py_None)) < 0 || (said = get_field(me, INTERRUPTS)) == NULL)
         return NULL;
     if (said != Py_None) {
         result = PyObject_CallOneArg(nargs == 2 ? args[1] : deliver_all, me);

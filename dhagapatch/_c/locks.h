@@ -91,23 +91,26 @@ static int
 hand_over(PyObject *self)
 {
     PyObject *waiters = SLOT(self, WAITERS), *parker = PyList_GET_ITEM(waiters, 0), *hub, *owner;
-    int result;
+    int result = 0;
 
     if (!Py_IS_TYPE(parker, parker_type))
         return 0;
     hub = SLOT(parker, PARKER_HUB);
     if (hub == NULL || !PyObject_TypeCheck(hub, hub_type) || SLOT(hub, ABANDONED) != Py_False)
         return 0;
-    if (!has_room(4)) /* for the calls that wake it, which must not fail then */
+    if (!has_room(PyThreadState_Get(), 4)) /* for the calls that wake it, which must not fail then */
         return -1;
     Py_INCREF(parker);
     if (PyList_SetSlice(waiters, 0, 1, NULL) < 0) {
         Py_DECREF(parker);
         return -1;
     }
-    if (SLOT(parker, PARKER_URGENT) == Py_True && (owner = get(parker, PARKER_OWNER)) != NULL) {
+    if (SLOT(parker, PARKER_URGENT) == Py_True) {
+        owner = get(parker, PARKER_OWNER);
         put(parker, PARKER_GRANTED, Py_NewRef(Py_True)); /* it stays locked */
-        if (PyObject_TypeCheck(self, rlock_type)) {
+        if (owner == NULL)
+            result = -1;
+        else if (PyObject_TypeCheck(self, rlock_type)) {
             put(self, MUTEX_OWNER, Py_NewRef(owner));
             put(self, MUTEX_COUNT, PyLong_FromLong(1));
         }
@@ -115,7 +118,8 @@ hand_over(PyObject *self)
     else {
         let_go(self);
     }
-    result = PyErr_Occurred() ? -1 : wake_parker(parker);
+    if (result == 0)
+        result = wake_parker(parker);
     Py_DECREF(parker);
     return result < 0 ? -1 : 1;
 }
@@ -158,7 +162,7 @@ postpone_exit(PyObject *parker, PyObject *me)
 
 /* `DhagaParker.park`: 1, woken; 0, out of time; -1 with an exception. */
 static int
-park_in(PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what)
+park_in(PyThreadState *state, PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what)
 {
     while (1) {
         PyObject *seen;
@@ -169,7 +173,7 @@ park_in(PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObj
         seen = Py_XNewRef(get_field(me, PARKS));
         if (seen == NULL)
             return -1;
-        woken = park(hub, me, deadline, what, seen);
+        woken = park(state, hub, me, deadline, what, seen);
         Py_DECREF(seen);
         if (woken < 0)
             return postpone_exit(parker, me);
@@ -207,12 +211,13 @@ leave(PyObject *waiters, PyObject *parker)
 
 /* The loop of `Mutex._wait`; `parker` stands in `waiters`. */
 static int
-wait_in(PyObject *self, PyObject *waiters, PyObject *parker, PyObject *hub, PyObject *greenlet, PyObject *deadline, PyObject *me)
+wait_in(PyThreadState *state, PyObject *self, PyObject *waiters, PyObject *parker, PyObject *hub, PyObject *greenlet,
+        PyObject *deadline, PyObject *me)
 {
     if (take(self, me))
         return leave(waiters, parker) < 0 ? -1 : 1;
     while (1) {
-        int woken = park_in(parker, hub, greenlet, deadline, self);
+        int woken = park_in(state, parker, hub, greenlet, deadline, self);
 
         if (woken < 0)
             return -1;
@@ -262,6 +267,7 @@ static __attribute__((noinline)) PyObject *
 wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
 {
     PyObject *greenlet = (PyObject *)PyGreenlet_GetCurrent(), *hub, *waiters, *parker;
+    PyThreadState *state = PyThreadState_Get();
     int result;
 
     if (greenlet == NULL) {
@@ -273,7 +279,7 @@ wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
         Py_DECREF(greenlet);
         return NULL;
     }
-    if (!has_room(8)) { /* before it stands in the queue */
+    if (!has_room(state, 8)) { /* before it stands in the queue */
         Py_DECREF(greenlet);
         return NULL;
     }
@@ -285,7 +291,7 @@ wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
         result = -1; /* nobody knows of it */
     }
     else {
-        result = wait_in(self, waiters, parker, hub, greenlet, deadline, me);
+        result = wait_in(state, self, waiters, parker, hub, greenlet, deadline, me);
         if (result < 0)
             leave_with_exception(self, waiters, parker);
     }

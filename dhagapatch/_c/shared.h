@@ -109,10 +109,9 @@ size_of(PyObject *object, int slot)
 /* Whether calls, of Python functions too, can be so many levels deeper; RecursionError if not.  HAZARD: what waits must be able to
    leave its queue again, and to raise what is due to it. */
 static int
-has_room(int levels)
+has_room(PyThreadState *state, int levels)
 {
     int entered = 0;
-    PyThreadState *state = PyThreadState_Get();
 
 #if PY_VERSION_HEX < 0x030C0000
     if (state->recursion_remaining > levels)
@@ -148,30 +147,42 @@ is_waiter(PyObject *me)
         && PyDict_GetItemWithError(((PyGreenlet *)me)->dict, slot_names[TIMER_AT]) != NULL;
 }
 
-/* An attribute of a waiter, borrowed; NULL, without an exception, if it is not there. */
+/* An attribute of a waiter, which is `ours`, a dhaga, or not: borrowed; NULL, without an exception, if it is not there. */
+FLAT PyObject *
+field_of(PyObject *me, int slot, int ours)
+{
+    return ours ? SLOT(me, slot) : PyDict_GetItemWithError(((PyGreenlet *)me)->dict, slot_names[slot]);
+}
+
 static inline PyObject *
 field(PyObject *me, int slot)
 {
-    return Py_IS_TYPE(me, dhaga_type) ? SLOT(me, slot) : PyDict_GetItemWithError(((PyGreenlet *)me)->dict, slot_names[slot]);
+    return field_of(me, slot, Py_IS_TYPE(me, dhaga_type));
 }
 
-/* As `field`; NULL with an exception: somebody has deleted it. */
-static inline PyObject *
-get_field(PyObject *me, int slot)
+/* NULL with an exception: somebody has deleted it. */
+FLAT PyObject *
+get_field_of(PyObject *me, int slot, int ours)
 {
-    PyObject *value = field(me, slot);
+    PyObject *value = field_of(me, slot, ours);
 
     return value != NULL ? value : is_missing(me, slot);
 }
 
+static inline PyObject *
+get_field(PyObject *me, int slot)
+{
+    return get_field_of(me, slot, Py_IS_TYPE(me, dhaga_type));
+}
+
 /* Sets an attribute of a waiter, and takes the reference to `value`; -1 with an exception, if somebody has deleted the key and
    there is no memory for it. */
-static inline int
-set_field(PyObject *me, int slot, PyObject *value)
+FLAT int
+set_field_of(PyObject *me, int slot, PyObject *value, int ours)
 {
     int result = 0;
 
-    if (Py_IS_TYPE(me, dhaga_type)) {
+    if (ours) {
         put(me, slot, value);
     }
     else {
@@ -179,6 +190,12 @@ set_field(PyObject *me, int slot, PyObject *value)
         Py_DECREF(value);
     }
     return result;
+}
+
+static inline int
+set_field(PyObject *me, int slot, PyObject *value)
+{
+    return set_field_of(me, slot, value, Py_IS_TYPE(me, dhaga_type));
 }
 
 static inline PyObject *

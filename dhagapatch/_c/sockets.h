@@ -202,17 +202,18 @@ leave_queue(PyObject *queue, PyObject *me)
 FLAT int
 await_entry(Caller *caller, PyObject *deadline, int direction)
 {
+    PyThreadState *state = PyThreadState_Get();
     PyObject *queue, *seen;
     int ready;
 
-    if (!has_room(4))
+    if (!has_room(state, 4))
         return -1;
     queue = Py_XNewRef(get_a(&PyList_Type, caller->entry, direction == read_bit ? READERS : WRITERS));
     if (queue == NULL)
         return -1;
     ready = PyList_Append(queue, caller->me);
     if (ready == 0)
-        ready = park(caller->hub, caller->me, deadline, caller->entry, caller->seen);
+        ready = park(state, caller->hub, caller->me, deadline, caller->entry, caller->seen);
     if (PyList_GET_SIZE(queue))
         leave_queue(queue, caller->me);
     Py_DECREF(queue);

@@ -127,8 +127,7 @@ class Dhaga(greenlet):
                 _real.settrace(None)
                 self.again = False  # a debugger has set one for each frame, too
             if hub.carries is not hub.always_carries:
-                threadstate.put_hooks()
-                hub.carries = hub.always_carries
+                threadstate.drop_hooks(hub)
             hub.deadlines.forget(self)
             hub.dhagas.pop(self, None)
             if hub.main is self:  # likewise, with a hub; but the threads that it started run on

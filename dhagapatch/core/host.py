@@ -61,7 +61,7 @@ class Host:
         if self._to_close:
             self.close()
             return
-        loop, hooks = running_loop(), threadstate.take_hooks()
+        loop, hooks = running_loop(), threadstate.take_hooks(self._hub)
         set_all_running_loops(None)
         own = threadstate.keeper.take(self._hub)  # the loop may run in a dhaga
         self._pumping = True
@@ -72,7 +72,7 @@ class Host:
             self.runners.pop()
             self._pumping = False
             threadstate.keeper.put(self._hub, own)
-            threadstate.put_hooks(hooks)
+            threadstate.put_hooks(self._hub, hooks)
             set_all_running_loops(loop)
         if self._to_close:
             self.close()

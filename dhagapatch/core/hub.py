@@ -151,7 +151,7 @@ class Hub:
         self.buried = 0  # how many waits inside of callbacks run turns just now
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = self.counted = False  # `counted`: by `inspect.counts`
-        self.carries = self.always_carries  # whether who runs may have something that is only for `_carry`
+        self.carries = self.always_carries or threadstate.has_hooks()  # whether who runs may have something that is only for `_carry`
         self._hooks: Any = None
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
         poller, self._wakeup = make_poller_and_wakeup()
@@ -260,18 +260,16 @@ class Hub:
                 _real.settrace(trace)
 
     def _switch_alone(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
-        carries, self.carries = self.carries, self.always_carries
         set_running_loop(None)  # HAZARD: before the dictionary goes, in which the interpreter may keep it
-        hooks = threadstate.take_hooks()
+        hooks = threadstate.take_hooks(self)
         own = threadstate.keeper.take(self)
         try:
             if me.parks == seen:
                 self._switch()
         finally:
             threadstate.keeper.put(self, own)
-            threadstate.put_hooks(hooks)
+            threadstate.put_hooks(self, hooks)
             set_running_loop(loop)
-            self.carries = carries
 
     def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """Let each dhaga that is ready now have its turn; `deliver` is called with `me` when something is due in it then."""
@@ -379,7 +377,7 @@ class Hub:
         """From asyncio to dhagas."""
         self.level += 1
         if self.level == 1:
-            self._hooks = threadstate.take_hooks()
+            self._hooks = threadstate.take_hooks(self)
             set_all_running_loops(None)
 
     def leave(self) -> None:
@@ -387,7 +385,7 @@ class Hub:
         self.level -= 1
         if self.level == 0 and self._loops is not None:
             set_all_running_loops(self._loops[0])
-            threadstate.put_hooks(self._hooks)
+            threadstate.put_hooks(self, self._hooks)
 
     def _run(self) -> None:
         while True:

@@ -181,7 +181,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     For the hub's own greenlet, which can't park: a lock that a dhaga holds would never come free.
     """
     loop = running_loop()
-    hooks = threadstate.take_hooks()
+    hooks = threadstate.take_hooks(hub)
     host = hub.host
     hub.enter()
     hub.buried += 1
@@ -200,7 +200,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
         threadstate.keeper.put(hub, own)
         hub.leave()
         set_running_loop(loop)
-        threadstate.put_hooks(hooks)
+        threadstate.put_hooks(hub, hooks)
 
 
 def make_parker() -> Parker:

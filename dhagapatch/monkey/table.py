@@ -90,8 +90,13 @@ TABLE: tuple[Row, ...] = (
     Row("sys", "_setprofileallthreads", "sys:setprofileallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
     Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
     Row("sys", "_current_exceptions", "sys:current_exceptions", "thread", why="shows dhagas too"),
+    Row("sys", "set_asyncgen_hooks", "sys:noted", "thread", WRAP, why="each dhaga has its hooks; left where the compiled part is"),
+    Row("sys", "set_coroutine_origin_tracking_depth", "sys:noted", "thread", WRAP,
+        why="each dhaga has its depth; left where the compiled part is"),
     Row("cProfile", "Profile.enable", "profile:profiled", "thread", WRAP, why="up to 3.11 each dhaga has its profiler"),
     Row("faulthandler", "dump_traceback", "faulthandler:dump_traceback", "thread", why="shows dhagas too"),
+    Row("ctypes", "get_errno", "sys:noted", "thread", WRAP, why="each dhaga has its own; left where the compiled part is"),
+    Row("ctypes", "set_errno", "sys:noted", "thread", WRAP, why="each dhaga has its own; left where the compiled part is"),
     Row("ctypes", "pythonapi.PyThreadState_SetAsyncExc", "asyncexc:SetAsyncExc", "thread", WRAP, why="reaches dhagas"),
     # imports
     Row("_imp", "acquire_lock", "imp:acquire_lock", "thread", why="each dhaga holds the import lock for itself"),
