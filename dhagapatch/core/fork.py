@@ -9,9 +9,10 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.hub import ABANDONED, FORKERS, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
+from dhagapatch.core.hub import ABANDONED, FORKERS, HubGreenlet, all_hubs, set_main_thread
 from dhagapatch.core.interrupts import deferred
 from dhagapatch.core.own import close_later, close_left
+from dhagapatch.core.running import THREAD, thread_root
 
 __all__ = ["after_fork_in_child", "begin_fork", "end_fork", "on_forked", "tell_forked"]
 

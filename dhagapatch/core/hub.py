@@ -33,12 +33,12 @@ from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, threadstate
+from dhagapatch.core import profiles, running, threadstate
 from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.own import disown
-from dhagapatch.core.running import MODULES, SOURCE, running_loop, set_all_running_loops, set_running_loop, thread_root
+from dhagapatch.core.running import MODULES, SOURCE, THREAD, running_loop, set_all_running_loops, set_running_loop
 from dhagapatch.core.wakeup import make_poller_and_wakeup
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABANDONED", "BEYOND", "FORKERS", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub",
-    "hub_for_wait", "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread", "thread_root",
+    "hub_for_wait", "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread",
 ]  # fmt: skip
 
 _gettrace = sys.gettrace
@@ -62,60 +62,10 @@ FUEL = 64  # with threads a call that comes through at once lets others run too,
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
 
 
-class _ThreadState:
-    """The hubs by OS thread.
-
-    HAZARD: not in native thread-local data, which goes with the dhaga where the compiled part carries it (`threadstate`).
-    """
-
-    __slots__ = ("_hubs",)
-
-    def __init__(self) -> None:
-        self._hubs: dict[int, Hub] = {}
-
-    @property
-    def hub(self) -> Hub | None:
-        """That of the current OS thread."""
-        return self._hubs.get(_real.get_ident())
-
-    @hub.setter
-    def hub(self, hub: Hub | None) -> None:
-        if hub is None:
-            self._hubs.pop(_real.get_ident(), None)
-        else:
-            self._hubs[_real.get_ident()] = hub
-
-    def forget(self, hub: Hub) -> None:
-        """Its OS thread has ended; a new one may have the same identity."""
-        if self._hubs.get(hub.ident) is hub:
-            del self._hubs[hub.ident]
-
-    def clear(self) -> None:
-        """In a forked child the other OS threads are no more."""
-        self._hubs.clear()
-
-
-THREAD = _ThreadState()
-_ENDS = _real.local()
 _hubs: list[Hub] = []  # all live hubs, for what must reach each of them
 ABANDONED: list[object] = []  # HAZARD: a parent's dhagas in a forked child: never unwound, so never dropped
 FORKERS: set[greenlet] = set()  # HAZARD: whom those let run, who fork, would go on in the child too (`core.fork`)
 _new_hub_callbacks: list[Callable[[Hub], None]] = []
-
-
-class _ThreadEnd:
-    """Kept in thread-local data: it goes with its OS thread, and the hub's descriptors with it."""
-
-    __slots__ = ("hub",)
-
-    def __init__(self, hub: Hub) -> None:
-        self.hub = hub
-
-    def __del__(self) -> None:
-        THREAD.forget(self.hub)
-        if self.hub in _hubs:
-            _hubs.remove(self.hub)
-            self.hub.close()
 
 
 class HubGreenlet(greenlet):
@@ -151,7 +101,7 @@ class Hub:
         self.buried = 0  # how many waits inside of callbacks run turns just now
         self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = self.counted = False  # `counted`: by `inspect.counts`
-        self.carries = self.always_carries or threadstate.has_hooks()  # whether who runs may have something that is only for `_carry`
+        self.carries = self.always_carries or threadstate.has_hooks()  # whether who runs may have something for `_carry`
         self._hooks: Any = None
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
         poller, self._wakeup = make_poller_and_wakeup()
@@ -168,7 +118,7 @@ class Hub:
         self._loops_lock = _real.RLock()
         self._told: BaseException | None = None  # what left the loop last, and went to the main dhaga
         self.host: Host | None = None  # the loop of another kind that gives this hub its time
-        self.greenlet = HubGreenlet(self._run, thread_root())
+        self.greenlet = HubGreenlet(self._run, running.thread_root())
         self._switch = self.greenlet.switch
 
     # the loop
@@ -463,12 +413,16 @@ def adopt_greenlet() -> Hub | None:
         if isinstance(above, HubGreenlet) or (hub is not None and hub.host is not None and above is hub.host.greenlet):
             hub = None
         above = above.parent
-    me.hub = hub
-    if not hasattr(me, "parked"):
-        me.parked = me.timed_out = False
-        me.parks = 0
-        me.deadline = me.timer_at = me.interrupts = me.waiting = None
+    _make_waiter(me, hub)
     return hub
+
+
+def _make_waiter(one: greenlet, hub: Hub | None) -> None:
+    one.hub = hub
+    if not hasattr(one, "parked"):
+        one.parked = one.timed_out = False
+        one.parks = 0
+        one.deadline = one.timer_at = one.interrupts = one.waiting = None
 
 
 def hub_for_wait() -> Hub | None:
@@ -513,13 +467,9 @@ def get_hub() -> Hub:
         hub = THREAD.hub = Hub()
         _hubs.append(hub)
         if not in_main_thread():
-            _ENDS.end = _ThreadEnd(hub)
-        for one in {thread_root(), hub.main, getcurrent()}:
-            one.hub = hub
-            if not hasattr(one, "parked"):
-                one.parked = one.timed_out = False
-                one.parks = 0
-                one.deadline = one.timer_at = one.interrupts = one.waiting = None
+            running.close_at_thread_end(hub, _hubs)
+        for one in {running.thread_root(), hub.main, getcurrent()}:
+            _make_waiter(one, hub)
         if hub.main.parent is not None:
             hub.main.parent = hub.greenlet  # a dhaga that forked: the parent's hub is not to be resumed
         for callback in _new_hub_callbacks:

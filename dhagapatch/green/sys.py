@@ -86,7 +86,7 @@ def noted(real: Callable[..., Any]) -> Callable[..., Any]:
     if Hub.always_carries:
         return real
     if real.__name__ in ("get_errno", "set_errno"):
-        setattr(_real, real.__name__, real)  # not before somebody has imported ctypes
+        _real.keep_errno(real)
     return _NOTED[real.__name__]
 
 
