@@ -204,9 +204,9 @@ static const struct {
     PyTypeObject **owner;
     const char *name;
 } slots[SLOTS] = {
-    [HUB] = {&dhaga_type, "hub"}, [DEADLINE] = {&dhaga_type, "deadline"}, [INTERRUPTS] = {&dhaga_type, "interrupts"},
-    [PARKED] = {&dhaga_type, "parked"}, [PARKS] = {&dhaga_type, "parks"}, [TIMED_OUT] = {&dhaga_type, "timed_out"},
-    [TIMER_AT] = {&dhaga_type, "timer_at"}, [TOKEN] = {&dhaga_type, "_dhagapatch_token"}, [WAITING] = {&dhaga_type, "waiting"},
+    [HUB] = {&dhaga_type, "dhaga_hub"}, [DEADLINE] = {&dhaga_type, "dhaga_deadline"}, [INTERRUPTS] = {&dhaga_type, "dhaga_interrupts"},
+    [PARKED] = {&dhaga_type, "dhaga_parked"}, [PARKS] = {&dhaga_type, "dhaga_parks"}, [TIMED_OUT] = {&dhaga_type, "dhaga_timed_out"},
+    [TIMER_AT] = {&dhaga_type, "dhaga_timer_at"}, [TOKEN] = {&dhaga_type, "_dhagapatch_token"}, [WAITING] = {&dhaga_type, "dhaga_waiting"},
     [CALL] = {&dhaga_type, "call"},
     [ABANDONED] = {&hub_type, "abandoned"}, [COUNTED] = {&hub_type, "counted"}, [DEADLINES] = {&hub_type, "deadlines"}, [ENTRIES] = {&hub_type, "entries"},
     [FUEL] = {&hub_type, "fuel"}, [GREENLET] = {&hub_type, "greenlet"}, [LEFT] = {&hub_type, "_left"},
@@ -553,7 +553,7 @@ PyInit__speedups(void)
         {&str_append, "append"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
         {&str_init, "__init__"}, {&str_leave, "leave"}, {&str_park, "park"}, {&str_edges, "edges"}, {&str_expire, "_expire"},
         {&str_heap, "heap"}, {&str_its_turn, "its turn"}, {&str_lend, "_lend"}, {&str_level_fd, "level_fd"}, {&str_on_quiet, "on_quiet"}, {&str_poll, "_poll"},
-        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "parked"}, {&str_pending, "pending"}, {&str_release, "release"}, {&str_read, "read"}, {&str_write, "write"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
+        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "dhaga_parked"}, {&str_pending, "pending"}, {&str_release, "release"}, {&str_read, "read"}, {&str_write, "write"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
         {&str_wake, "wake"},
     };
 

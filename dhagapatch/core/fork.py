@@ -57,11 +57,11 @@ def after_fork_in_child(keep: bool = False) -> None:
     if old is not None:
         one: Any = me
         while one is not None and type(one) is not HubGreenlet:  # a greenlet that a library made, and whose it is
-            one.hub = one.timer_at = one.deadline = None
-            if hasattr(one, "leads"):
-                one.leads = True
+            one.dhaga_hub = one.dhaga_timer_at = one.dhaga_deadline = None
+            if hasattr(one, "dhaga_leads"):
+                one.dhaga_leads = True
             one = one.parent
-        thread_root().hub = None
+        thread_root().dhaga_hub = None
 
 
 def on_forked(call: Callable[[], object]) -> None:

@@ -50,7 +50,7 @@ class Host:
         hub.netpoll.on_idle = self._idle
         hub.waker = _NOBODY
         hub.host = self
-        self.greenlet.hub = None
+        self.greenlet.dhaga_hub = None
         loop.call_soon(self._pump)  # whoever was ready before
 
     def _pump(self) -> None:
@@ -77,7 +77,7 @@ class Host:
         if self._to_close:
             self.close()
         # HAZARD: it does not park, so nobody else tells it: the main flow's signal handlers, and what they raise, leave the loop
-        if self.greenlet.interrupts is not None:
+        if self.greenlet.dhaga_interrupts is not None:
             (deliver_all if self.greenlet is self._hub.main else deliver_handlers)(self.greenlet)
 
     def _idle(self, timeout: float | None) -> float | None:
@@ -119,7 +119,7 @@ class Host:
             return
         hub.host = hub.netpoll.on_idle = None
         hub.waker = hub.ident
-        self.greenlet.hub = hub
+        self.greenlet.dhaga_hub = hub
         self._cancel_timer()
         if not self.loop.is_closed():
             self.loop.remove_reader(self._descriptor)

@@ -5,7 +5,7 @@ own, made at the first wait.  Whoever must wait switches to the hub; the hub's l
 whose turns resume whoever is ready.  This module alone switches between greenlets.
 
 Every greenlet that waits carries a few attributes, the slots of `Dhaga`; a greenlet that is not ours (the root,
-or one made by a library) gets them on its first wait.  ``hub`` is None in a greenlet that must not park: the
+or one made by a library) gets them on its first wait.  ``dhaga_hub`` is None in a greenlet that must not park: the
 hub's own, and the root greenlet of an OS thread that has no hub.  There every patched call behaves natively.
 
 A wake is a hint: whoever parks must look again, because a wake may be spurious, or may be one that was
@@ -71,7 +71,7 @@ _new_hub_callbacks: list[Callable[[Hub], None]] = []
 class HubGreenlet(greenlet):
     """A greenlet in which nothing may park."""
 
-    hub = None
+    dhaga_hub = None
 
 
 class Hub:
@@ -157,25 +157,25 @@ class Hub:
         """Let the others run until `me` is woken (True) or `deadline` is over (False).
 
         `me` must be the current greenlet, of this hub.  Who parks must have left itself where a waker finds
-        it, and must take itself off there when this returns or raises.  `seen` is what `me.parks` was before that.
+        it, and must take itself off there when this returns or raises.  `seen` is what `me.dhaga_parks` was before that.
         """
-        if me.interrupts is not None:  # due since it ran: killed before its first wait, or by itself
+        if me.dhaga_interrupts is not None:  # due since it ran: killed before its first wait, or by itself
             deliver_all(me)
             return True
         if deadline is not None:
-            me.deadline = deadline
-            at = me.timer_at
+            me.dhaga_deadline = deadline
+            at = me.dhaga_timer_at
             if at is None or deadline < at:
                 self.deadlines.arm(me, deadline)
-        me.waiting = what
-        me.parked = True
+        me.dhaga_waiting = what
+        me.dhaga_parked = True
         # HAZARD: a finalizer, or a signal handler, may run between any two steps of the way to the switch, and may park in this
-        # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions: if
-        # one came since the outer wait began, it does not wait, and whoever waits looks again.
+        # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `dhaga_parks` counts how often it was
+        # resumed: if it was since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
         if loop is not None or self.carries or _gettrace() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
-        elif me.parks == seen:
+        elif me.dhaga_parks == seen:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
             # the hub: its C stack starts where it is begun, and one inside the other they would use it up.
             runq = self.runq
@@ -184,14 +184,14 @@ class Hub:
                 runq.popleft().switch()
             else:
                 self._switch()
-        me.parks += 1
-        me.parked = False
-        me.waiting = None
-        me.deadline = None
-        timed_out = me.timed_out
+        me.dhaga_parks += 1
+        me.dhaga_parked = False
+        me.dhaga_waiting = None
+        me.dhaga_deadline = None
+        timed_out = me.dhaga_timed_out
         if timed_out:
-            me.timed_out = False
-        if me.interrupts is not None:
+            me.dhaga_timed_out = False
+        if me.dhaga_interrupts is not None:
             deliver_all(me)
         return not timed_out
 
@@ -214,7 +214,7 @@ class Hub:
         hooks = threadstate.take_hooks(self)
         own = threadstate.keeper.take(self)
         try:
-            if me.parks == seen:
+            if me.dhaga_parks == seen:
                 self._switch()
         finally:
             threadstate.keeper.put(self, own)
@@ -224,28 +224,28 @@ class Hub:
     def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """Let each dhaga that is ready now have its turn; `deliver` is called with `me` when something is due in it then."""
         # as in `park`: a method for both would cost a frame more, since 3.12 an object
-        seen = me.parks
-        me.waiting = "its turn"
-        me.parked = False  # it stands in the run queue already: a wake must not put it there twice
+        seen = me.dhaga_parks
+        me.dhaga_waiting = "its turn"
+        me.dhaga_parked = False  # it stands in the run queue already: a wake must not put it there twice
         runq = self.runq
         runq.append(me)
         loop = running_loop() if SOURCE in MODULES else None
         if loop is not None or self.carries or _gettrace() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
-        elif me.parks == seen:
+        elif me.dhaga_parks == seen:
             if self._left > 0 and runq[0]:
                 self._left -= 1
                 runq.popleft().switch()
             else:
                 self._switch()
-        me.parks += 1
-        me.waiting = None
-        if me.interrupts is not None:
+        me.dhaga_parks += 1
+        me.dhaga_waiting = None
+        if me.dhaga_interrupts is not None:
             deliver(me)
 
     def await_thread(self, me: Dhaga) -> None:
         """`me` has nothing to run: until somebody takes it out of `spare`, gives it something, and wakes it."""
-        me.parked = False
+        me.dhaga_parked = False
         self.spare.append(me)
         threadstate.keeper.await_thread(self)
 
@@ -263,15 +263,15 @@ class Hub:
             self.yield_(me, deliver_handlers)
 
     def _wake_here(self, sleeper: Any) -> None:
-        if sleeper.parked:
-            sleeper.parked = False
+        if sleeper.dhaga_parked:
+            sleeper.dhaga_parked = False
             self.runq.append(sleeper)
 
     def wake(self, sleeper: greenlet) -> None:
         """Make `sleeper` ready if it is parked; from any OS thread."""
         if _real.get_ident() == self.waker:
-            if sleeper.parked:
-                sleeper.parked = False
+            if sleeper.dhaga_parked:
+                sleeper.dhaga_parked = False
                 self.runq.append(sleeper)
         else:
             self.inbox.append(sleeper)
@@ -293,9 +293,9 @@ class Hub:
 
     def interrupt(self, sleeper: greenlet, what: BaseException | Callable[[], object]) -> None:
         """Have `sleeper` raise or call `what` where it waits now, or at its next wait."""
-        if sleeper.interrupts is None:
-            sleeper.interrupts = deque()
-        sleeper.interrupts.append(what)
+        if sleeper.dhaga_interrupts is None:
+            sleeper.dhaga_interrupts = deque()
+        sleeper.dhaga_interrupts.append(what)
         self.wake(sleeper)
         if _real.get_ident() == self.ident:
             self.notify()  # HAZARD: a signal handler that runs inside epoll_wait does not end it
@@ -418,11 +418,11 @@ def adopt_greenlet() -> Hub | None:
 
 
 def _make_waiter(one: greenlet, hub: Hub | None) -> None:
-    one.hub = hub
-    if not hasattr(one, "parked"):
-        one.parked = one.timed_out = False
-        one.parks = 0
-        one.deadline = one.timer_at = one.interrupts = one.waiting = None
+    one.dhaga_hub = hub
+    if not hasattr(one, "dhaga_parked"):
+        one.dhaga_parked = one.dhaga_timed_out = False
+        one.dhaga_parks = 0
+        one.dhaga_deadline = one.dhaga_timer_at = one.dhaga_interrupts = one.dhaga_waiting = None
 
 
 def hub_for_wait() -> Hub | None:
@@ -446,7 +446,7 @@ def parking_hub() -> Hub | None:
     standard output) greenlet has a RuntimeError for who asks for the current greenlet; those wait natively.
     """
     try:
-        return getcurrent().hub
+        return getcurrent().dhaga_hub
     except AttributeError:
         return adopt_greenlet()
     except RecursionError:

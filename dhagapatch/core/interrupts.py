@@ -20,27 +20,27 @@ def deliver_all(me: greenlet) -> None:
 
     In a shielded block (`scopes.shield`) those that come from outside of it are left to the shield.
     """
-    while me.interrupts:
-        what = me.interrupts.popleft()
+    while me.dhaga_interrupts:
+        what = me.dhaga_interrupts.popleft()
         if isinstance(what, BaseException):
             if isinstance(what, DhagaExit):
-                scope = getattr(me, "scope", None)
+                scope = getattr(me, "dhaga_scope", None)
                 if scope is not None and scope is not what.scope:
                     scope.held.append(what)
                     continue
-            if not me.interrupts:
-                me.interrupts = None
+            if not me.dhaga_interrupts:
+                me.dhaga_interrupts = None
             try:
                 raise what
             finally:
                 del what  # no cycle between its traceback and this frame
         what()
-    me.interrupts = None
+    me.dhaga_interrupts = None
 
 
 def deliver_handlers(me: greenlet) -> None:
     """Run the signal handlers that are due in `me`, and leave the exceptions for its next wait."""
-    due, me.interrupts = me.interrupts, None
+    due, me.dhaga_interrupts = me.dhaga_interrupts, None
     kept = []
     try:
         while due:
@@ -50,10 +50,10 @@ def deliver_handlers(me: greenlet) -> None:
             else:
                 what()
     finally:
-        if kept or due or me.interrupts:
-            me.interrupts = deque((*kept, *due, *(me.interrupts or ())))
+        if kept or due or me.dhaga_interrupts:
+            me.dhaga_interrupts = deque((*kept, *due, *(me.dhaga_interrupts or ())))
 
 
 def restore(me: greenlet, what: Iterable[BaseException]) -> None:
     """These are due in `me` before all others."""
-    me.interrupts = deque((*what, *(me.interrupts or ())))
+    me.dhaga_interrupts = deque((*what, *(me.dhaga_interrupts or ())))

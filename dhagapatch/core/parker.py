@@ -71,7 +71,7 @@ class DhagaParker:
         # A wake that comes before the park is seen here: nothing else runs on this OS thread between the check and the
         # switch (or `seen` tells of it), and another OS thread's wake goes through the inbox, which is read after it.
         while True:
-            seen = me.parks
+            seen = me.dhaga_parks
             if self.woken:
                 return True
             try:
@@ -90,8 +90,8 @@ class DhagaParker:
         hub = self.hub
         if _get_ident() == hub.waker:  # as `hub.wake`
             me = self.greenlet
-            if me.parked:
-                me.parked = False
+            if me.dhaga_parked:
+                me.dhaga_parked = False
                 hub.runq.append(me)
         else:
             hub.wake(self.greenlet)
@@ -207,7 +207,7 @@ def make_parker() -> Parker:
     """A slot for the caller, of its kind."""
     try:
         me = getcurrent()
-        hub = me.hub
+        hub = me.dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = None
     if hub is not None:

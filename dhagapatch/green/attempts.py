@@ -185,7 +185,7 @@ def await_drained(sock: Any, hub: Any, entry: Entry, direction: int) -> float | 
     deadline = None if timeout is None else _real.monotonic() + timeout
     # `wait_entry`, without a frame of its own: since 3.12 each frame below a switch costs an object
     me = getcurrent()
-    seen = me.parks
+    seen = me.dhaga_parks
     # HAZARD: a finalizer that ran meanwhile may have waited, and let the edge come, or closed the socket
     if (entry.readable if direction == READ else entry.writable) or hub.entries.get(entry.fd) is not entry:
         return deadline

@@ -72,7 +72,7 @@ def _wait_each(hub: Hub, interests: Collection[tuple[int, int]], deadline: float
     """
     me = getcurrent()
     while True:
-        seen = me.parks
+        seen = me.dhaga_parks
         queues = []
         try:
             for fd, events in interests:

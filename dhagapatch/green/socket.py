@@ -64,7 +64,7 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
     if flags:
         return _recv_flags(self, _recv, buffersize, flags)
     try:
-        hub = getcurrent().hub
+        hub = getcurrent().dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = parking_hub()
     entry = started = None
@@ -99,7 +99,7 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     if flags:
         return _recv_flags(self, _recv_into, buffer, flags, nbytes)
     try:
-        hub = getcurrent().hub
+        hub = getcurrent().dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = parking_hub()
     entry = started = None
@@ -230,7 +230,7 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
     if flags and index(flags) & _PASS:
         return _send(self, data, flags)
     try:
-        hub = getcurrent().hub
+        hub = getcurrent().dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = parking_hub()
     flags |= DONTWAIT

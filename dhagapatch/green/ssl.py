@@ -85,7 +85,7 @@ class Connection:
             if timeout == 0.0 or _fileno(sock) < 0:
                 return self._try(call, args, reads)
             try:
-                hub = getcurrent().hub
+                hub = getcurrent().dhaga_hub
             except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
                 hub = parking_hub()
             if hub is not None:

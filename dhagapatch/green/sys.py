@@ -49,8 +49,8 @@ def current_exceptions() -> dict[int, Any]:
         return told
     me = running_dhaga()
     here = told[_real.get_ident()]
-    asked: dict[int, Any] = {dhaga.ident: dhaga for dhaga in list(hub.dhagas) if dhaga is not me and dhaga.parked}
-    if me is not None and hub.main.parked:
+    asked: dict[int, Any] = {dhaga.ident: dhaga for dhaga in list(hub.dhagas) if dhaga is not me and dhaga.dhaga_parked}
+    if me is not None and hub.main.dhaga_parked:
         asked[hub.ident] = hub.main
     for ident, one in asked.items():
         told.pop(ident, None)

@@ -177,7 +177,7 @@ class _Run:
             THREAD.hub = None
             hub.close()
             # HAZARD: the collector does not look into a root greenlet, nor into one whose OS thread has ended
-            hub.main.hub = self._last = self._forced = None
+            hub.main.dhaga_hub = self._last = self._forced = None
             self._killed.clear()
             self.interleaving.close()
             del self.strategy
@@ -205,7 +205,7 @@ class _Run:
     def _wait_until_over(self) -> None:
         hub, me = self._hub, getcurrent()
         while not self._over:
-            hub.park(me, None, "the end of the run", me.parks)
+            hub.park(me, None, "the end of the run", me.dhaga_parks)
 
     def _end(self) -> None:
         """Have those that are left clean up."""
@@ -236,7 +236,7 @@ class _Run:
             return waiting[0]
         if self._returned and not self._remaining():
             self._over = True
-            main.parked = False
+            main.dhaga_parked = False
             ready.append(main)  # type: ignore[attr-defined]
             return main
         forced, self._forced = self._forced, None
