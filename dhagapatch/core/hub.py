@@ -170,8 +170,8 @@ class Hub:
         me.dhaga_waiting = what
         me.dhaga_parked = True
         # HAZARD: a finalizer, or a signal handler, may run between any two steps of the way to the switch, and may park in this
-        # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `dhaga_parks` counts how often it was
-        # resumed: if it was since the outer wait began, it does not wait, and whoever waits looks again.
+        # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `dhaga_parks` counts resumptions:
+        # if one came since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
         if loop is not None or self.carries or _gettrace() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)

@@ -224,7 +224,7 @@ def _look_at(one: Sleeper, hub: Hub, running: Any, frame: FrameType | None, now:
     main = sleeper is hub.main
     if sleeper is running:
         return DhagaState(one.name, one.ident, main, "running", None, None, stack_of(frame))
-    deadline = getattr(sleeper, "deadline", None)
+    deadline = getattr(sleeper, "dhaga_deadline", None)
     wait = one.wait
     if wait is None:
         return DhagaState(one.name, one.ident, main, "ready", None, None, stack_of(one.frame))
