@@ -550,7 +550,7 @@ PyInit__speedups(void)
         PyObject **where;
         const char *text;
     } strings[] = {
-        {&str_append, "append"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
+        {&str_append, "append"}, {&str_buffer, "__buffer__"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
         {&str_init, "__init__"}, {&str_leave, "leave"}, {&str_park, "park"}, {&str_edges, "edges"}, {&str_expire, "_expire"},
         {&str_heap, "heap"}, {&str_its_turn, "its turn"}, {&str_lend, "_lend"}, {&str_level_fd, "level_fd"}, {&str_on_quiet, "on_quiet"}, {&str_poll, "_poll"},
         {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "dhaga_parked"}, {&str_pending, "pending"}, {&str_release, "release"}, {&str_read, "read"}, {&str_write, "write"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},

@@ -51,7 +51,7 @@ static long read_bit, write_bit, stays_bits, beyond;
 
 static PyObject *str_edges, *str_expire, *str_heap, *str_its_turn, *str_lend, *str_level_fd, *str_on_quiet, *str_poll;
 static PyObject *str_tell_busy, *str_told_levels, *str_turn;
-static PyObject *str_append, *str_arm, *str_get_running_loop, *str_init, *str_monotonic, *str_park, *str_release, *str_parked, *str_popleft, *str_switch;
+static PyObject *str_append, *str_buffer, *str_arm, *str_get_running_loop, *str_init, *str_monotonic, *str_park, *str_release, *str_parked, *str_popleft, *str_switch;
 
 /* Puts `value`, whose reference it takes, into a slot.  What was there may have a finalizer: after this anything may have run. */
 static inline void

@@ -457,6 +457,24 @@ fill(PyObject *sock, Py_buffer *buffer, PyObject *object)
     return got < 0 ? NULL : PyLong_FromSsize_t(got);
 }
 
+/* Whether its `__buffer__` is written in Python, which is to be asked once only: left to Python. */
+static int
+asks_python(PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyBytes_CheckExact(object) && !PyByteArray_CheckExact(object) && !PyMemoryView_Check(object)
+        && PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_HEAPTYPE)) {
+        PyObject *method = PyObject_GetAttr((PyObject *)Py_TYPE(object), str_buffer);
+        int in_python = method != NULL && !Py_IS_TYPE(method, &PyWrapperDescr_Type);
+
+        Py_XDECREF(method);
+        PyErr_Clear();
+        return in_python;
+    }
+#endif
+    return 0;
+}
+
 /* Its buffer is held during the wait: nobody can change its size. */
 static PyObject *
 sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
@@ -466,7 +484,7 @@ sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     Py_buffer buffer = {NULL};
     int found = 0;
 
-    if (nargs == 1 && names == NULL && PyObject_GetBuffer(args[0], &buffer, PyBUF_WRITABLE) < 0)
+    if (nargs == 1 && names == NULL && !asks_python(args[0]) && PyObject_GetBuffer(args[0], &buffer, PyBUF_WRITABLE) < 0)
         PyErr_Clear();
     if (buffer.obj != NULL && buffer.len > 0)
         found = find_caller(&caller, self);
@@ -521,7 +539,7 @@ sock_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_buffer buffer = {NULL};
     int found = 0;
 
-    if (nargs == 1 && PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0)
+    if (nargs == 1 && !asks_python(args[0]) && PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0)
         PyErr_Clear();
     if (buffer.obj != NULL && buffer.len > 0)
         found = find_caller(&caller, self);

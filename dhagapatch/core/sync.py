@@ -72,6 +72,19 @@ def _checked(blocking: bool, timeout: float) -> float:
     return timeout
 
 
+def _is_asked(blocking: Any) -> bool:
+    """What `blocking`, which is no bool, means to the interpreter; refused in its own words."""
+    held = _real.allocate_lock()
+    held.acquire()
+    try:
+        held.acquire(blocking, 0)
+    except ValueError as error:
+        if str(error) != "can't specify a timeout for a non-blocking call":
+            raise
+        return False
+    return True
+
+
 def abandon_wait(lock: Mutex, waiters: WaitQueue, parker: Parker) -> None:
     """Who waited for `lock` leaves with an exception: what it got it passes on."""
     if not waiters.leave(parker):
@@ -168,6 +181,8 @@ class Lock(Mutex):
         FUEL[0] = fuel = FUEL[0] - 1
         if fuel < 0:
             rest()
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout == -1:
             held, self._mutex_held = self._mutex_held, True
             if not held:
@@ -261,6 +276,8 @@ class NativeLock(Lock):
         FUEL[0] = fuel = FUEL[0] - 1
         if fuel < 0:
             rest()
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout != -1:
             timeout = _checked(blocking, timeout)
         if self._take():
@@ -314,6 +331,8 @@ class RLock(Mutex):
         self._mutex_count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout == -1 and blocking:
             return RLock.__enter__(self)  # not a subclass's, which may call this
         if timeout != -1 or not blocking:
@@ -325,7 +344,7 @@ class RLock(Mutex):
         FUEL[0] = fuel = FUEL[0] - 1
         if fuel < 0:
             rest()
-        return self._take(me) or (bool(blocking) and self._wait(_real.monotonic() + timeout, me))
+        return self._take(me) or (blocking and self._wait(_real.monotonic() + timeout, me))
 
     def __enter__(self) -> bool:
         try:

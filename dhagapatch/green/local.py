@@ -67,8 +67,10 @@ def _methods(idle_dict_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
             return
         try:
             del dict_of(data_of(self), self)[name]
+            return
         except KeyError:
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'") from None
+            pass  # what is raised has no context, as natively
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     return {"__new__": staticmethod(new), "__getattribute__": get, "__setattr__": set, "__delattr__": delete}
 

@@ -18,7 +18,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, compiled
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending, view_of
+from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, once, once_writable, raise_pending, view_of
 from dhagapatch.green.resolve import resolve_address
 from dhagapatch.green.timeouts import HIDDEN, user_timeout
 from dhagapatch.green.waiting import resumptions, wait_socket
@@ -35,11 +35,18 @@ _send = _C.send
 _type = _C.type.__get__
 _MOST = 1 << 24  # bytes: for more there may be no memory, which is told at once
 _PASS = DONTWAIT | getattr(_socket, "MSG_ERRQUEUE", 0) | _socket.MSG_OOB
+_NO_FLAGS = 0
+
+
+def _passes(sock: Any, flags: int) -> bool:
+    """Whether the C method is to be called as it is.  HAZARD: natively a socket with a timeout waits, asked to or not."""
+    return bool(flags & _PASS) and (flags & _PASS != DONTWAIT or not user_timeout(sock))
 
 
 def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], flags: int) -> Any:
     """One call that takes `flags` as the argument at the place of None in `args`."""
-    if index(flags) & _PASS:
+    flags = index(flags)
+    if _passes(sock, flags):
         return call(sock, *(flags if arg is None else arg for arg in args))
     place = next(n for n, arg in enumerate(args) if arg is None)
     args = (*args[:place], flags | DONTWAIT, *args[place + 1 :])
@@ -61,7 +68,7 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
 
 
 def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
-    if flags:
+    if flags is not _NO_FLAGS:
         return _recv_flags(self, _recv, buffersize, flags)
     try:
         hub = getcurrent().dhaga_hub
@@ -96,8 +103,10 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
 
 
 def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-    if flags:
-        return _recv_flags(self, _recv_into, buffer, flags, nbytes)
+    if flags is not _NO_FLAGS:
+        return _recv_flags(self, _recv_into, once_writable(buffer, "recv_into"), flags, nbytes)
+    if type(buffer) is not bytearray and type(buffer) is not memoryview:
+        buffer = once_writable(buffer, "recv_into")
     try:
         hub = getcurrent().dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
@@ -143,7 +152,16 @@ def _room(buffer: Any, nbytes: int) -> memoryview | None:
 
 
 def _recv_flags(sock: Any, call: Callable[..., Any], first: Any, flags: int, *middle: int) -> Any:
-    flags = index(flags)
+    try:
+        flags = index(flags)
+    except TypeError:
+        pass  # the C method looks at the other arguments first
+    else:
+        return _recv_with(sock, call, first, flags, *middle)
+    return call(sock, first, *middle, flags)
+
+
+def _recv_with(sock: Any, call: Callable[..., Any], first: Any, flags: int, *middle: int) -> Any:
     if _waits_for_all(sock, flags):
         if call is _recv:
             buffer = bytearray(first)
@@ -195,7 +213,7 @@ def recvfrom_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> An
     if flags and _waits_for_all(self, index(flags)):
         done, _, _, address = _recv_all(self, [memoryview(buffer).cast("B")[: nbytes or None]], 0, flags)
         return done, address
-    return _call(self, READ, _C.recvfrom_into, (buffer, nbytes, None), flags)
+    return _call(self, READ, _C.recvfrom_into, (once_writable(buffer, "recvfrom_into"), nbytes, None), flags)
 
 
 def recvmsg(self: Any, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:
@@ -207,7 +225,7 @@ def recvmsg(self: Any, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> 
 
 
 def recvmsg_into(self: Any, buffers: Any, ancbufsize: int = 0, flags: int = 0, /) -> Any:
-    buffers = _listed(buffers)
+    buffers = _asked_once(buffers)
     if flags and _waits_for_all(self, index(flags)):
         return _recv_all(self, buffers, ancbufsize, flags)
     return _call(self, READ, _C.recvmsg_into, (buffers, ancbufsize, None), flags)
@@ -223,12 +241,21 @@ def _listed(items: Any) -> Any:
         return items
 
 
+def _asked_once(buffers: Any) -> Any:
+    listed = _listed(buffers)
+    return tuple(map(once, listed)) if type(listed) is tuple else listed
+
+
 # sending
 
 
 def send(self: Any, data: Any, flags: int = 0, /) -> int:
-    if flags and index(flags) & _PASS:
-        return _send(self, data, flags)
+    if flags is not _NO_FLAGS:
+        flags = index(flags)
+        if _passes(self, flags):
+            return _send(self, data, flags)
+    if type(data) is not bytes:
+        data = once(data)
     try:
         hub = getcurrent().dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
@@ -254,8 +281,10 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
 
 
 def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
-    if flags and index(flags) & _PASS:
-        return _C.sendall(self, data, flags)
+    if flags is not _NO_FLAGS:
+        flags = index(flags)
+        if _passes(self, flags):
+            return _C.sendall(self, data, flags)
     flags |= DONTWAIT
     done = 0
     if type(data) is bytes:  # most data is sent at once
@@ -307,15 +336,22 @@ def sendto(self: Any, data: Any, *args: Any) -> int:
         return _C.sendto(self, data, *args)  # raises
     flags, address = (0, args[0]) if len(args) == 1 else args
     if not isinstance(flags, int):
-        return _C.sendto(self, data, *args)
+        try:
+            flags = index(flags)
+        except TypeError:
+            pass
+        else:
+            return sendto(self, data, flags, address)
+        return _C.sendto(self, data, flags, address)  # raises
     address = resolve_address(self, address)
-    return _call(self, WRITE, _C.sendto, (data, None, address), flags)
+    return _call(self, WRITE, _C.sendto, (once(data), None, address), flags)
 
 
 def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
-    if index(flags) & _PASS:
+    flags = index(flags)
+    if _passes(self, flags):
         return _C.sendmsg(self, buffers, ancdata, flags, address)
-    buffers, ancdata, address = _listed(buffers), _listed(ancdata), resolve_address(self, address)
+    buffers, ancdata, address = _asked_once(buffers), _listed(ancdata), resolve_address(self, address)
     flags |= DONTWAIT
     seen = resumptions()
     try:

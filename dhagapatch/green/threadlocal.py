@@ -193,8 +193,10 @@ class local:
             return
         try:
             del dict_of(_data_of(self), self)[name]
+            return
         except KeyError:
-            raise AttributeError(f"'{_name_in_c(kind)}' object has no attribute '{name}'") from None
+            pass  # what is raised has no context, as natively
+        raise AttributeError(f"'{_name_in_c(kind)}' object has no attribute '{name}'")
 
     def __dir__(self) -> list[str]:
         return sorted({*dict_of(_data_of(self), self), *dir(type(self))} - {"_local__data", "_local__dicts"})

@@ -14,40 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-
-def in_turn(*functions: Callable[[Callable[[], None]], Any]) -> list[Any]:
-    """Each in a thread; they take turns, in order, at each call of what they are given.  What they return, or raise."""
-    turn = threading.Condition()
-    alive = list(range(len(functions)))
-    now = [0]
-    results: list[Any] = [None] * len(functions)
-
-    def give() -> None:
-        with turn:
-            me = now[0]
-            now[0] = next((n for n in alive if n > me), alive[0])
-            turn.notify_all()
-            turn.wait_for(lambda: now[0] == me)
-
-    def run(number: int) -> None:
-        with turn:
-            turn.wait_for(lambda: now[0] == number)
-        try:
-            results[number] = functions[number](give)
-        except BaseException as error:
-            results[number] = repr(error)
-        with turn:
-            alive.remove(number)
-            if alive:
-                now[0] = next((n for n in alive if n > number), alive[0])
-            turn.notify_all()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(functions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+from turns import in_turn
 
 
 def case_errno_of_ctypes(t: Any) -> None:
@@ -94,33 +61,6 @@ def case_errno_beside_waits_of_all_kinds(t: Any) -> None:
     for thread in threads:
         thread.join()
     t.note(sorted(seen.items()), ctypes.get_errno())
-
-
-class Slow:
-    def __init__(self, give: Callable[[], None]) -> None:
-        self.give = give
-
-    def __repr__(self) -> str:
-        self.give()
-        return "slow"
-
-
-def case_guard_of_repr(t: Any) -> None:
-    shared: list[Any] = []
-    table: dict[str, Any] = {}
-
-    def first(give: Callable[[], None]) -> str:
-        shared.append(Slow(give))
-        table["slow"] = shared
-        table["self"] = table
-        give()
-        return repr(table)
-
-    def second(give: Callable[[], None]) -> str:
-        give()
-        return repr(shared) + repr(table)
-
-    t.note(in_turn(first, second, second))
 
 
 def case_recursive_repr(t: Any) -> None:
@@ -301,28 +241,6 @@ def case_trace_and_profile(t: Any) -> None:
         return [sys.gettrace(), sys.getprofile()]
 
     t.note(in_turn(traced, profiled, plain))
-
-
-def case_trace_function_that_waits(t: Any) -> None:
-    def traced(give: Callable[[], None]) -> list[str]:
-        events: list[str] = []
-
-        def trace(frame: Any, event: str, arg: Any) -> Any:
-            if frame.f_code.co_name == "step":
-                events.append(event)
-                give()
-                return trace
-            return None
-
-        def step() -> int:
-            return 1
-
-        sys.settrace(trace)
-        step()
-        sys.settrace(None)
-        return events
-
-    t.note(in_turn(traced, traced, lambda give: [give(), sys.gettrace()]))
 
 
 def case_asynchronous_exceptions(t: Any) -> None:

@@ -265,3 +265,20 @@ def case_classes_over_an_rlock(t: Any) -> None:
     with condition:
         t.note("nobody notifies", condition.wait(0.01))
     t.note("all calls", calls)
+
+
+class LocalOfTheModule(threading.local):
+    pass
+
+
+module_local_of_a_kind = LocalOfTheModule()
+
+
+def case_missing_thread_local_attributes(t: Any) -> None:
+    for local in (threading.local(), module_local, module_local_of_a_kind, LocalOfTheModule()):
+        t.outcome("delete", delattr, local, "missing")
+        t.outcome("get", getattr, local, "missing")
+        local.there = 1
+        del local.there
+        t.outcome("delete again", delattr, local, "there")
+        t.note("there" in dir(local))
