@@ -76,5 +76,7 @@ def _methods(idle_dict_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _not_the_dict(self: Any, name: str) -> None:
+    if not isinstance(name, str):
+        _object_get(self, name)  # raises
     if name == "__dict__":
         raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")

@@ -168,6 +168,8 @@ class local:
 
     def __setattr__(self, name: str, value: Any, /) -> None:
         kind = type(self)
+        if not isinstance(name, str):
+            object.__setattr__(self, name, value)  # raises
         if name in _OF_ALL:
             if name == "__dict__":
                 raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
@@ -186,6 +188,8 @@ class local:
 
     def __delattr__(self, name: str, /) -> None:
         kind = type(self)
+        if not isinstance(name, str):
+            object.__delattr__(self, name)  # raises
         if name == "__dict__":
             raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
         if kind is not local and data_descriptor(kind, name) is not None:
