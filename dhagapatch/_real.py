@@ -20,7 +20,7 @@ import time
 import types
 from typing import Any
 
-__all__ = ["other_patcher", "other_patcher_now"]
+__all__ = ["keep_errno", "other_patcher", "other_patcher_now"]
 
 # HAZARD: a program may exchange what `builtins` holds (`builtins.len = lru_cache(len)`) for what takes a lock; called between two
 # dhagas it would wait there for ever.  The interpreter's own primitives, in C, do not look there.  So every module of ours that
@@ -100,7 +100,16 @@ getsignal = _signal.getsignal
 settraceallthreads: Any = getattr(sys, "_settraceallthreads", None)
 setprofileallthreads: Any = getattr(sys, "_setprofileallthreads", None)
 setprofile = sys.setprofile
+set_asyncgen_hooks = sys.set_asyncgen_hooks
+set_coroutine_origin_tracking_depth = sys.set_coroutine_origin_tracking_depth
 thread_excepthook: Any = _thread._excepthook
+get_errno: Any = None  # of ctypes, once it is patched
+set_errno: Any = None
+
+
+def keep_errno(real: Any) -> None:
+    """`real` is `ctypes.get_errno` or `ctypes.set_errno`: nobody imports ctypes for that."""
+    globals()[real.__name__] = real
 
 
 def other_patcher() -> str | None:

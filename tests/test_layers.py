@@ -24,7 +24,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 LAYERS: tuple[str, ...] = (
     "_guard _version _real _errors _config _cpython _frames _locals _names _ctypes",
     """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room
-    core.running core.wakeup""",
+    core.running core.threadstate core.wakeup""",
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.entry core.host core.descriptors core.fork core.scopes",

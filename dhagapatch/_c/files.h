@@ -76,7 +76,7 @@ begin_turn(PyObject *buffer)
         return 0;
     if (PyThreadState_Get()->interp != turns_interpreter)
         return 0; /* HAZARD: the structures of methods are those of all interpreters */
-    if (!has_room(8)) /* for the calls that let the next one in, which must not fail then */
+    if (!has_room(PyThreadState_Get(), 8)) /* for the calls that let the next one in, which must not fail then */
         return -1;
     me = PyGreenlet_GetCurrent(); /* HAZARD: first, as it may run anything, the first time in a thread */
     if (me == NULL) {

@@ -89,7 +89,7 @@ tls_find(Caller *caller, PyObject *self, PyObject **sock, PyObject **timeout, in
     else if (!is_zero(*timeout))
         found = (number = c_fileno(*sock, NULL)) == NULL ? -1 : 1;
     if (found > 0)
-        found = (*fd = (int)PyLong_AsLong(number)) < 0 ? 0 : look_at(caller, number);
+        found = (*fd = (int)PyLong_AsLong(number)) < 0 ? (PyErr_Occurred() ? -1 : 0) : look_at(caller, number);
     Py_XDECREF(number);
     if (found <= 0) {
         forget(caller);

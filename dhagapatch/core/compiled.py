@@ -12,7 +12,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, sync
+from dhagapatch.core import profiles, sync, threadstate
 from dhagapatch.core.dhaga import Dhaga
 from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import BEYOND, Hub
@@ -58,6 +58,8 @@ def _install() -> None:
     for kind in (Hub, Netpoll, sync.Mutex, sync.Lock, sync.RLock):
         put(kind, methods[kind.__name__])
     profiles.keeper = profiles.CompiledProfiles(speedups.take_profile, speedups.put_profile)
+    threadstate.set_keeper(threadstate.Reachable(speedups))
+    Hub.always_carries = True
     Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
 
 

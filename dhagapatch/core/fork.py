@@ -9,7 +9,8 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.hub import ABANDONED, FORKERS, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
+from dhagapatch.core.hub import ABANDONED, FORKERS, HubGreenlet, all_hubs, set_main_thread
+from dhagapatch.core.running import THREAD, thread_root
 from dhagapatch.core.wakeup import discard_prepared, prepare
 
 __all__ = ["after_fork_in_child", "begin_fork", "end_fork", "on_forked", "tell_forked"]
@@ -48,18 +49,18 @@ def after_fork_in_child(keep: bool = False) -> None:
     discard_prepared()
     if keep:
         prepare()
-    THREAD.hub = None
+    THREAD.clear()
     set_main_thread(_real.get_ident())
     me = getcurrent()
     ABANDONED.append(thread_root())
     if old is not None:
         one: Any = me
         while one is not None and type(one) is not HubGreenlet:  # a greenlet that a library made, and whose it is
-            one.hub = one.timer_at = one.deadline = None
-            if hasattr(one, "leads"):
-                one.leads = True
+            one.dhaga_hub = one.dhaga_timer_at = one.dhaga_deadline = None
+            if hasattr(one, "dhaga_leads"):
+                one.dhaga_leads = True
             one = one.parent
-        thread_root().hub = None
+        thread_root().dhaga_hub = None
 
 
 def on_forked(call: Callable[[], object]) -> None:

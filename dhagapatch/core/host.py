@@ -10,12 +10,12 @@ Hence the hub's `waker` is nobody while it is hosted.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import threadstate
 from dhagapatch.core.hub import Hub
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.running import running_loop, set_all_running_loops
@@ -50,7 +50,7 @@ class Host:
         hub.netpoll.on_idle = self._idle
         hub.waker = _NOBODY
         hub.host = self
-        self.greenlet.hub = None
+        self.greenlet.dhaga_hub = None
         loop.call_soon(self._pump)  # whoever was ready before
 
     def _pump(self) -> None:
@@ -61,9 +61,9 @@ class Host:
         if self._to_close:
             self.close()
             return
-        loop, hooks = running_loop(), sys.get_asyncgen_hooks()
+        loop, hooks = running_loop(), threadstate.take_hooks(self._hub)
         set_all_running_loops(None)
-        sys.set_asyncgen_hooks(None, None)
+        own = threadstate.keeper.take(self._hub)  # the loop may run in a dhaga
         self._pumping = True
         self.runners.append(self.greenlet)
         try:
@@ -71,12 +71,13 @@ class Host:
         finally:
             self.runners.pop()
             self._pumping = False
-            sys.set_asyncgen_hooks(*hooks)
+            threadstate.keeper.put(self._hub, own)
+            threadstate.put_hooks(self._hub, hooks)
             set_all_running_loops(loop)
         if self._to_close:
             self.close()
         # HAZARD: it does not park, so nobody else tells it: the main flow's signal handlers, and what they raise, leave the loop
-        if self.greenlet.interrupts is not None:
+        if self.greenlet.dhaga_interrupts is not None:
             (deliver_all if self.greenlet is self._hub.main else deliver_handlers)(self.greenlet)
 
     def _idle(self, timeout: float | None) -> float | None:
@@ -118,7 +119,7 @@ class Host:
             return
         hub.host = hub.netpoll.on_idle = None
         hub.waker = hub.ident
-        self.greenlet.hub = hub
+        self.greenlet.dhaga_hub = hub
         self._cancel_timer()
         if not self.loop.is_closed():
             self.loop.remove_reader(self._descriptor)

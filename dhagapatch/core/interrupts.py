@@ -20,25 +20,25 @@ def deliver_all(me: greenlet) -> None:
     In a shielded block (`scopes.shield`) those that come from outside of it are left to the shield.
     """
     held = _held.get(me)
-    while me.interrupts:
-        what = me.interrupts.popleft()
+    while me.dhaga_interrupts:
+        what = me.dhaga_interrupts.popleft()
         if held is not None and not isinstance(what, DhagaExit):
             held.append(what)
             continue
         if isinstance(what, BaseException):
             if isinstance(what, DhagaExit):
-                scope = getattr(me, "scope", None)
+                scope = getattr(me, "dhaga_scope", None)
                 if scope is not None and scope is not what.scope:
                     scope.held.append(what)
                     continue
-            if not me.interrupts:
-                me.interrupts = None
+            if not me.dhaga_interrupts:
+                me.dhaga_interrupts = None
             try:
                 raise what
             finally:
                 del what  # no cycle between its traceback and this frame
         what()
-    me.interrupts = None
+    me.dhaga_interrupts = None
 
 
 _held: dict[greenlet, deque[Any]] = {}  # what is held back, in whom
@@ -60,14 +60,14 @@ class held_back:
         me = self._me
         held = _held.pop(me)
         if held:
-            me.interrupts = deque((*held, *(me.interrupts or ())))
-        if me.interrupts is not None and kind is None:
+            me.dhaga_interrupts = deque((*held, *(me.dhaga_interrupts or ())))
+        if me.dhaga_interrupts is not None and kind is None:
             deliver_all(me)
 
 
 def deliver_handlers(me: greenlet) -> None:
     """Run the signal handlers that are due in `me`, and leave the exceptions for its next wait."""
-    due, me.interrupts = me.interrupts, None
+    due, me.dhaga_interrupts = me.dhaga_interrupts, None
     kept = []
     try:
         while due:
@@ -77,10 +77,10 @@ def deliver_handlers(me: greenlet) -> None:
             else:
                 what()
     finally:
-        if kept or due or me.interrupts:
-            me.interrupts = deque((*kept, *due, *(me.interrupts or ())))
+        if kept or due or me.dhaga_interrupts:
+            me.dhaga_interrupts = deque((*kept, *due, *(me.dhaga_interrupts or ())))
 
 
 def restore(me: greenlet, what: Iterable[BaseException]) -> None:
     """These are due in `me` before all others."""
-    me.interrupts = deque((*what, *(me.interrupts or ())))
+    me.dhaga_interrupts = deque((*what, *(me.dhaga_interrupts or ())))

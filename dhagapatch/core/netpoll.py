@@ -227,8 +227,8 @@ class Netpoll(selectors.BaseSelector):
 
     def _expire(self, now: float) -> None:
         for sleeper in self.deadlines.expire(now):
-            if sleeper.parked:  # type: ignore[attr-defined]
-                sleeper.timed_out = True  # type: ignore[attr-defined]
+            if sleeper.dhaga_parked:  # type: ignore[attr-defined]
+                sleeper.dhaga_timed_out = True  # type: ignore[attr-defined]
                 self._wake(sleeper)
 
     def _poll(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -270,16 +270,16 @@ class Netpoll(selectors.BaseSelector):
                 entry.readable = True
                 if entry.readers:
                     for waiter in entry.readers:
-                        if waiter.parked:
-                            waiter.parked = False
+                        if waiter.dhaga_parked:
+                            waiter.dhaga_parked = False
                             ready(waiter)
                     entry.readers.clear()
             if mask & WRITE:
                 entry.writable = True
                 if entry.writers:
                     for waiter in entry.writers:
-                        if waiter.parked:
-                            waiter.parked = False
+                        if waiter.dhaga_parked:
+                            waiter.dhaga_parked = False
                             ready(waiter)
                     entry.writers.clear()
         return level

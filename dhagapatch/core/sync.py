@@ -53,6 +53,19 @@ def _checked(blocking: bool, timeout: float) -> float:
     return timeout
 
 
+def _is_asked(blocking: Any) -> bool:
+    """What `blocking`, which is no bool, means to the interpreter; refused in its own words."""
+    held = _real.allocate_lock()
+    held.acquire()
+    try:
+        held.acquire(blocking, 0)
+    except ValueError as error:
+        if str(error) != "can't specify a timeout for a non-blocking call":
+            raise
+        return False
+    return True
+
+
 def abandon_wait(lock: Mutex, waiters: WaitQueue, parker: Parker) -> None:
     """Who waited for `lock` leaves with an exception: what it got it passes on."""
     if not waiters.leave(parker):
@@ -149,6 +162,8 @@ class Lock(Mutex):
         LEFT[0] = left = LEFT[0] - OPERATION
         if left < 0:
             spent(True)
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout == -1:
             held, self._mutex_held = self._mutex_held, True
             if not held:
@@ -242,6 +257,8 @@ class NativeLock(Lock):
         LEFT[0] = left = LEFT[0] - OPERATION
         if left < 0:
             spent(True)
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout != -1:
             timeout = _checked(blocking, timeout)
         if self._take():
@@ -295,6 +312,8 @@ class RLock(Mutex):
         self._mutex_count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout == -1 and blocking:
             return RLock.__enter__(self)  # not a subclass's, which may call this
         if timeout != -1 or not blocking:
@@ -306,7 +325,7 @@ class RLock(Mutex):
         LEFT[0] = left = LEFT[0] - OPERATION
         if left < 0:
             spent(True)
-        return self._take(me) or (bool(blocking) and self._wait(_real.monotonic() + timeout, me))
+        return self._take(me) or (blocking and self._wait(_real.monotonic() + timeout, me))
 
     def __enter__(self) -> bool:
         try:

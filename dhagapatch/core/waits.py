@@ -56,7 +56,7 @@ class Sleeper(NamedTuple):
     @property
     def wait(self) -> Wait | None:
         """What it waits for, if it is parked."""
-        return _describe(self) if self.frame is not None and getattr(self.greenlet, "parked", False) else None
+        return _describe(self) if self.frame is not None and getattr(self.greenlet, "dhaga_parked", False) else None
 
 
 def sleepers(hub: Hub) -> Iterator[Sleeper]:
@@ -94,7 +94,7 @@ def place(frame: FrameType) -> str:
 
 
 def _describe(sleeper: Sleeper) -> Wait:
-    what = sleeper.greenlet.waiting
+    what = sleeper.greenlet.dhaga_waiting
     if what is None or isinstance(what, str):
         text = what or "something"
         return Wait(text, kind=next((kind for words, kind in _KINDS.items() if text.endswith(words)), "other"))
@@ -144,8 +144,8 @@ def cycles(hubs: Iterable[Hub]) -> list[list[Sleeper]]:
     next_of: dict[int, int] = {}
     for hub in hubs:
         for one in (hub.main, *list(hub.dhagas)):
-            what = getattr(one, "waiting", None)
-            owner = 0 if what is None or isinstance(what, (str, Entry)) or not one.parked else owner_of(what)
+            what = getattr(one, "dhaga_waiting", None)
+            owner = 0 if what is None or isinstance(what, (str, Entry)) or not one.dhaga_parked else owner_of(what)
             if owner:
                 ident = hub.ident if one is hub.main else one.ident
                 waiting[ident] = sleeper_of(hub, one)

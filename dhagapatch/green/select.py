@@ -45,7 +45,7 @@ def _wait_any(
     # hang-up that nobody asks about would be reported again and again
     afresh = True
     while True:
-        seen = me.parks
+        seen = me.dhaga_parks
         if not afresh and (answer := ask(closed, False)):  # after `seen`: what moves from here on ends the park before it begins
             return answer
         entries: list[Entry] = []

@@ -298,7 +298,7 @@ quiet_exceptions += [_has_handlers, _ctrl_c_may_come, _timer_runs]
 def _in_main_dhaga() -> bool:
     """Whether the caller is not another thread than the main one, as the program sees it."""
     dhaga = running_dhaga()
-    return dhaga is None or dhaga.leads
+    return dhaga is None or dhaga.dhaga_leads
 
 
 @worded_by(_c_signal)
@@ -336,7 +336,7 @@ def pause() -> None:
     hub.waits_for_signal += 1
     try:
         while True:
-            parks = me.parks
+            parks = me.dhaga_parks
             if seen != _deliveries:
                 break
             hub.park(me, None, "a signal", parks)
@@ -407,12 +407,12 @@ def sigtimedwait(sigset: Any, timeout: Any, /) -> Any:
 
 def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
     dhaga = find_dhaga(thread_id)
-    if dhaga is not None and dhaga.hub is not None:
+    if dhaga is not None and dhaga.dhaga_hub is not None:
         if signalnum in _masks.get(dhaga, ()):
             dhaga.again = False  # it is kept here
             _pending.setdefault(dhaga, set()).add(signalnum)
             return
-        thread_id = dhaga.hub.ident
+        thread_id = dhaga.dhaga_hub.ident
     _c_pthread_kill(thread_id, signalnum)
 
 

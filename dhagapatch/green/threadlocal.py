@@ -167,6 +167,8 @@ class local:
 
     def __setattr__(self, name: str, value: Any, /) -> None:
         kind = type(self)
+        if not isinstance(name, str):
+            object.__setattr__(self, name, value)  # raises
         if name in _OF_ALL:
             if name == "__dict__":
                 raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
@@ -185,6 +187,8 @@ class local:
 
     def __delattr__(self, name: str, /) -> None:
         kind = type(self)
+        if not isinstance(name, str):
+            object.__delattr__(self, name)  # raises
         if name == "__dict__":
             raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
         if kind is not local and data_descriptor(kind, name) is not None:
@@ -192,8 +196,10 @@ class local:
             return
         try:
             del dict_of(_data_of(self), self)[name]
+            return
         except KeyError:
-            raise AttributeError(f"'{_name_in_c(kind)}' object has no attribute '{name}'") from None
+            pass  # what is raised has no context, as natively
+        raise AttributeError(f"'{_name_in_c(kind)}' object has no attribute '{name}'")
 
     def __dir__(self) -> list[str]:
         return sorted({*dict_of(_data_of(self), self), *dir(type(self))} - {"_local__data", "_local__dicts"})

@@ -123,7 +123,7 @@ class _Slices:
                 hub.netpoll.on_busy.append(self.go_on)
             return
         me = getcurrent()
-        running = (id(me), me.parks)
+        running = (id(me), me.dhaga_parks)
         if running != self._ran:
             self._ran = running
             self._retry = LEAST

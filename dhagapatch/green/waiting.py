@@ -66,7 +66,7 @@ def native_wait(fd: int, direction: int, deadline: float | None) -> bool:
 def resumptions() -> int:
     """How often the caller has been resumed; asked before a try that may fail, for `wait_socket`."""
     try:
-        return getcurrent().parks
+        return getcurrent().dhaga_parks
     except RecursionError:
         raise
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
@@ -85,7 +85,7 @@ def wait_socket(sock: Any, fd: int, direction: int, deadline: float | None, seen
     entry = hub.entries.get(fd)
     if entry is None:
         entry = hub.entries[fd] = Entry(fd, stream)
-    changed = seen != getcurrent().parks
+    changed = seen != getcurrent().dhaga_parks
     if direction == READ:
         entry.readable = changed
     else:
@@ -136,5 +136,5 @@ def sleep_until(deadline: float) -> None:
         _real.sleep(max(0.0, deadline - _real.monotonic()))
         return
     me = getcurrent()
-    while hub.park(me, deadline, "a deadline", me.parks):
+    while hub.park(me, deadline, "a deadline", me.dhaga_parks):
         pass

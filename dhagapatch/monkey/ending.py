@@ -63,11 +63,11 @@ def _end(*why: object) -> None:
         return
     _guard = None
     try:
-        getcurrent().hub = None  # nobody parks
+        getcurrent().dhaga_hub = None  # nobody parks
     except (AttributeError, RuntimeError):
         pass
     for hub in all_hubs():
-        hub.main.hub = None
+        hub.main.dhaga_hub = None
     engine.forget()
     for call in LAST:
         call()

@@ -216,8 +216,8 @@ EXEMPT: tuple[Exempt, ...] = (
         "sys",
         "exc_info exception exit get_asyncgen_hooks get_coroutine_origin_tracking_depth get_int_max_str_digits "
         "getallocatedblocks getdefaultencoding getdlopenflags getfilesystemencodeerrors getfilesystemencoding getprofile "
-        "getrecursionlimit getrefcount getsizeof getswitchinterval gettrace intern is_finalizing set_asyncgen_hooks "
-        "set_coroutine_origin_tracking_depth set_int_max_str_digits setdlopenflags setprofile setrecursionlimit "
+        "getrecursionlimit getrefcount getsizeof getswitchinterval gettrace intern is_finalizing "
+        "set_int_max_str_digits setdlopenflags setprofile setrecursionlimit "
         "setswitchinterval settrace",
         "reads or sets a variable",
     ),

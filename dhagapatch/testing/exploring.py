@@ -32,7 +32,6 @@ from dhagapatch.core.hub import THREAD, Hub, adopt_greenlet, all_hubs, hub_for_w
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.offload import start_helper
 from dhagapatch.core.parker import make_parker
-from dhagapatch.core.running import set_running_loop
 from dhagapatch.core.waits import cycles, program_frame, sleepers, tell_cycle
 from dhagapatch.green.timeslice import holds_nothing
 from dhagapatch.monkey.engine import engine
@@ -132,15 +131,7 @@ class _Hub(Hub):
 
     def _carry(self, loop: Any, me: Any, seen: int) -> None:
         """The trace function stays: it is that of all."""
-        hooks = sys.get_asyncgen_hooks()
-        set_running_loop(None)
-        sys.set_asyncgen_hooks(None, None)
-        try:
-            if me.parks == seen:
-                self._switch()
-        finally:
-            set_running_loop(loop)
-            sys.set_asyncgen_hooks(*hooks)
+        self._switch_alone(loop, me, seen)
 
 
 class _Run:
@@ -185,7 +176,7 @@ class _Run:
             THREAD.hub = None
             hub.close()
             # HAZARD: the collector does not look into a root greenlet, nor into one whose OS thread has ended
-            hub.main.hub = self._last = self._forced = None
+            hub.main.dhaga_hub = self._last = self._forced = None
             self._killed.clear()
             self.interleaving.close()
             del self.strategy
@@ -213,7 +204,7 @@ class _Run:
     def _wait_until_over(self) -> None:
         hub, me = self._hub, getcurrent()
         while not self._over:
-            hub.park(me, None, "the end of the run", me.parks)
+            hub.park(me, None, "the end of the run", me.dhaga_parks)
 
     def _end(self) -> None:
         """Have those that are left clean up."""
@@ -244,7 +235,7 @@ class _Run:
             return waiting[0]
         if self._returned and not self._remaining():
             self._over = True
-            main.parked = False
+            main.dhaga_parked = False
             ready.append(main)  # type: ignore[attr-defined]
             return main
         forced, self._forced = self._forced, None

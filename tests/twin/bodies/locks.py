@@ -215,3 +215,43 @@ def _waited(depth: int, timeout: float | None) -> list[Any]:
             condition.notify()
     thread.join()
     return said
+
+
+class Number:
+    """With a value as an integer."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+
+class Undecided:
+    def __bool__(self) -> bool:
+        raise ZeroDivisionError("undecided")
+
+
+def case_odd_arguments_of_acquire(t: Any) -> None:
+    odd = ("x", "", None, 1.5, 2, 0, [], Number(0), Number(3), Undecided(), 2**40)
+    for make in (threading.Lock, threading.RLock):
+        for value in odd:
+            lock: Any = make()
+            t.outcome(f"{make.__name__} acquire {type(value).__name__}", lock.acquire, value)
+            t.outcome("and a time", lock.acquire, value, 0)
+            t.outcome("and a short time", make().acquire, value, 0.001)
+        held: Any = make()
+        held.acquire()
+        for value in (0, Number(0)):
+
+            thread = threading.Thread(target=t.outcome, args=("held by another", held.acquire, value))
+            thread.start()
+            thread.join()
+
+        for value in (True, False, 1, 0):
+            thread = threading.Thread(target=t.outcome, args=("held by another, with a time", held.acquire, value, 0.001))
+            thread.start()
+            thread.join()

@@ -296,3 +296,20 @@ def case_what_errors_call_the_classes(t: Any) -> None:
         t.note(thing == thing, hash(thing) == hash(thing), bool(thing), thing != 1)
     t.outcome("a thread", copy.deepcopy, threading.Thread())
     t.outcome("a poll object", type(select.poll()), 1, 2)
+
+
+class LocalOfTheModule(threading.local):
+    pass
+
+
+module_local_of_a_kind = LocalOfTheModule()
+
+
+def case_missing_thread_local_attributes(t: Any) -> None:
+    for local in (threading.local(), module_local, module_local_of_a_kind, LocalOfTheModule()):
+        t.outcome("delete", delattr, local, "missing")
+        t.outcome("get", getattr, local, "missing")
+        local.there = 1
+        del local.there
+        t.outcome("delete again", delattr, local, "there")
+        t.note("there" in dir(local))
