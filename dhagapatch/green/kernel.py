@@ -37,7 +37,7 @@ def _syscalls() -> Any:
     """`core.syscalls`, or None where it is of no use."""
     try:
         from dhagapatch.core import syscalls
-    except ImportError:  # an interpreter without ctypes
+    except (ImportError, OSError):  # an interpreter without ctypes; or no descriptor is left to read the file
         return None
     return syscalls if syscalls.can_stop() else None
 
