@@ -8,19 +8,19 @@ before the caller goes on.  If it does not come back within a moment it is left,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core.offload import Endable
 
 __all__ = ["Ending"]
 
-T = TypeVar("T")
 _AGAIN = 0.001  # seconds
 _MOST = 0.1  # seconds: so long its caller waits for the call to end
 
 
-class Ending(Generic[T]):
+class Ending(Endable):
     """One call of `call`, in an `offload_endable`.
 
     With `again` it is a system call: InterruptedError says that a signal cut it short; if that was another's it is made again.
@@ -31,8 +31,8 @@ class Ending(Generic[T]):
     __slots__ = ("_again", "_call", "_got", "_ident", "_is_left", "_is_lost", "_lock", "_over", "_stop", "_undo", "name")
 
     def __init__(
-        self, name: str, call: Callable[[], T], stop: Callable[[int], object] | None,
-        undo: Callable[[T], object] | None = None, again: bool = False,
+        self, name: str, call: Callable[[], Any], stop: Callable[[int], object] | None,
+        undo: Callable[[Any], object] | None = None, again: bool = False,
     ) -> None:  # fmt: skip
         self.name = name
         self._call = call
@@ -41,13 +41,13 @@ class Ending(Generic[T]):
         self._again = again
         self._lock = _real.allocate_lock()  # of the four below
         self._ident = 0  # of the native thread, while it is in the call
-        self._got: list[T] = []
+        self._got: list[Any] = []
         self._is_left = False  # the caller waits for the result no more
         self._is_lost = False  # nor for the end
         self._over = _real.allocate_lock()
         self._over.acquire()
 
-    def run(self) -> T:
+    def run(self) -> Any:
         """On the native thread."""
         with self._lock:
             if self._is_left:

@@ -17,7 +17,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
@@ -33,20 +33,23 @@ __all__ = [
 ]  # fmt: skip
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 ON_NATIVE_THREAD = "() on a native thread"  # how reports tell a wait for an offloaded call, after the function's name
 
 
-class Endable(Protocol[T_co]):
+class Endable:
     """A call that can be ended while a native thread is in it."""
+
+    __slots__ = ()
 
     name: str  # for reports
 
-    def run(self) -> T_co:
+    def run(self) -> Any:
         """Call it, on the native thread."""
+        raise NotImplementedError
 
     def leave(self) -> None:
         """Its caller, interrupted, does not wait for it any more."""
+        raise NotImplementedError
 
 
 class _Job:
@@ -313,7 +316,7 @@ class OwnThread:
             return function(*args, **kwargs)  # in the interpreter's last moments no other thread gets it any more
         return _run(self._pool, hub_for_wait(), function, args, kwargs)
 
-    def call_endable(self, ends: Endable[T]) -> T:
+    def call_endable(self, ends: Endable) -> Any:
         """As `call`, for a call that is ended if its caller is interrupted."""
         if self._pool.ident == _real.get_ident() or sys.is_finalizing():
             return ends.run()
@@ -407,7 +410,7 @@ def offload_wait(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     return _offload(_waiting_pool, function, args, kwargs)
 
 
-def offload_endable(ends: Endable[T]) -> T:
+def offload_endable(ends: Endable) -> Any:
     """As `offload_wait`, for a call that is ended if its caller is interrupted."""
     return _run(_waiting_pool, hub_for_wait(), ends.run, (), {}, ends)
 
@@ -421,7 +424,7 @@ def _offload(threads: Pool, function: Callable[..., T], args: tuple[Any, ...], k
 
 def _run(
     threads: Pool, hub: Hub | None, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any],
-    ends: Endable[T] | None = None,
+    ends: Endable | None = None,
 ) -> T:  # fmt: skip
     context = contextvars.copy_context()
     job = _Job(lambda: context.run(function, *args, **kwargs), make_parker())

@@ -14,8 +14,7 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
@@ -25,7 +24,6 @@ from dhagapatch.green.waiting import sleep_until
 
 __all__ = ["TAKEN", "await_child", "await_flock", "await_record_lock", "open_waiting", "record"]
 
-T = TypeVar("T")
 TAKEN = (errno.EAGAIN, errno.EACCES)  # what a call that does not wait says of a lock that another has
 _LEAST, _MOST = 0.001, 0.02  # seconds: how often a lock is tried, where a wait for it could not be ended
 _flock, _waitid = fcntl.flock, getattr(os, "waitid", None)
@@ -42,11 +40,11 @@ def _syscalls() -> Any:
     return syscalls if syscalls.can_stop() else None
 
 
-def _wait(calls: ModuleType, name: str, call: Callable[[], T], undo: Callable[[T], object] | None) -> T:
+def _wait(calls: Any, name: str, call: Callable[[], Any], undo: Callable[[Any], object] | None) -> Any:
     return offload_endable(Ending(name, partial(calls.interruptible, call), calls.stop, undo, again=True))
 
 
-def _await_lock(name: str, blocking: Callable[[Any], T], trying: Callable[[], T], undo: Callable[[T], object]) -> T:
+def _await_lock(name: str, blocking: Callable[[Any], Any], trying: Callable[[], Any], undo: Callable[[Any], object]) -> Any:
     """Wait for a lock that another has: on a native thread, or, where that can't be had, by trying again and again."""
     calls = _syscalls()
     if calls is not None:
