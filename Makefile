@@ -52,8 +52,8 @@ sanitize: $(VENV)/.installed
 	rm -rf $(SANITIZED)
 	CFLAGS="$(SANITIZERS)" LDFLAGS="-fsanitize=address,undefined" $(BIN)/python setup.py -q build --build-lib $(SANITIZED) --build-temp build/sanitized-objects
 	cd $(SANITIZED) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
-	  ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:replace_intrin=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	  PYTHONPATH="$$PWD" FUZZ_SEEDS=$${FUZZ_SEEDS:-10} "$(abspath $(BIN)/python)" -m pytest -q -p no:cacheprovider $(SANITIZE_ARGS) $(SANITIZE_TESTS)
+	  ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:replace_intrin=0:handle_segv=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	  PYTHONPATH="$$PWD" FUZZ_SEEDS=$${FUZZ_SEEDS:-10} TEST_PATIENCE=10 "$(abspath $(BIN)/python)" -m pytest -q -p no:cacheprovider $(SANITIZE_ARGS) $(SANITIZE_TESTS)
 
 clean:
 	rm -rf $(VENV) site build *.egg-info
