@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import renew_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["fcntl", "flock", "lockf"]
 
-_fcntl, _flock, _lockf = _stdlib.fcntl, _stdlib.flock, _stdlib.lockf
+_fcntl, _flock, _lockf = (pristine(_stdlib, name) for name in ("fcntl", "flock", "lockf"))
 _SETLKW = {_stdlib.F_SETLKW, getattr(_stdlib, "F_OFD_SETLKW", _stdlib.F_SETLKW)}
 
 

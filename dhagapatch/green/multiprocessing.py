@@ -11,13 +11,14 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import hub_for_wait, owner_token
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
 
 __all__ = ["SemLock"]
 
-_native = _multiprocessing.SemLock
+_native = pristine(_multiprocessing, "SemLock")
 _RECURSIVE = 0  # multiprocessing.synchronize.RECURSIVE_MUTEX
 _LEAST, _MOST = 0.0005, 0.01  # seconds
 

@@ -24,6 +24,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import Hub, hub_for_wait, running_dhaga, start_helper
 from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.dhaga import find_dhaga
@@ -38,17 +39,17 @@ __all__ = [
     "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
 ]  # fmt: skip
 
-_c_signal, _c_getsignal = _signal.signal, _signal.getsignal
-_c_pause: Any = getattr(_signal, "pause", None)
-_c_pthread_kill: Any = getattr(_signal, "pthread_kill", None)
-_c_pthread_sigmask: Any = getattr(_signal, "pthread_sigmask", None)
-_c_raise_signal: Any = _signal.raise_signal
-_c_set_wakeup_fd: Any = _signal.set_wakeup_fd
-_c_sigwait: Any = getattr(_signal, "sigwait", None)
-_c_sigwaitinfo: Any = getattr(_signal, "sigwaitinfo", None)
-_c_sigtimedwait: Any = getattr(_signal, "sigtimedwait", None)
-_c_sigpending: Any = getattr(_signal, "sigpending", None)
-_interrupt_main: Any = _thread.interrupt_main
+_c_signal, _c_getsignal = pristine(_signal, "signal"), pristine(_signal, "getsignal")
+_c_pause = pristine(_signal, "pause")
+_c_pthread_kill = pristine(_signal, "pthread_kill")
+_c_pthread_sigmask = pristine(_signal, "pthread_sigmask")
+_c_raise_signal = pristine(_signal, "raise_signal")
+_c_set_wakeup_fd = pristine(_signal, "set_wakeup_fd")
+_c_sigwait = pristine(_signal, "sigwait")
+_c_sigwaitinfo = pristine(_signal, "sigwaitinfo")
+_c_sigtimedwait = pristine(_signal, "sigtimedwait")
+_c_sigpending = pristine(_signal, "sigpending")
+_interrupt_main = pristine(_thread, "interrupt_main")
 _RUNTIME = __name__.rpartition(".green.")[0]
 _TRIP_AGAIN = 0.0005  # seconds
 OWN_SIGNALS: set[int] = set()  # whose handlers are the runtime's

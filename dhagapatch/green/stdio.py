@@ -13,12 +13,13 @@ import sys
 from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import hub_for_wait, offload_wait
 from dhagapatch.green.io import BufferedReader, BufferedWriter, FileIO, can_wait
 
 __all__ = ["input", "stderr", "stdin", "stdout"]
 
-_input = builtins.input
+_input = pristine(builtins, "input")
 
 
 def input(prompt: object = "", /) -> str:

@@ -58,7 +58,7 @@ def dict_of(data: Locals, owner: local) -> dict[str, Any]:
         me = running_dhaga()
         if me is None:
             if data.native is None:
-                return _native_get(owner, "__dict__")  # type: ignore[arg-type]  # it is a native one
+                return _native_get(owner, "__dict__")  # it is a native one
             try:
                 namespace = data.native.namespace
             except AttributeError:

@@ -20,8 +20,9 @@ from dhagapatch.core.fork import after_fork_in_child, begin_fork, end_fork
 from dhagapatch.core.hub import all_hubs, on_new_hub
 from dhagapatch.core.own import close_left
 from dhagapatch.monkey.adopt import adopt_objects
+from dhagapatch.monkey.others import beneath, owner_of, who
 from dhagapatch.monkey.rebind import Undo, instances, rebind
-from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
+from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound, Wrapped
 from dhagapatch.monkey.subclasses import follow
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
 
@@ -111,7 +112,7 @@ class Engine:
                 "this interpreter runs without the GIL, on which the runtime's locks rely: "
                 "start it with PYTHON_GIL=1, or -X gil=1"
             )
-        other = _real.other_patcher() or _real.other_patcher_now()
+        other = _real.other_patcher()
         if other is not None and not self.groups:
             raise PatchConflictError(
                 f"{other} has patched the standard library already; two patchers can't share it. "
@@ -166,10 +167,8 @@ class Engine:
 
     def _apply(self, row: Row, report: PatchReport, pairs: list[tuple[Any, Any]]) -> None:
         key = (row.module, row.name)
-        owner: Any = importlib.import_module(row.module)
-        *path, name = row.name.split(".")
-        for part in path:
-            owner = getattr(owner, part)
+        importlib.import_module(row.module)
+        owner, name = owner_of(row), row.name.rpartition(".")[2]
         if self._applied.get(key) is owner:
             return  # and if it is another one, the module was imported afresh
         before = vars(owner).get(name, _MISSING)  # a look may put it there
@@ -193,14 +192,20 @@ class Engine:
             green = green(real)
             if green is real:
                 return
+        first = beneath(row, owner) if self.real_of(real) is None else None
+        wrapper, real = real, real if first is None else first
         if isinstance(green, FunctionType):
             if row.action == SET:
                 _dress(green, real)
             elif isinstance(real, BuiltinFunctionType):
                 green = self._green_for(real, green)
-        self._set(owner, name, green, before)
         self._applied[key] = owner
         self.originals.setdefault(key, real)
+        if first is not None:
+            report.wrapped.append(Wrapped(f"{row.module}.{row.name}", who(wrapper)))
+            pairs.append((real, green))
+            return
+        self._set(owner, name, green, before)
         public = row.name if row.action == SET else f"{row.module}.{row.name}"
         if row.action == SET:
             report.in_place.append(f"{row.module}.{row.name}")
