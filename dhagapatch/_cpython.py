@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import partial
 from types import CodeType
 from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "gil_is_enabled", "name_of_thread", "profilers_are_of_threads",
-    "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
+    "LOCK_TYPE_IS_CALLABLE", "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread",
+    "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
 # Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
 LOCK_TYPE_IS_CALLABLE = sys.version_info >= (3, 13)
+
+# Called without arguments: the debugger that is told of the frames of all threads (`sys.monitoring.DEBUGGER_ID`), since 3.12, or
+# None.  No Python function: that debugger would be told of its frame.  Checked: 3.11.7, 3.12.1, 3.13.0.
+monitoring_debugger: Any = partial(getattr(getattr(sys, "monitoring", None), "get_tool", {}.get), 0)
 
 _arguments_type: Any = None
 

@@ -23,17 +23,17 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
     "_version _real _errors _config _cpython _frames _ctypes",
-    "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
+    "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.tools core.wakeup",
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.host core.descriptors core.fork core.scopes",
     "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core.compiled core",
     """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
+    green.signal green.timeslice green.tracing green.multiprocessing green.threading green.threadlocal green._thread
     green.local
     green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
-    green.exchange green.psycopg green.pyopenssl green.zmq green.grpc
+    green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",

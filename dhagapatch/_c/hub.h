@@ -24,7 +24,8 @@ may_switch(PyObject *hub, PyObject *me)
     PyThreadState *state = PyThreadState_Get();
     int loop;
 
-    if (!is_waiter(me) || !PyObject_TypeCheck(hub, hub_type) || state->c_traceobj != NULL || state->c_profilefunc != NULL)
+    if (!is_waiter(me) || !PyObject_TypeCheck(hub, hub_type) || state->c_traceobj != NULL || state->c_profilefunc != NULL ||
+        state->tracing != 0)
         return 0;
     loop = has_running_loop();
     return loop < 0 ? -1 : !loop;

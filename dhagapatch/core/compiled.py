@@ -15,7 +15,7 @@ from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, sync
+from dhagapatch.core import profiles, sync, tools
 from dhagapatch.core.dhaga import Dhaga
 from dhagapatch.core.hub import BEYOND, Hub
 from dhagapatch.core.interrupts import deliver_all, restore
@@ -27,7 +27,7 @@ from dhagapatch.core.waitq import WaitQueue, queue_of
 
 __all__ = ["IN_PYTHON", "put", "speedups"]
 
-_EDITION = 3  # of what the compiled part and the classes here expect of each other
+_EDITION = 4  # of what the compiled part and the classes here expect of each other
 speedups: Any = None
 IN_PYTHON: dict[tuple[type, str], Any] = {}  # what compiled methods have replaced, by class and name
 
@@ -72,6 +72,7 @@ def _install() -> None:
     for kind in (Hub, Netpoll, sync.Mutex, sync.Lock, sync.RLock):
         put(kind, methods[kind.__name__])
     profiles.keeper = profiles.CompiledProfiles(speedups.take_profile, speedups.put_profile)
+    tools.keeper = tools.Tools(speedups.sees_tools, speedups.leave_tools, speedups.enter_tools)
     Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
 
 

@@ -32,7 +32,7 @@ from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles
+from dhagapatch.core import profiles, tools
 from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
@@ -54,7 +54,6 @@ __all__ = [
     "hub_for_wait", "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread", "thread_root",
 ]  # fmt: skip
 
-_gettrace = sys.gettrace
 _getprofile = sys.getprofile
 BEYOND = -16  # how far those who wait for each other may go on beyond what was ready when the turn began: a poll is 1 us
 FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
@@ -188,7 +187,7 @@ class Hub:
         # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions: if
         # one came since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or _getprofile() is not None:
+        if loop is not None or tools.keeper.seen() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
@@ -213,9 +212,10 @@ class Hub:
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
         """Switch, with what the interpreter keeps for the OS thread saved and put back."""
         hooks = sys.get_asyncgen_hooks()
-        trace = _gettrace()
+        trace = sys.gettrace()
         if trace is not None:
             _real.settrace(None)
+        depth = tools.keeper.leave()
         profile = profiles.keeper.take()
         set_running_loop(None)
         sys.set_asyncgen_hooks(None, None)
@@ -227,6 +227,7 @@ class Hub:
             sys.set_asyncgen_hooks(*hooks)
             if profile is not None:
                 profiles.keeper.put(profile)
+            tools.keeper.enter(depth)
             if trace is not None:
                 _real.settrace(trace)
 
@@ -239,7 +240,7 @@ class Hub:
         runq = self.runq
         runq.append(me)
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or _getprofile() is not None:
+        if loop is not None or tools.keeper.seen() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
         elif me.parks == seen:
             if self._left > 0 and runq[0]:

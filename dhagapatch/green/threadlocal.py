@@ -94,11 +94,7 @@ class _LocalsEnd:
     """When a dhaga ends its data goes, as a thread's does."""
 
     def thread_ended(self, dhaga: Dhaga, /) -> None:
-        while dhaga.locals:
-            _, reference = dhaga.locals.popitem()
-            data = reference()
-            if data is not None:
-                data.dicts.pop(dhaga, None)
+        dhaga.drop_locals()
         dhaga.locals = None  # who makes some now has them dropped, too
 
 

@@ -203,7 +203,8 @@ class Engine:
         self.originals.setdefault(key, real)
         if first is not None:
             report.wrapped.append(Wrapped(f"{row.module}.{row.name}", who(wrapper)))
-            pairs.append((real, green))
+            if first is not wrapper:
+                pairs.append((real, green))
             return
         self._set(owner, name, green, before)
         public = row.name if row.action == SET else f"{row.module}.{row.name}"

@@ -7,6 +7,7 @@ exchanged wherever it is held, and so in the wrapper too.
 from __future__ import annotations
 
 import sys
+from types import BuiltinFunctionType
 from typing import Any
 
 from dhagapatch import _real
@@ -27,14 +28,18 @@ def owner_of(row: Row) -> Any:
 
 
 def beneath(row: Row, owner: Any) -> Any:
-    """The function or class that somebody's wrapper stands for; None where there is no wrapper."""
+    """The function or class that somebody's wrapper stands for; None where there is no wrapper.
+
+    The wrapper itself, if nobody holds that any more: an alias of another name, say, of which one wrapper serves both.
+    """
     if row.action not in (SET, REPLACE):
         return None
     there = vars(owner).get(row.name.rpartition(".")[2])
     if there is None or _real.is_own(there, sys.modules[row.module], row.name):
         return None
-    first = _real.pristine(sys.modules[row.module], row.name)
-    return None if first is there else first
+    if isinstance(there, BuiltinFunctionType):
+        return None  # C code all the same
+    return _real.pristine(sys.modules[row.module], row.name)
 
 
 def who(wrapper: Any) -> str:

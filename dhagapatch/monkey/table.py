@@ -224,6 +224,7 @@ PACKAGES: tuple[Row, ...] = (
     Row("zmq.backend", "proxy_steerable", "exchange:on_a_native_thread", "packages", WRAP, why="waits"),
     Row("zmq.devices.monitoredqueue", "monitored_queue", "zmq:monitoring", "packages", WRAP, why="waits"),
     Row("grpc._cython.cygrpc", "Channel", "grpc:install", "packages", TELL, why="waiting for events waits"),
+    Row("pydevd", "PyDB._internal_get_file_type", "pydevd:file_type", "packages", WRAP, why="shows no frame of the runtime"),
     _pyopenssl("do_handshake"),
     _pyopenssl("recv"),
     _pyopenssl("recv_into"),
