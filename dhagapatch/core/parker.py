@@ -195,6 +195,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     finally:
         if host is not None:
             host.runners.pop()
+            host.resume()
         hub.buried -= 1
         hub.leave()
         set_running_loop(loop)
