@@ -37,7 +37,7 @@ def beneath(row: Row, owner: Any) -> Any:
     there = vars(owner).get(row.name.rpartition(".")[2])
     if there is None or _real.is_own(there, sys.modules[row.module], row.name):
         return None
-    if isinstance(there, BuiltinFunctionType):
+    if type(there) is BuiltinFunctionType:
         return None  # C code all the same
     return _real.pristine(sys.modules[row.module], row.name)
 
