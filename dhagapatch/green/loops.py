@@ -66,7 +66,6 @@ def hosting(real: Callable[[Any], object]) -> Callable[[Any], object]:
 
 
 def lazy_init(self: Any) -> None:
-    """`asyncio.Runner`, and so `asyncio.run`, with a loop of a kind that is not known by name."""
-    _lazy_init(self)
+    _lazy_init(self)  # `asyncio.Runner`, and so `asyncio.run`, with a loop of a kind that is not known by name
     if is_foreign(self._loop):
         _offer(self._loop)

@@ -99,7 +99,6 @@ TABLE: tuple[Row, ...] = (
     Row("_imp", "lock_held", "imp:lock_held", "thread", why="each dhaga holds the import lock for itself"),
     # loops
     Row("asyncio.base_events", "BaseEventLoop._run_once", "asyncio:run_once", "thread", SET, why="a turn lets the others run"),
-    Row("asyncio.runners", "Runner._lazy_init", "loops:lazy_init", "thread", SET, why="a loop of another kind hosts the hub"),
     # what is printed of an uncaught exception
     Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames"),
     Row("_thread", "_excepthook", "excepthook:thread_excepthook", "traceback", why="leaves out the runtime's frames"),
@@ -225,6 +224,7 @@ PACKAGES: tuple[Row, ...] = (
     Row("zmq.backend", "proxy_steerable", "exchange:on_a_native_thread", "packages", WRAP, why="waits"),
     Row("zmq.devices.monitoredqueue", "monitored_queue", "zmq:monitoring", "packages", WRAP, why="waits"),
     Row("grpc._cython.cygrpc", "Channel", "grpc:install", "packages", TELL, why="waiting for events waits"),
+    Row("asyncio.runners", "Runner._lazy_init", "loops:lazy_init", "packages", SET, why="a loop of another kind hosts the hub"),
     Row("uvloop", "Loop.run_forever", "loops:hosting", "packages", WRAP, why="it hosts the hub, as it waits in C"),
     Row("pydevd", "PyDB._internal_get_file_type", "pydevd:file_type", "packages", WRAP, why="shows no frame of the runtime"),
     _pyopenssl("do_handshake"),
