@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from functools import partial
 from types import CodeType
 from typing import Any
 
@@ -12,7 +13,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
     "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "buffer_size", "forget_dummy_thread",
-    "gil_is_enabled", "name_of_thread",
+    "gil_is_enabled", "monitoring_debugger", "name_of_thread",
     "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
@@ -23,6 +24,10 @@ PROMPTS_END_AT_NUL = sys.version_info < (3, 13)
 
 # Since 3.13 (PEP 667) `f_locals` of a function's frame is a view of the variables.  Checked: 3.11.7, 3.12.1, 3.13.0, 3.14, 3.15.
 LOCALS_ARE_WRITTEN_THROUGH = sys.version_info >= (3, 13)
+
+# Called without arguments: the debugger that is told of the frames of all threads (`sys.monitoring.DEBUGGER_ID`), since 3.12, or
+# None.  No Python function: that debugger would be told of its frame.  Checked: 3.11.7, 3.12.1, 3.13.0.
+monitoring_debugger: Any = partial(getattr(getattr(sys, "monitoring", None), "get_tool", {}.get), 0)
 
 _arguments_type: Any = None
 

@@ -24,7 +24,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 LAYERS: tuple[str, ...] = (
     "_guard _version _real _errors _config _cpython _frames _locals _names _ctypes",
     """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room
-    core.running core.threadstate core.wakeup""",
+    core.running core.threadstate core.tools core.wakeup""",
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.entry core.host core.descriptors core.fork core.scopes",
@@ -32,14 +32,14 @@ LAYERS: tuple[str, ...] = (
     core.sync core.queues core.waits core.compiled core""",
     """green green.wording green.waiting green.kernel green.timeouts green.attempts green.time green.resolve green.select
     green.os green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
+    green.signal green.timeslice green.tracing green.multiprocessing green.threading green.threadlocal green._thread
     green.local
-    green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
-    green.exchange green.psycopg green.pyopenssl green.zmq green.grpc
+    green.asyncio green.loops green.imp green.startup green.asyncexc green.excepthook green.bdb
+    green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",
-    """monkey.exempt monkey.table monkey.rebind monkey.frames monkey.report monkey.adopt monkey.adoptions
+    """monkey.exempt monkey.table monkey.others monkey.rebind monkey.frames monkey.report monkey.adopt monkey.adoptions
     monkey.unseen monkey.subclasses monkey.offloading monkey.engine
     monkey.ending monkey.hooks monkey""",
     "bridge",

@@ -63,6 +63,38 @@ put_profile(PyObject *module, PyObject *taken)
     Py_RETURN_NONE;
 }
 
+/* As `core.tools.Tools` has them.  sees_tools() -> None, if this OS thread has no trace function, and is in no call of a tool. */
+static PyObject *
+sees_tools(PyObject *module, PyObject *ignored)
+{
+    PyThreadState *state = PyThreadState_Get();
+
+    return Py_NewRef(state->c_traceobj != NULL || state->tracing != 0 ? Py_True : Py_None);
+}
+
+/* leave_tools() -> how deep it is in such calls; from then on it is in none. */
+static PyObject *
+leave_tools(PyObject *module, PyObject *ignored)
+{
+    PyThreadState *state = PyThreadState_Get();
+    PyObject *depth = PyLong_FromLong(state->tracing);
+
+    if (depth != NULL)
+        state->tracing = 0;
+    return depth;
+}
+
+static PyObject *
+enter_tools(PyObject *module, PyObject *depth)
+{
+    long value = PyLong_AsLong(depth);
+
+    if (value == -1 && PyErr_Occurred())
+        return NULL;
+    PyThreadState_Get()->tracing = (int)value;
+    Py_RETURN_NONE;
+}
+
 /* allocate_lock() */
 static PyObject *
 allocate_lock(PyObject *module, PyObject *ignored)

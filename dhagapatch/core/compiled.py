@@ -12,7 +12,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, sync, threadstate
+from dhagapatch.core import profiles, sync, threadstate, tools
 from dhagapatch.core.dhaga import Dhaga
 from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import BEYOND, Hub
@@ -60,6 +60,7 @@ def _install() -> None:
     profiles.keeper = profiles.CompiledProfiles(speedups.take_profile, speedups.put_profile)
     threadstate.set_keeper(threadstate.Reachable(speedups))
     Hub.always_carries = True
+    tools.keeper = tools.Tools(speedups.sees_tools, speedups.leave_tools, speedups.enter_tools)
     Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
 
 

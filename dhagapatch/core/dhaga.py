@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from dhagapatch import _real
-from dhagapatch._cpython import thread_message, unraisable_arguments
+from dhagapatch._cpython import forget_dummy_thread, monitoring_debugger, thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import profiles, threadstate
@@ -144,6 +144,23 @@ class Dhaga(greenlet):
         """Have `ending` told when this dhaga has ended, after those who are told already."""
         self.on_end = ending if self.on_end is None else _Both(self.on_end, ending)
 
+    def drop_locals(self) -> None:
+        """Let go of its thread-local data, which lives as long as its `local`."""
+        while self.locals:
+            _, reference = self.locals.popitem()
+            data = reference()
+            if data is not None:
+                data.dicts.pop(self, None)
+
+    def forget_tools(self) -> None:
+        """Drop the thread-local data, and the thread object, of what has run in it outside of its thread.
+
+        HAZARD: a debugger that is told of each frame (`sys.monitoring`) is told of the runtime's too.  In one that comes before
+        its thread is known to `threading`, or after that has forgotten it, it takes it for a foreign thread, and for good.
+        """
+        forget_dummy_thread(self.ident)
+        self.drop_locals()
+
     def _tell_end(self) -> None:
         while self.on_end is not None:
             ending, self.on_end = self.on_end, None
@@ -160,6 +177,8 @@ def _run() -> None:
         pid = self.dhaga_hub.pid  # type: ignore[union-attr]
         self.dhaga_waiting = None
         self.call = None
+        if self.locals is not None:
+            self.forget_tools()
         try:
             if args or kwargs:
                 function(*args, **kwargs)
@@ -178,11 +197,13 @@ def _run() -> None:
             # finalizer waits; let go of them while this dhaga can still park.
             del function, args, kwargs
             self._end(pid)
+            if self.locals is not None:
+                self.forget_tools()
         hub = self.dhaga_hub
         if not self.again or hub is None or hub.abandoned or len(hub.spare) >= _SPARES:
             return
-        if sys._getframe().f_trace is not None:
-            return  # a debugger's, of this thread
+        if sys._getframe().f_trace is not None or monitoring_debugger() is not None:
+            return  # a debugger's, of this thread; or one to whom each frame that comes from now on would be of a thread
         # a new thread has a context, and whatever else is due to a greenlet, of its own
         self.gr_context = None  # a property of greenlet
         self.__dict__.clear()

@@ -33,7 +33,7 @@ from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, running, threadstate
+from dhagapatch.core import profiles, running, threadstate, tools
 from dhagapatch.core.budget import LEFT as _LEFT
 from dhagapatch.core.budget import TURN as _TURN
 from dhagapatch.core.deadlock import is_dead
@@ -57,7 +57,6 @@ __all__ = [
     "hub_for_wait", "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread",
 ]  # fmt: skip
 
-_gettrace = sys.gettrace
 _getprofile = sys.getprofile
 BEYOND = -16  # how far those who wait for each other may go on beyond what was ready when the turn began: a poll is 1 us
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
@@ -173,7 +172,7 @@ class Hub:
         # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `dhaga_parks` counts resumptions:
         # if one came since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or self.carries or _gettrace() is not None or _getprofile() is not None:
+        if loop is not None or self.carries or tools.keeper.seen() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
         elif me.dhaga_parks == seen:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
@@ -198,15 +197,17 @@ class Hub:
 
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
         """Switch, with what the interpreter keeps for the OS thread saved and put back."""
-        trace = _gettrace()
+        trace = sys.gettrace()
         if trace is not None:
             _real.settrace(None)
+        depth = tools.keeper.leave()
         profile = profiles.keeper.take()
         try:
             self._switch_alone(loop, me, seen)
         finally:
             if profile is not None:
                 profiles.keeper.put(profile)
+            tools.keeper.enter(depth)
             if trace is not None:
                 _real.settrace(trace)
 
@@ -231,7 +232,7 @@ class Hub:
         runq = self.runq
         runq.append(me)
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or self.carries or _gettrace() is not None or _getprofile() is not None:
+        if loop is not None or self.carries or tools.keeper.seen() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
         elif me.dhaga_parks == seen:
             if self._left > 0 and runq[0]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from greenlet import greenlet
@@ -11,7 +11,9 @@ from greenlet import greenlet
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["deliver_all", "deliver_handlers", "held_back", "restore"]
+__all__ = ["at_end_of_callback", "deliver_all", "deliver_handlers", "held_back", "restore"]
+
+at_end_of_callback: list[Callable[[], object]] = []  # for a loop in C that has called the runtime: nothing else of Python may run
 
 
 def deliver_all(me: greenlet) -> None:

@@ -196,6 +196,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     finally:
         if host is not None:
             host.runners.pop()
+            host.resume()
         hub.buried -= 1
         threadstate.keeper.put(hub, own)
         hub.leave()

@@ -17,7 +17,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Dhaga, Queue, compiled, make_parker, own_native_threads, running_dhaga, start_thread, sync
 from dhagapatch.core.budget import LOOK, charge
 from dhagapatch.core.entry import enter_methods
-from dhagapatch.core.hub import all_hubs, hub_for_wait
+from dhagapatch.core.hub import all_hubs, current_hub, hub_for_wait
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 from dhagapatch.green.threading import lighten
 from dhagapatch.green.wording import stand_for
@@ -139,9 +139,17 @@ def count() -> int:
     return int(_real.thread_count()) - own_native_threads() + sum(len(hub.dhagas) for hub in all_hubs())
 
 
+def _starts_natively() -> bool:
+    """Whether no dhaga can be started here; a loop that hosts the hub can't park, but gives its threads their time."""
+    if hub_for_wait() is not None:
+        return False
+    hub = current_hub()
+    return hub is None or hub.host is None
+
+
 def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any = None, /) -> int:
     valid = callable(function) and isinstance(args, tuple) and (kwargs is None or isinstance(kwargs, dict))
-    if not valid or hub_for_wait() is None:
+    if not valid or _starts_natively():
         return _real.start_new_thread(function, args, *(() if kwargs is None else (kwargs,)))
     sys.audit("_thread.start_new_thread", function, args, kwargs)
     lighten(function)
@@ -261,7 +269,7 @@ def start_joinable_thread(
         handle = ThreadHandle()
     if handle._state != _NOT_STARTED:
         raise RuntimeError("thread already started")
-    if hub_for_wait() is None:
+    if _starts_natively():
         assert _real.start_joinable_thread is not None
         handle._native = _real.start_joinable_thread(function, daemon=daemon)
         handle._state = _RUNNING

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posix
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import READ, hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import forget_descriptor
 from dhagapatch.core.fork import tell_forked
@@ -27,10 +29,10 @@ from dhagapatch.green.wording import worded_by
 
 __all__ = ["fork", "forkpty", "system", "wait", "wait3", "wait4", "waitid", "waitpid"]
 
-_wait, _wait3, _wait4, _waitid = os.wait, os.wait3, os.wait4, getattr(os, "waitid", None)
-_system = os.system
-_fork, _forkpty = os.fork, os.forkpty
-_pidfd_open = getattr(os, "pidfd_open", None)
+_wait, _wait3, _wait4, _waitid = (pristine(posix, name) for name in ("wait", "wait3", "wait4", "waitid"))
+_system = pristine(posix, "system")
+_fork, _forkpty = pristine(posix, "fork"), pristine(posix, "forkpty")
+_pidfd_open = pristine(posix, "pidfd_open")
 
 
 def _await_child(pid: int, options: int) -> None:
@@ -104,9 +106,9 @@ def wait4(pid: int, options: int) -> Any:
 @worded_by(_waitid)
 def waitid(idtype: int, id: int, options: int, /) -> Any:
     if not type(idtype) is type(id) is type(options) is int or options & os.WNOHANG or hub_for_wait() is None:
-        return _asked(_waitid(idtype, id, options))  # type: ignore[misc]
+        return _asked(_waitid(idtype, id, options))
     while True:
-        result = _waitid(idtype, id, options | os.WNOHANG)  # type: ignore[misc]
+        result = _waitid(idtype, id, options | os.WNOHANG)
         if result is not None:
             return result
         if idtype == os.P_PID and not options & (os.WSTOPPED | os.WCONTINUED):

@@ -7,6 +7,7 @@ from operator import index
 from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import hub_for_wait
 from dhagapatch.core.descriptors import renew_descriptor
 from dhagapatch.green.kernel import TAKEN, await_flock, await_record_lock, record
@@ -14,7 +15,7 @@ from dhagapatch.green.wording import worded_by
 
 __all__ = ["fcntl", "flock", "lockf"]
 
-_fcntl, _flock, _lockf = _stdlib.fcntl, _stdlib.flock, _stdlib.lockf
+_fcntl, _flock, _lockf = (pristine(_stdlib, name) for name in ("fcntl", "flock", "lockf"))
 _TRYING = {_stdlib.F_SETLKW: _stdlib.F_SETLK}  # the command that does not wait, for the one that does
 if hasattr(_stdlib, "F_OFD_SETLKW"):
     _TRYING[_stdlib.F_OFD_SETLKW] = _stdlib.F_OFD_SETLK

@@ -11,6 +11,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import hub_for_wait, owner_token
 from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.sync import deadline_of
@@ -19,7 +20,7 @@ from dhagapatch.green.wording import stand_for
 
 __all__ = ["AdoptedSemLock", "SemLock", "native"]
 
-native = _multiprocessing.SemLock
+native = pristine(_multiprocessing, "SemLock")
 _RECURSIVE = 0  # multiprocessing.synchronize.RECURSIVE_MUTEX
 _LEAST, _MOST = 0.0005, 0.01  # seconds
 

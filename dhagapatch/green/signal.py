@@ -32,12 +32,14 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import Hub, hub_for_wait, running_dhaga, start_helper
 from dhagapatch.core.budget import LOOK, charge
 from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread
+from dhagapatch.core.interrupts import at_end_of_callback
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
@@ -47,17 +49,17 @@ __all__ = [
     "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
 ]  # fmt: skip
 
-_c_signal, _c_getsignal = _signal.signal, _signal.getsignal
-_c_pause: Any = getattr(_signal, "pause", None)
-_c_pthread_kill: Any = getattr(_signal, "pthread_kill", None)
-_c_pthread_sigmask: Any = getattr(_signal, "pthread_sigmask", None)
-_c_raise_signal: Any = _signal.raise_signal
-_c_set_wakeup_fd: Any = _signal.set_wakeup_fd
-_c_sigwait: Any = getattr(_signal, "sigwait", None)
-_c_sigwaitinfo: Any = getattr(_signal, "sigwaitinfo", None)
-_c_sigtimedwait: Any = getattr(_signal, "sigtimedwait", None)
-_c_sigpending: Any = getattr(_signal, "sigpending", None)
-_interrupt_main: Any = _thread.interrupt_main
+_c_signal, _c_getsignal = pristine(_signal, "signal"), pristine(_signal, "getsignal")
+_c_pause = pristine(_signal, "pause")
+_c_pthread_kill = pristine(_signal, "pthread_kill")
+_c_pthread_sigmask = pristine(_signal, "pthread_sigmask")
+_c_raise_signal = pristine(_signal, "raise_signal")
+_c_set_wakeup_fd = pristine(_signal, "set_wakeup_fd")
+_c_sigwait = pristine(_signal, "sigwait")
+_c_sigwaitinfo = pristine(_signal, "sigwaitinfo")
+_c_sigtimedwait = pristine(_signal, "sigtimedwait")
+_c_sigpending = pristine(_signal, "sigpending")
+_interrupt_main = pristine(_thread, "interrupt_main")
 _RUNTIME = __name__.rpartition(".green.")[0]
 _LOOK_AGAIN = 0.0005  # seconds
 OWN_SIGNALS: set[int] = set()  # whose handlers are the runtime's
@@ -175,6 +177,15 @@ def _deliver(signum: int, frame: FrameType | None) -> None:
         finally:
             if _due:  # one has raised: the others are due at the next look, as natively
                 _look_again()
+
+
+def _run_due() -> None:
+    """In the main thread, where no frame of the program's is: the handlers that are due."""
+    while _due:
+        _call(_due.pop(0), sys._getframe())
+
+
+at_end_of_callback.append(_run_due)
 
 
 def _late(signum: int) -> None:

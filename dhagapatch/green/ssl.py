@@ -25,7 +25,7 @@ from dhagapatch.green.waiting import resumptions, wait_socket
 
 __all__ = ["Connection", "adopt", "wrap_socket"]
 
-_wrap_socket = _stdlib.SSLContext.__base__._wrap_socket  # type: ignore[union-attr]
+_wrap_socket = _real.pristine(_stdlib, "SSLContext").__base__._wrap_socket
 _INSTANT = 1e-6  # seconds
 _fileno, _gettimeout = _real.sock_fileno, _real.socket.gettimeout
 

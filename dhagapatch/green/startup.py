@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
@@ -27,10 +28,10 @@ __all__ = [
 _FOLDER = str(Path(__file__).resolve().parents[1] / "_children")
 _PATH, _MARK = b"PYTHONPATH", b"DHAGAPATCH_CHILD"
 _ENV = 5  # where `fork_exec` has the environment, since Python 3.11
-_c_putenv, _c_unsetenv, _c_execve = posix.putenv, posix.unsetenv, posix.execve
-_c_fork_exec: Any = _posixsubprocess.fork_exec
-_c_posix_spawn: Any = getattr(posix, "posix_spawn", None)
-_c_posix_spawnp: Any = getattr(posix, "posix_spawnp", None)
+_c_putenv, _c_unsetenv, _c_execve = (pristine(posix, name) for name in ("putenv", "unsetenv", "execve"))
+_c_fork_exec = pristine(_posixsubprocess, "fork_exec")
+_c_posix_spawn = pristine(posix, "posix_spawn")
+_c_posix_spawnp = pristine(posix, "posix_spawnp")
 _disabled: list[str] = []
 _timeslice = 0.0
 _offload: list[str] = []

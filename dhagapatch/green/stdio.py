@@ -19,13 +19,14 @@ from dhagapatch import _real
 from dhagapatch._cpython import PROMPTS_END_AT_NUL, buffer_size
 from dhagapatch._guard import AT_EXIT
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import Lock, hub_for_wait, offload_wait, owner_token
 from dhagapatch.green.io import FileIO, can_wait
 from dhagapatch.green.os import read, write
 
 __all__ = ["input", "stderr", "stdin", "stdout"]
 
-_input = builtins.input
+_input = pristine(builtins, "input")
 _MOST = 1024  # bytes: what the C library reads of a terminal at once
 _turn = Lock()  # one at a time reads a line
 _reader = 0  # which thread does

@@ -58,7 +58,7 @@ def dict_of(data: Locals, owner: local) -> dict[str, Any]:
         me = running_dhaga()
         if me is None:
             if data.native is None:
-                return _native_get(owner, "__dict__")  # type: ignore[arg-type]  # it is a native one
+                return _native_get(owner, "__dict__")  # it is a native one
             try:
                 namespace = data.native.namespace
             except AttributeError:
@@ -94,11 +94,7 @@ class _LocalsEnd:
     """When a dhaga ends its data goes, as a thread's does."""
 
     def thread_ended(self, dhaga: Dhaga, /) -> None:
-        while dhaga.locals:
-            _, reference = dhaga.locals.popitem()
-            data = reference()
-            if data is not None:
-                data.dicts.pop(dhaga, None)
+        dhaga.drop_locals()
         dhaga.locals = None  # who makes some now has them dropped, too
 
 

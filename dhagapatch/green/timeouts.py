@@ -170,7 +170,7 @@ def setsockopt(self: Any, *args: Any) -> None:
 
 
 def _set_property(sock: Any, value: object) -> None:
-    _C.timeout.__set__(sock, value)  # type: ignore[attr-defined]  # raises
+    _C.timeout.__set__(sock, value)  # raises
 
 
 timeout = property(user_timeout, _set_property)

@@ -23,8 +23,9 @@ from dhagapatch.core.wakeup import discard_prepared, prepare
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.adoptions import Adoption, adoptions_of
 from dhagapatch.monkey.frames import Frames
+from dhagapatch.monkey.others import beneath, owner_of, who
 from dhagapatch.monkey.rebind import Holder, Undo, instances, name_of, rebind
-from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
+from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound, Wrapped
 from dhagapatch.monkey.subclasses import follow
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
 from dhagapatch.monkey.unseen import unseen
@@ -71,7 +72,7 @@ class Engine:
                 "this interpreter runs without the GIL, on which the runtime's locks rely: "
                 "start it with PYTHON_GIL=1, or -X gil=1"
             )
-        other = _real.other_patcher() or _real.other_patcher_now()
+        other = _real.other_patcher()
         if other is not None and not self.groups:
             raise PatchConflictError(
                 f"{other} has patched the standard library already; two patchers can't share it. "
@@ -133,10 +134,8 @@ class Engine:
 
     def _apply(self, row: Row, report: PatchReport, pairs: list[tuple[Any, Any]]) -> None:
         key = (row.module, row.name)
-        owner: Any = importlib.import_module(row.module)
-        *path, name = row.name.split(".")
-        for part in path:
-            owner = getattr(owner, part)
+        importlib.import_module(row.module)
+        owner, name = owner_of(row), row.name.rpartition(".")[2]
         if self._applied.get(key) is owner:
             return  # and if it is another one, the module was imported afresh
         before = vars(owner).get(name, _MISSING)  # a look may put it there
@@ -160,6 +159,8 @@ class Engine:
             green = green(real)
             if green is real:
                 return
+        first = beneath(row, owner) if self.real_of(real) is None else None
+        wrapper, real = real, real if first is None else first
         if isinstance(green, FunctionType):
             if row.action == SET and isinstance(real, MethodDescriptorType):
                 green = entry_method(green, real, row.cost, row.quick)
@@ -167,9 +168,14 @@ class Engine:
                 _dress(green, real)
             elif isinstance(real, BuiltinFunctionType):
                 green = self._green_for(real, green, row)
-        self._set(owner, name, green, before)
         self._applied[key] = owner
         self.originals.setdefault(key, real)
+        if first is not None:
+            report.wrapped.append(Wrapped(f"{row.module}.{row.name}", who(wrapper)))
+            if first is not wrapper:
+                pairs.append((real, green))
+            return
+        self._set(owner, name, green, before)
         public = row.name if row.action == SET else f"{row.module}.{row.name}"
         if row.action == SET:
             report.in_place.append(f"{row.module}.{row.name}")

@@ -350,6 +350,8 @@ class _Rebinder:
             return
         for base in kind.__mro__:
             slots = base.__dict__.get("__slots__", ())
+            if "__wrapped__" in base.__dict__:  # wrapt's proxies, in C
+                slots = ("__wrapped__",)
             for slot in (slots,) if isinstance(slots, str) else slots:
                 if slot.startswith("__") and not slot.endswith("__"):
                     slot = f"_{base.__name__.lstrip('_')}{slot}"

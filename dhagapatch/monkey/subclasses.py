@@ -54,7 +54,8 @@ def _moved(kind: type, real: type, green: type, undo: list[Callable[[], object]]
         return False  # what they have in C can't be had by others
     if real is not _real.local and native_threads() and instances(kind):
         return False  # they may be in the middle of one
-    if real is _real.RLock and any("count=0" not in _real.RLock.__repr__(thing) for thing in instances(kind)):
+    shown: Any = real.__repr__
+    if real is _real.RLock and any("count=0" not in shown(thing) for thing in instances(kind)):
         return False  # a `with` block that is under way releases the native one
     namespace = {key: value for key, value in vars(kind).items() if key not in ("__dict__", "__weakref__")}
     moved: Any = type(kind.__name__, (green,), namespace)
