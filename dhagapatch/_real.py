@@ -93,6 +93,7 @@ siginterrupt: Any = getattr(_signal, "siginterrupt", None)
 current_frames = sys._current_frames
 current_exceptions = sys._current_exceptions
 excepthook = sys.__excepthook__
+unraisablehook = sys.__unraisablehook__
 settrace = sys.settrace
 pthread_sigmask: Any = getattr(_signal, "pthread_sigmask", None)
 settraceallthreads: Any = getattr(sys, "_settraceallthreads", None)

@@ -32,7 +32,7 @@ LAYERS: tuple[str, ...] = (
     green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
     green.local
-    green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
+    green.asyncio green.imp green.startup green.asyncexc green.excepthook green.traceback green.bdb
     green.exchange green.psycopg green.pyopenssl green.zmq green.grpc
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks

@@ -11,6 +11,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import program_frame, running_dhaga
 from dhagapatch.core.hub import all_hubs, current_hub
+from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["current_exceptions", "current_frames", "setprofileallthreads", "settraceallthreads"]
@@ -26,7 +27,7 @@ def current_frames() -> dict[int, FrameType]:
         for dhaga in list(hub.dhagas):
             _show(frames, dhaga.ident, dhaga.gr_frame)
     frames[_real.get_ident() if me is None else me.ident] = here
-    return frames
+    return {ident: frame for ident, frame in frames.items() if not is_own_native_thread(ident)}
 
 
 def _show(frames: dict[int, FrameType], ident: int, frame: FrameType | None) -> None:
