@@ -485,9 +485,8 @@ class Engine:
 
 
 def _hide_from_pytest() -> None:
-    for name in list(sys.modules):
-        if is_ours(name):
-            vars(sys.modules[name])["__tracebackhide__"] = not SETTINGS.frames
+    for name in filter(is_ours, list(sys.modules)):
+        vars(sys.modules[name])["__tracebackhide__"] = not SETTINGS.frames
 
 
 def _dress(green: FunctionType, real: Any) -> None:
