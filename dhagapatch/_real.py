@@ -139,6 +139,7 @@ siginterrupt: Any = pristine(_signal, "siginterrupt")
 current_frames: Any = pristine(sys, "_current_frames")
 current_exceptions: Any = pristine(sys, "_current_exceptions")
 excepthook = sys.__excepthook__
+unraisablehook = sys.__unraisablehook__
 settrace: Any = pristine(sys, "settrace")
 pthread_sigmask: Any = pristine(_signal, "pthread_sigmask")
 pthread_kill: Any = pristine(_signal, "pthread_kill")

@@ -34,7 +34,7 @@ LAYERS: tuple[str, ...] = (
     green.os green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.timeslice green.tracing green.multiprocessing green.threading green.threadlocal green._thread
     green.local
-    green.asyncio green.loops green.imp green.startup green.asyncexc green.excepthook green.bdb
+    green.asyncio green.loops green.imp green.startup green.asyncexc green.excepthook green.traceback green.bdb
     green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks

@@ -25,7 +25,8 @@ from dhagapatch.monkey.table import GROUPS, REPLACE, SET, TABLE, TELL, WRAP, Row
 VERSION = sys.version_info[:2]
 OLDEST, NEWEST = (3, 11), (3, 13)
 MISSING = object()
-KEPT_BESIDE = {("threading", "excepthook"): "__excepthook__"}  # pytest puts a hook of its own there
+# pytest puts hooks of its own there
+KEPT_BESIDE = {("threading", "excepthook"): "__excepthook__", ("sys", "unraisablehook"): "__unraisablehook__"}
 
 # Every public callable of these is a row, or has a line in exempt.py.
 AUDITED = (
@@ -332,6 +333,7 @@ def test_a_row_that_is_taken_out_is_missed(row: Row) -> None:
 # What no walk misses: private names, what is no callable, constructors, two names of one object, a debugger's tools.
 SEAMS = {
     "_thread.LockType", "_thread._ThreadHandle", "_thread._count", "_thread._excepthook", "_thread._local",
+    "sys.unraisablehook", "traceback.walk_tb", "traceback.walk_stack", "traceback._walk_tb_with_full_positions",
     "bdb.Bdb.stop_here", "_thread._make_thread_handle", "_thread._set_sentinel", "_thread._shutdown", "_thread.lock",
     "asyncio.base_events.BaseEventLoop._run_once", "cProfile.Profile.enable", "faulthandler.dump_traceback",
     "ctypes.pythonapi.PyThreadState_SetAsyncExc", "ctypes.get_errno", "ctypes.set_errno", "socket.socket.__init__",

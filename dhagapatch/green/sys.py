@@ -12,6 +12,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import program_frame, running_dhaga
 from dhagapatch.core.hub import Hub, all_hubs, current_hub
+from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.core.threadstate import has_hooks
 from dhagapatch.green.wording import worded_by
 
@@ -28,7 +29,7 @@ def current_frames() -> dict[int, FrameType]:
         for dhaga in list(hub.dhagas):
             _show(frames, dhaga.ident, dhaga.gr_frame)
     frames[_real.get_ident() if me is None else me.ident] = here
-    return frames
+    return {ident: frame for ident, frame in frames.items() if not is_own_native_thread(ident)}
 
 
 def _show(frames: dict[int, FrameType], ident: int, frame: FrameType | None) -> None:

@@ -24,7 +24,7 @@ from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.adoptions import Adoption, adoptions_of
 from dhagapatch.monkey.frames import Frames
 from dhagapatch.monkey.others import beneath, owner_of, who
-from dhagapatch.monkey.rebind import Holder, Undo, instances, name_of, rebind
+from dhagapatch.monkey.rebind import Holder, Undo, instances, is_ours, name_of, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound, Wrapped
 from dhagapatch.monkey.subclasses import follow
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
@@ -121,6 +121,7 @@ class Engine:
         report.left += unseen(adopted, self._pairs, self._sought, known)
         self._sought.clear()
         self.groups |= new
+        _hide_from_pytest()
         self._disabled = disabled
         for module in {row.module for row in left_over} & sys.modules.keys():  # imported by the patching itself
             self.patch_module(module)
@@ -274,6 +275,7 @@ class Engine:
             if row.module == module:
                 self._apply(row, report, pairs)
         self._rebind(pairs, report)
+        _hide_from_pytest()
         self.report.merge(report)
         self.report.waiting = sorted(set(self.report.waiting) - {module})
 
@@ -458,6 +460,11 @@ class Engine:
     def real_of(self, green: Any) -> Any:
         """What `green` was put in the place of; None for another thing."""
         return next((real for real, one in self._pairs if one is green), None)
+
+
+def _hide_from_pytest() -> None:
+    for name in filter(is_ours, list(sys.modules)):
+        vars(sys.modules[name])["__tracebackhide__"] = not SETTINGS.frames
 
 
 def _dress(green: FunctionType, real: Any) -> None:

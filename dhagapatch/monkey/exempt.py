@@ -227,7 +227,7 @@ EXEMPT: tuple[Exempt, ...] = (
         "reads or sets a variable",
         since=(3, 12),
     ),
-    Exempt("sys", "addaudithook audit breakpointhook call_tracing displayhook unraisablehook", CALLS_BACK),
+    Exempt("sys", "addaudithook audit breakpointhook call_tracing displayhook", CALLS_BACK),
     Exempt("asyncio", "*", "runs on selectors, sockets, threads and children: a loop of its own in each dhaga"),
     Exempt("logging", "*", "made of locks and files"),
     Exempt("logging.handlers", "*", "made of locks, files, sockets and queues"),

@@ -121,6 +121,11 @@ TABLE: tuple[Row, ...] = (
     # what is printed of an uncaught exception
     Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames", cost=0),
     Row("_thread", "_excepthook", "excepthook:thread_excepthook", "traceback", why="leaves out the runtime's frames"),
+    Row("sys", "unraisablehook", "excepthook:unraisablehook", "traceback", why="leaves out the runtime's frames"),
+    Row("traceback", "walk_tb", "traceback:walk_tb", "traceback", why="leaves out the runtime's frames"),
+    Row("traceback", "walk_stack", "traceback:walk_stack", "traceback", why="leaves out the runtime's frames"),
+    Row("traceback", "_walk_tb_with_full_positions", "traceback:walk_positions", "traceback",
+        why="leaves out the runtime's frames"),
     # where a debugger that steps stops
     Row("bdb", "Bdb.stop_here", "bdb:stop_here", "traceback", SET, why="leaves out the runtime's frames"),
     # time
