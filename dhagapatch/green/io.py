@@ -81,14 +81,34 @@ class FileIO(io.FileIO):
         return "<_io.FileIO " + super().__repr__().partition(" ")[2]
 
 
+class _DeviceIO(io.FileIO):
+    """A raw file over a device that never waits, like /dev/null: a call lets others run now and then, as it does natively."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        return super().readinto(buffer)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size)
+
+    def write(self, data: Any, /) -> int:
+        return super().write(data)
+
+    __repr__ = FileIO.__repr__
+
+
 enter_methods(FileIO, "readinto", "read", "readall", "write")
-FileIO.__module__ = "_io"
+enter_methods(_DeviceIO, "readinto", "read", "write")
+for _class in (FileIO, _DeviceIO):
+    _class.__module__ = "_io"
+    _class.__name__ = _class.__qualname__ = "FileIO"
 
 
 def _be_native() -> None:
     """Nobody parks any more."""
     for name in ("readinto", "read", "readall", "write", "close"):
         delattr(FileIO, name)
+    for name in ("readinto", "read", "write"):
+        delattr(_DeviceIO, name)
 
 
 LAST.append(_be_native)
@@ -105,16 +125,20 @@ def _size(data: Any) -> int:
 
 def can_wait(file: Any) -> int:
     """The st_mode of what `file` names if it can make one wait, else 0."""
+    mode, waits = _kind_of(file)
+    return mode if waits else 0
+
+
+def _kind_of(file: Any) -> tuple[int, bool]:
+    """The st_mode of what is no regular file, else 0; and whether it can make one wait."""
     try:
         status = _real.os_fstat(file) if isinstance(file, int) else _real.os_stat(file)
     except (OSError, ValueError, TypeError, OverflowError):
-        return 0
+        return 0, False
     mode = status.st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        return 0
-    if stat.S_ISCHR(mode) and os.major(status.st_rdev) == _MEMORY_DEVICES:
-        return 0
-    return mode
+        return 0, False
+    return mode, not stat.S_ISCHR(mode) or os.major(status.st_rdev) != _MEMORY_DEVICES
 
 
 @worded_by(_real.io_open)
@@ -124,7 +148,7 @@ def open(
 ) -> Any:  # fmt: skip
     if opener is not None and _plain_mode(mode) and callable(opener) and not isinstance(file, int):
         return _open_by(opener, file, mode, buffering, encoding, errors, newline, closefd)
-    kind = can_wait(file) if opener is None else 0
+    kind, waits = _kind_of(file) if opener is None else (0, False)
     if not kind or not _plain_mode(mode):
         return _real.io_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
     if stat.S_ISFIFO(kind) and not isinstance(file, int) and hub_for_wait() is not None:
@@ -140,7 +164,7 @@ def open(
             "line buffering (buffering=1) isn't supported in binary mode, the default buffer size will be used",
             RuntimeWarning, stacklevel=CALLER,
         )  # fmt: skip
-    raw = FileIO(file, raw_mode, closefd, opener)
+    raw: Any = (FileIO if waits else _DeviceIO)(file, raw_mode, closefd, opener)
     try:
         return _stack(raw, mode, buffering, io.text_encoding(encoding, CALLER) if not binary else None, errors, newline)
     except BaseException:
