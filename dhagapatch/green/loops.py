@@ -17,6 +17,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch._real import pristine
 from dhagapatch.core.host import Host
 from dhagapatch.core.hub import current_hub, hub_for_wait
+from dhagapatch.green.signal import PLACES
 
 __all__ = ["begin", "hosting", "is_foreign", "lazy_init"]
 
@@ -52,7 +53,6 @@ def _offer(loop: Any) -> None:
 def hosting(real: Callable[[Any], object]) -> Callable[[Any], object]:
     """What stands for the `run_forever` of such a loop's class, by which all its other ways to run go."""
 
-    @functools.wraps(real)
     def run_forever(self: Any) -> object:
         _offer(self)
         try:
@@ -62,7 +62,8 @@ def hosting(real: Callable[[Any], object]) -> Callable[[Any], object]:
             if hub is not None and hub.host is not None and hub.host.loop is self:
                 hub.host.has_ended()
 
-    return run_forever
+    PLACES.add(run_forever.__code__)  # while the loop waits in C, no other frame of Python is there
+    return functools.wraps(real)(run_forever)
 
 
 def lazy_init(self: Any) -> None:

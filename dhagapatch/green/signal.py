@@ -25,7 +25,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from greenlet import getcurrent
@@ -45,8 +45,8 @@ from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "OWN_SIGNALS", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill", "pthread_sigmask",
-    "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
+    "OWN_SIGNALS", "PLACES", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill",
+    "pthread_sigmask", "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
 ]  # fmt: skip
 
 _c_signal, _c_getsignal = pristine(_signal, "signal"), pristine(_signal, "getsignal")
@@ -76,7 +76,9 @@ _NEVER_BLOCKED = {_stdlib.SIGKILL, _stdlib.SIGSTOP}
 
 _hides = False
 _hidden_fd = -1  # the program's wake-up descriptor, while the interpreter is not told of it
+PLACES: set[CodeType] = set()  # the runtime's own code in whose frames handlers may run, as in the program's
 _due: list[int] = []  # signals whose handlers are left for the next look
+_is_muted = False
 _own = 0  # the signal that has the interpreter look again
 
 
@@ -93,8 +95,9 @@ class _Relay:
         me = getcurrent()
         if _hidden_fd >= 0:
             _tell_wakeup(signum)
-        if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code not in _SENDERS:  # type: ignore[union-attr]
+        if (hub is None or me is hub.main) and _is_at_work(frame):
             _due.append(signum)
+            _mute()
             _look_again()  # HAZARD: last, see there
             return None
         if hub is None:
@@ -127,7 +130,7 @@ def hide_wakeup_fd(hides: bool) -> None:
     where uvloop runs, or another loop hosts the hub: that waits in C, and sees a signal by its descriptor only.
     """
     global _hides, _hidden_fd
-    _hides = hides = hides or _relaying
+    _hides = hides
     if not in_main_thread():
         return
     hosted = (_main_hub is not None and _main_hub.host is not None) or "uvloop" in sys.modules
@@ -139,6 +142,30 @@ def hide_wakeup_fd(hides: bool) -> None:
             _c_set_wakeup_fd(fd, warn_on_full_buffer=False)
         except (OSError, ValueError):
             pass  # closed meanwhile
+
+
+def _mute() -> None:
+    """While a handler is due, the program's wake-up descriptor is not told of the runtime's own signal; relays tell it of others.
+
+    HAZARD: a loop in C that reads it until nothing more comes would never end.
+    """
+    global _hidden_fd, _is_muted
+    if _hidden_fd < 0:
+        _hidden_fd = _c_set_wakeup_fd(-1)
+        _is_muted = _hidden_fd >= 0
+
+
+def _unmute() -> None:
+    """Nothing is due any more."""
+    global _hidden_fd, _is_muted
+    if _is_muted:
+        _is_muted = False
+        if not _hides:
+            fd, _hidden_fd = _hidden_fd, -1
+            try:
+                _c_set_wakeup_fd(fd, warn_on_full_buffer=False)
+            except (OSError, ValueError):
+                pass  # closed meanwhile
 
 
 def _look_again() -> None:
@@ -166,7 +193,8 @@ def _deliver(signum: int, frame: FrameType | None) -> None:
         while _due:
             _count_delivery(hub)
             hub.interrupt(hub.main, partial(_late, _due.pop(0)))
-    elif _in_runtime(frame):
+        _unmute()
+    elif _is_at_work(frame):
         _look_again()
     else:
         try:
@@ -175,14 +203,20 @@ def _deliver(signum: int, frame: FrameType | None) -> None:
                     _count_delivery(hub)
                 _call(_due.pop(0), frame)
         finally:
-            if _due:  # one has raised: the others are due at the next look, as natively
+            if not _due:
+                _unmute()
+            else:  # one has raised: the others are due at the next look, as natively
                 _look_again()
 
 
 def _run_due() -> None:
     """In the main thread, where no frame of the program's is: the handlers that are due."""
-    while _due:
-        _call(_due.pop(0), sys._getframe())
+    try:
+        while _due:
+            _call(_due.pop(0), sys._getframe())
+    finally:
+        if not _due:
+            _unmute()
 
 
 at_end_of_callback.append(_run_due)
@@ -221,6 +255,11 @@ def _in_runtime(frame: FrameType | None) -> bool:
     return frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_RUNTIME + ".")
 
 
+def _is_at_work(frame: FrameType | None) -> bool:
+    """Whether the runtime is between two steps in this innermost frame."""
+    return _in_runtime(frame) and frame.f_code not in PLACES  # type: ignore[union-attr]
+
+
 def _known(handler: Any) -> bool:
     """Whether it is a Python handler, and not SIG_DFL, SIG_IGN or None."""
     return callable(handler) and not isinstance(handler, int)
@@ -233,7 +272,6 @@ def install(hub: Hub | None = None) -> None:
         return
     _main_hub = hub or current_hub()
     _relaying = True
-    hide_wakeup_fd(True)
     _choose_own()
     for signum in _stdlib.valid_signals():
         try:
@@ -254,7 +292,6 @@ def uninstall() -> None:
     if _own and _c_getsignal(_own) is _deliver:
         _c_signal(_own, _signal.SIG_DFL)
         OWN_SIGNALS.discard(_own)
-    hide_wakeup_fd(False)
     for signum in _stdlib.valid_signals():
         handler = _c_getsignal(signum)
         if isinstance(handler, _Relay):
@@ -464,23 +501,24 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
 def mask_of_child() -> None:
     """A forked child's main flow has the mask of the dhaga that forked, and nothing that is due to its parent."""
     _due.clear()
+    _unmute()
     me = running_dhaga()
     if me is not None and me in _masks:
         _c_pthread_sigmask(_stdlib.SIG_SETMASK, _masks.pop(me))
 
 
 # what is sent in these is handled in these: a second one must not find it pending
-_SENDERS = (_pthread_kill.__code__, _raise_signal.__code__)
+PLACES |= {_pthread_kill.__code__, _raise_signal.__code__}
 _raise_signal.__name__ = _raise_signal.__qualname__ = "raise_signal"
 raise_signal = worded_by(_c_raise_signal)(_raise_signal)
 
 
 @worded_by(_c_set_wakeup_fd)
 def set_wakeup_fd(fd: int, /, *, warn_on_full_buffer: bool = True) -> int:
-    global _hidden_fd  # from any dhaga: uvloop looks at the OS thread, and would be told that it is in the wrong one
+    global _hidden_fd, _is_muted  # from any dhaga: uvloop looks at the OS thread, and would be told that it is in the wrong one
     before = _c_set_wakeup_fd(fd, warn_on_full_buffer=warn_on_full_buffer)
     if _hidden_fd >= 0:
-        before, _hidden_fd = _hidden_fd, -1
+        before, _hidden_fd, _is_muted = _hidden_fd, -1, False
     if _hides:
         hide_wakeup_fd(True)
     return before

@@ -62,7 +62,7 @@ reader_process = subprocess.Popen([sys.executable, "-c", READS, str(listener.get
 tcp, _ = listener.accept()
 tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 jobs = queue.SimpleQueue()
-null = open(os.devnull, "wb", buffering=0)
+null = open(os.devnull, "wb", buffering=0)  # noqa: SIM115
 
 
 def in_the_queue():

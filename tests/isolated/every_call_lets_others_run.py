@@ -30,6 +30,7 @@ epoll.register(right, select.EPOLLIN)
 file = os.open(sys.executable, os.O_RDONLY)
 null = os.open(os.devnull, os.O_RDWR)
 jobs = queue.SimpleQueue()
+device = open(os.devnull, "wb", 0)  # noqa: SIM115
 lock, rlock = threading.Lock(), threading.RLock()
 count = os.eventfd(1 << 30, os.EFD_SEMAPHORE) if hasattr(os, "eventfd") else -1
 PEEK = socket.MSG_PEEK
@@ -97,7 +98,7 @@ CALLS = {
     "threading.active_count": threading.active_count,
     "threading.enumerate": threading.enumerate,
     "builtins.open": lambda: open(os.devnull).close(),
-    "sys.stdout": lambda: open(os.devnull, "wb", 0).write(b"x"),
+    "builtins.open, /dev/null": lambda: device.write(b"x"),
 }
 if not hasattr(os, "splice"):
     del CALLS["posix.splice"]
@@ -131,9 +132,9 @@ missing = []
 for row in TABLE:
     name = f"{row.module}.{row.name}"
     version = row.since <= sys.version_info[:2] < row.until
-    if version and row.cost and row.action in (REPLACE, SET) and row.group not in ("children", "sqlite3", "traceback"):
-        if name not in CALLS and name not in LOCKS and not name.startswith(NOT_AT_ONCE):
-            missing.append(name)
+    pays = version and row.cost and row.action in (REPLACE, SET) and row.group not in ("children", "sqlite3", "traceback")
+    if pays and name not in CALLS and name not in LOCKS and not name.startswith(NOT_AT_ONCE):
+        missing.append(name)
 assert not missing, missing
 
 counter = threading.Thread(target=counts)
