@@ -29,6 +29,7 @@ LOCALS_ARE_WRITTEN_THROUGH = sys.version_info >= (3, 13)
 # None.  No Python function: that debugger would be told of its frame.  Checked: 3.11.7, 3.12.1, 3.13.0.
 monitoring_debugger: Any = partial(getattr(getattr(sys, "monitoring", None), "get_tool", {}.get), 0)
 
+_BUFFERS_ARE_LARGE = sys.version_info >= (3, 14)  # here: in the last moments `sys` may be gone
 _arguments_type: Any = None
 
 
@@ -38,7 +39,7 @@ def buffer_size(raw: Any) -> int:
     Until 3.13 as many as the system says for the file.  Checked: 3.11.7, 3.12.1, 3.13.0.
     """
     size: int = raw._blksize
-    if sys.version_info >= (3, 14):
+    if _BUFFERS_ARE_LARGE:
         return max(min(size, 8192 * 1024), io.DEFAULT_BUFFER_SIZE)
     return size if size > 1 else io.DEFAULT_BUFFER_SIZE
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import _signal
 import _thread
-import os
 import signal as _stdlib
 import sys
 import threading
@@ -40,13 +39,11 @@ from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread
 from dhagapatch.core.interrupts import at_end_of_callback
-from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "OWN_SIGNALS", "PLACES", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill",
-    "pthread_sigmask", "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
+    "OWN_SIGNALS", "PENDING", "PLACES", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill",
+    "pthread_sigmask", "raise_signal", "set_wakeup_fd", "signal", "uninstall", "valid_set",
 ]  # fmt: skip
 
 _c_signal, _c_getsignal = pristine(_signal, "signal"), pristine(_signal, "getsignal")
@@ -55,10 +52,6 @@ _c_pthread_kill = pristine(_signal, "pthread_kill")
 _c_pthread_sigmask = pristine(_signal, "pthread_sigmask")
 _c_raise_signal = pristine(_signal, "raise_signal")
 _c_set_wakeup_fd = pristine(_signal, "set_wakeup_fd")
-_c_sigwait = pristine(_signal, "sigwait")
-_c_sigwaitinfo = pristine(_signal, "sigwaitinfo")
-_c_sigtimedwait = pristine(_signal, "sigtimedwait")
-_c_sigpending = pristine(_signal, "sigpending")
 _interrupt_main = pristine(_thread, "interrupt_main")
 _RUNTIME = __name__.rpartition(".green.")[0]
 _LOOK_AGAIN = 0.0005  # seconds
@@ -69,7 +62,7 @@ _deliveries = 0
 _paused: list[Any] = []
 _HIGHEST, _LOWEST = getattr(_stdlib, "SIGRTMAX", 0) - 7, getattr(_stdlib, "SIGRTMIN", 0)
 _masks: weakref.WeakKeyDictionary[Any, frozenset[int]] = weakref.WeakKeyDictionary()  # of dhagas other than the main one
-_pending: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()  # sent to one of them, and blocked by it
+PENDING: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()  # sent to one of them, and blocked by it
 _HOWS = (_stdlib.SIG_BLOCK, _stdlib.SIG_UNBLOCK, _stdlib.SIG_SETMASK)
 _NEVER_BLOCKED = {_stdlib.SIGKILL, _stdlib.SIGSTOP}
 
@@ -394,31 +387,10 @@ def pause() -> None:
     return None
 
 
-# Blocked signals have no descriptor that could be waited for in Python; they are looked for, more and more seldom.
-_LEAST, _MOST = 0.001, 0.01  # seconds
-_LONGEST = 9e9  # seconds; the native call refuses what does not fit into its clock
 _SIGNALS = frozenset(_stdlib.valid_signals())
 
 
-def _look(sigset: Any, deadline: float | None) -> Any:
-    pause = _LEAST
-    me = running_dhaga()
-    pending = _pending.setdefault(me, set()) if me is not None else set()
-    while True:
-        for signum in sorted(pending & sigset):
-            pending.remove(signum)
-            return _stdlib.struct_siginfo((signum, 0, 0, os.getpid(), os.getuid(), 0, 0))
-        info = _c_sigtimedwait(sigset, 0)
-        if info is not None:
-            return info
-        now = _real.monotonic()
-        if deadline is not None and now >= deadline:
-            return None
-        sleep_until(now + pause if deadline is None else min(now + pause, deadline))
-        pause = min(pause * 2, _MOST)
-
-
-def _valid(sigset: Any) -> set[int] | None:
+def valid_set(sigset: Any) -> set[int] | None:
     """The set that `sigset` names; None for what the native call refuses."""
     try:
         wanted = set(sigset)
@@ -427,38 +399,12 @@ def _valid(sigset: Any) -> set[int] | None:
     return wanted if wanted <= _SIGNALS else None
 
 
-@worded_by(_c_sigwait)
-def sigwait(sigset: Any, /) -> Any:
-    wanted = None if hub_for_wait() is None else _valid(sigset)
-    if wanted is None:
-        return _c_sigwait(sigset)
-    if _c_sigtimedwait is not None:
-        return _stdlib.Signals(_look(wanted, None).si_signo)
-    while not wanted & set(_c_sigpending()):
-        sleep_until(_real.monotonic() + _MOST)
-    return _c_sigwait(wanted)
-
-
-@worded_by(_c_sigwaitinfo)
-def sigwaitinfo(sigset: Any, /) -> Any:
-    wanted = None if hub_for_wait() is None else _valid(sigset)
-    return _c_sigwaitinfo(sigset) if wanted is None else _look(wanted, None)
-
-
-@worded_by(_c_sigtimedwait)
-def sigtimedwait(sigset: Any, timeout: Any, /) -> Any:
-    if not isinstance(timeout, (int, float)) or not 0 < timeout < _LONGEST or hub_for_wait() is None:
-        return _c_sigtimedwait(sigset, timeout)
-    wanted = _valid(sigset)
-    return _c_sigtimedwait(sigset, timeout) if wanted is None else _look(wanted, deadline_of(timeout))
-
-
 def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
     dhaga = find_dhaga(thread_id)
     if dhaga is not None and dhaga.dhaga_hub is not None:
         if signalnum in _masks.get(dhaga, ()):
             dhaga.again = False  # it is kept here
-            _pending.setdefault(dhaga, set()).add(signalnum)
+            PENDING.setdefault(dhaga, set()).add(signalnum)
             return
         thread_id = dhaga.dhaga_hub.ident
     _c_pthread_kill(thread_id, signalnum)
@@ -480,7 +426,7 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
     HAZARD: threads block all signals for themselves, so that others get them; the OS thread must not follow.
     """
     me = None if _in_main_dhaga() else running_dhaga()
-    wanted = _valid(mask) if me is not None and how in _HOWS else None
+    wanted = valid_set(mask) if me is not None and how in _HOWS else None
     if me is None or wanted is None:
         return set(_c_pthread_sigmask(how, mask))
     before = _masks.get(me)
@@ -492,8 +438,8 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
         wanted = set(before - wanted)
     me.again = False  # it is kept here
     _masks[me] = frozenset(wanted - _NEVER_BLOCKED)
-    for signum in sorted(_pending.get(me, set()) - _masks[me]):
-        _pending[me].remove(signum)
+    for signum in sorted(PENDING.get(me, set()) - _masks[me]):
+        PENDING[me].remove(signum)
         _c_raise_signal(signum)
     return set(before)
 

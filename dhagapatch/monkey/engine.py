@@ -426,7 +426,7 @@ class Engine:
                 self._in_classes.pop()()
             except Exception:  # the program has changed it since
                 pass
-        for things in (self._undo, self._pairs, self._offload_rows):
+        for things in (self._undo, self._pairs, self._offload_rows, self._adoptions):
             things.clear()
         self._applied.clear()
         self.originals.clear()
