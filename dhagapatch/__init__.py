@@ -5,7 +5,9 @@ Call `patch_all()` at start-up, or start the program with ``python -m dhagapatch
 
 from __future__ import annotations
 
-from dhagapatch import _guard  # isort: skip - first
+import dhagapatch._interpreter as _interpreter  # noqa: F401 - first: it refuses where the rest must not run
+
+from dhagapatch import _guard  # isort: skip - before all others
 from dhagapatch._errors import (
     DeadlockError,
     DhagaExit,
@@ -13,6 +15,7 @@ from dhagapatch._errors import (
     PatchConflictError,
     PatchError,
     PatchWarning,
+    TimeoutExit,
 )
 from dhagapatch._version import __version__
 from dhagapatch.bridge import await_, in_dhaga, run_on
@@ -35,6 +38,7 @@ __all__ = [
     "PatchReport",
     "PatchWarning",
     "Timeout",
+    "TimeoutExit",
     "__version__",
     "await_",
     "current_dhaga",

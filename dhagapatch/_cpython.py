@@ -12,8 +12,8 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "buffer_size", "forget_dummy_thread",
-    "gil_is_enabled", "monitoring_debugger", "name_of_thread",
+    "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "buffer_size", "forget_at_end",
+    "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread",
     "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
@@ -77,6 +77,17 @@ def forget_dummy_thread(ident: int) -> None:
     active: dict[int, threading.Thread] = getattr(threading, "_active", {})
     if isinstance(active.get(ident), threading._DummyThread):
         active.pop(ident, None)
+
+
+def forget_at_end(ident: int) -> None:
+    """Have the `threading.Thread` with this identity take itself out by it when it ends, whatever `get_ident` says then.
+
+    Checked: 3.11.7, 3.12.1, 3.13.0.
+    """
+    thread: Any = thread_of(ident)
+    if thread is not None:
+        active: dict[int, threading.Thread] = getattr(threading, "_active", {})
+        thread._delete = partial(active.pop, ident, None)
 
 
 def gil_is_enabled() -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["is_fixed", "iterate_as", "set_method", "signal_at_next_look"]
+__all__ = ["add_pending_call", "is_fixed", "iterate_as", "set_method", "signal_at_next_look"]
 
 _IMMUTABLE, _HEAP = 1 << 8, 1 << 9  # flags of a type
 
@@ -47,8 +47,8 @@ def set_method(kind: type, name: str, value: Any) -> bool:
     return False
 
 
-_add_pending_call: Any = ctypes.pythonapi.Py_AddPendingCall
-_add_pending_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+add_pending_call: Any = ctypes.pythonapi.Py_AddPendingCall
+add_pending_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 _set_interrupt = ctypes.cast(ctypes.pythonapi.PyErr_SetInterruptEx, ctypes.c_void_p)
 
 
@@ -58,7 +58,7 @@ def signal_at_next_look(signum: int) -> bool:
     HAZARD: the next look is in this frame.  So what it calls there, when it has looked, is only what sends the signal; and who
     calls this must do nothing after it, or its own frame is the one in which the handler is called.
     """
-    return not _add_pending_call(_set_interrupt, signum)
+    return not add_pending_call(_set_interrupt, signum)
 
 
 _ITER, _ITERNEXT = 27, 28  # places of `tp_iter` and `tp_iternext` in the structure of a type, in words

@@ -6,9 +6,11 @@ __all__ = [
     "DeadlockError",
     "DhagaExit",
     "DhagapatchError",
+    "Interruption",
     "PatchConflictError",
     "PatchError",
     "PatchWarning",
+    "TimeoutExit",
 ]
 
 
@@ -40,13 +42,29 @@ class DeadlockError(DhagapatchError, RuntimeError):
     """
 
 
-class DhagaExit(BaseException):
+class Interruption(BaseException):
+    """What ends a dhaga's wait from outside; programs catch one of its two kinds."""
+
+    scope: object = None  # the innermost shield in which it is raised all the same
+
+
+class DhagaExit(Interruption):
     """Thrown into a dhaga to end it at its present wait; ``except Exception`` does not swallow it.
 
     .. versionadded:: 0.1
     """
 
-    scope: object = None  # the innermost shield in which it is raised all the same
+
+class TimeoutExit(Interruption):
+    """Raised inside a `Timeout` block whose time is over; where the block ends it becomes TimeoutError.
+
+    Code in the block may clean up by it, and must raise it again.  Neither ``except Exception`` nor ``except DhagaExit``
+    swallows it.
+
+    .. versionadded:: 0.1
+    """
+
+    settled = False  # it has come to where the block ends
 
 
 class PatchWarning(RuntimeWarning):

@@ -22,7 +22,7 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_guard _version _real _errors _config _cpython _frames _locals _names _ctypes",
+    "_guard _version _real _interpreter _errors _config _cpython _frames _locals _names _ctypes",
     """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room
     core.running core.threadstate core.tools core.wakeup""",
     "core.netpoll core.loop",
@@ -48,6 +48,7 @@ LAYERS: tuple[str, ...] = (
 
 # What is not allowed, except in the file and function named here.
 MAY_IMPORT_INSIDE = {
+    "_interpreter": "a shared library, which another thread than the main one needs alone",
     "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
     "core.room": "`mmap` serves programs with many threads alone",

@@ -3,7 +3,7 @@
    From a look at a lock to what is done about it no Python code runs, so no other thread and no finalizer comes between. */
 
 static PyTypeObject *mutex_type, *lock_type, *rlock_type, *parker_type, *queue_type;
-static PyObject *queue_of, *restore, *dhaga_exit, *abandon_wait;
+static PyObject *queue_of, *restore, *interruption, *abandon_wait;
 static PyObject *slow_lock_acquire, *slow_lock_enter, *slow_lock_release, *slow_lock_exit, *slow_lock_is_owned;
 static PyObject *slow_lock_restore, *slow_wait;
 static PyObject *slow_rlock_acquire, *slow_rlock_enter, *slow_rlock_release, *slow_rlock_exit;
@@ -132,7 +132,7 @@ postpone_exit(PyObject *parker, PyObject *me)
 {
     PyObject *type, *value, *traceback, *done;
 
-    if (SLOT(parker, PARKER_WOKEN) != Py_True || !PyErr_ExceptionMatches(dhaga_exit))
+    if (SLOT(parker, PARKER_WOKEN) != Py_True || !PyErr_ExceptionMatches(interruption))
         return -1;
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);

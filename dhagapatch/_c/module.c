@@ -91,7 +91,7 @@ static const Given given_core[] = {
     {"deque", (PyObject **)&deque_type, CLASS},
     {"Lock", (PyObject **)&lock_type, CLASS}, {"RLock", (PyObject **)&rlock_type, CLASS}, {"Mutex", (PyObject **)&mutex_type, CLASS},
     {"DhagaParker", (PyObject **)&parker_type, CLASS}, {"WaitQueue", (PyObject **)&queue_type, CLASS},
-    {"queue_of", &queue_of, CALLABLE}, {"restore", &restore, CALLABLE}, {"DhagaExit", &dhaga_exit, CLASS},
+    {"queue_of", &queue_of, CALLABLE}, {"restore", &restore, CALLABLE}, {"Interruption", &interruption, CLASS},
     {"abandon_wait", &abandon_wait, CALLABLE}, {"wait", &slow_wait, CALLABLE}, {"lock_acquire", &slow_lock_acquire, CALLABLE},
     {"lock_enter", &slow_lock_enter, CALLABLE}, {"lock_release", &slow_lock_release, CALLABLE},
     {"lock_exit", &slow_lock_exit, CALLABLE}, {"lock_is_owned", &slow_lock_is_owned, CALLABLE},

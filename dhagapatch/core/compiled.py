@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._errors import DhagaExit
+from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import profiles, sync, threadstate, tools
 from dhagapatch.core.dhaga import Dhaga
@@ -42,7 +42,7 @@ def _install() -> None:
         "real": _real, "yield_": Hub.yield_, "run": Netpoll.run, "turn": Hub._turn, "poll": Netpoll._poll, "MASKS": MASKS,
         "POLL_EVERY": POLL_EVERY, "LEND_EVERY": LEND_EVERY, "LONGEST": LONGEST, "QUIET": QUIET,
         "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue,
-        "deque": deque, "queue_of": queue_of, "restore": restore, "DhagaExit": DhagaExit,
+        "deque": deque, "queue_of": queue_of, "restore": restore, "Interruption": Interruption,
         "abandon_wait": sync.abandon_wait, "wait": sync.Mutex._wait,
         "lock_acquire": sync.Lock.acquire, "lock_enter": sync.Lock.__enter__,
         "lock_release": sync.Lock.release, "lock_exit": sync.Lock.__exit__, "lock_is_owned": sync.Lock._is_owned,

@@ -8,7 +8,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-from dhagapatch._errors import DhagaExit
+from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["at_end_of_callback", "deliver_all", "deliver_handlers", "held_back", "restore"]
@@ -24,11 +24,11 @@ def deliver_all(me: greenlet) -> None:
     held = _held.get(me)
     while me.dhaga_interrupts:
         what = me.dhaga_interrupts.popleft()
-        if held is not None and not isinstance(what, DhagaExit):
+        if held is not None and not isinstance(what, Interruption):
             held.append(what)
             continue
         if isinstance(what, BaseException):
-            if isinstance(what, DhagaExit):
+            if isinstance(what, Interruption):
                 scope = getattr(me, "dhaga_scope", None)
                 if scope is not None and scope is not what.scope:
                     scope.held.append(what)

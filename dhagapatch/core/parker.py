@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._errors import DhagaExit
+from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import threadstate
 from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
@@ -77,7 +77,7 @@ class DhagaParker:
             try:
                 if not hub.park(me, deadline, what, seen):
                     return self.woken
-            except DhagaExit as error:
+            except Interruption as error:
                 # HAZARD: who was woken has taken the waker's word, and must not leave with it: what ends the dhaga, or its
                 # block, is due at the next wait
                 if not self.woken:

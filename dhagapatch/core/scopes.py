@@ -14,7 +14,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._errors import DhagaExit
+from dhagapatch._errors import Interruption, TimeoutExit
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.hub import Hub, hub_for_wait
@@ -24,16 +24,10 @@ from dhagapatch.core.running import running_loop
 __all__ = ["Timeout", "shield"]
 
 
-class _Expired(DhagaExit):
-    """What a `Timeout` raises in its block."""
-
-    settled = False  # it has come to where the block ends
-
-
 class Timeout:
     """A block of code that may take so many seconds; ``with Timeout(5): legacy()`` raises TimeoutError when they are over.
 
-    The wait in which the block is then ends with an exception that ``except Exception`` does not swallow, and that becomes
+    The wait in which the block is then ends with `TimeoutExit`, which ``except Exception`` does not swallow, and which becomes
     TimeoutError where the block ends; code that computes is interrupted at its next wait.  Timeouts nest: the outer one
     ends the inner one's block.  None: no limit, until `reschedule` sets one.  Each is used once.
 
@@ -57,7 +51,7 @@ class Timeout:
         self._hub: Hub | None = None  # while the block is run
         self._dhaga: Any = None
         self._alarm: Alarm | None = None
-        self._marker: _Expired | None = None
+        self._marker: TimeoutExit | None = None
         self._handled: BaseException | None = None  # when the block began
 
     def __enter__(self) -> Timeout:
@@ -86,7 +80,7 @@ class Timeout:
         """In the hub: the block waits, or stands in the run queue."""
         assert self._hub is not None
         self.expired = True
-        self._marker = _Expired(f"the block's {self.seconds} s are over")
+        self._marker = TimeoutExit(f"the block's {self.seconds} s are over")
         self._marker.scope = self._scope  # a shield within the block holds it back, one round it does not
         self._hub.interrupt(self._dhaga, self._marker)
 
@@ -108,7 +102,7 @@ class Timeout:
                 # HAZARD: it hit code that was cleaning up, as a kill or an outer block's end was on its way: that goes on
                 outer = marker.__context__
                 while outer is not None and outer is not handled:
-                    if isinstance(outer, DhagaExit) and not getattr(outer, "settled", False):
+                    if isinstance(outer, Interruption) and not getattr(outer, "settled", False):
                         raise outer
                     outer = outer.__context__
                 raise TimeoutError(f"the block's {self.seconds} s are over") from marker
@@ -132,7 +126,7 @@ class shield:
     """
 
     def __init__(self) -> None:
-        self.held: list[DhagaExit] = []
+        self.held: list[Interruption] = []
         self._outer: shield | None = None
         self._dhaga: Any = None
 

@@ -27,7 +27,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._errors import DhagaExit
+from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.budget import LEFT, LOOK, OPERATION, charge, spent
 from dhagapatch.core.dhaga import owner_token
@@ -135,7 +135,7 @@ class Mutex:
             try:
                 self._wait(None, me)
                 break
-            except DhagaExit as error:
+            except Interruption as error:
                 kept.append(error)
         if kept:
             restore(getcurrent(), kept)

@@ -30,7 +30,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._errors import DhagaExit
+from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import RLock, deadline_of, offload
 from dhagapatch.core.interrupts import deliver_all, restore
@@ -77,7 +77,7 @@ def _wait(connection: Any) -> None:
             if connection.status not in _CONNECTED or getattr(error, "errno", None) is not None:
                 raise  # errors of the wait itself have a number, and would come again and again
             kept.append(error)
-            if isinstance(error, DhagaExit):
+            if isinstance(error, Interruption):
                 _cancel(connection, kept)
             continue
         if not ready:
@@ -210,7 +210,7 @@ class _Callback:
 class _Source:
     """A file that COPY reads: each time when the connection has room."""
 
-    killed: DhagaExit | None = None
+    killed: Interruption | None = None
 
     def __init__(self, file: Any, connection: Any) -> None:
         self._file, self._connection = file, connection
@@ -221,7 +221,7 @@ class _Source:
             poll.register(self._connection.fileno(), select.POLLOUT)
             poll.poll()
             return self._file.read(*args)
-        except DhagaExit as error:
+        except Interruption as error:
             self.killed = error  # psycopg2 makes an error of its own of it
             raise
 

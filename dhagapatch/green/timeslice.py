@@ -27,7 +27,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _frames, _real
-from dhagapatch._ctypes import signal_at_next_look
+from dhagapatch._ctypes import add_pending_call, signal_at_next_look
 from dhagapatch._errors import DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import ROOTS
@@ -35,8 +35,10 @@ from dhagapatch.core.hub import Hub, current_hub, in_main_thread, main_hub, on_n
 from dhagapatch.core.poller import POLLS
 from dhagapatch.green.signal import OWN_SIGNALS, hide_wakeup_fd
 
-__all__ = ["LEAST", "holds_nothing", "start", "stop"]
+__all__ = ["LEAST", "holds_nothing", "slice_the_rest", "start", "stop"]
 
+_OF_THE_REST = 0.05  # seconds: of the dhagas that are left when the patch is taken back
+_PATIENCE = 10  # half slices: so long one of them may be within a block that may hold a lock
 LEAST = 0.0002  # seconds: the shortest slice, and when it is tried again where there was no place
 _SIGNAL: int = getattr(_stdlib, "SIGRTMAX", 0) - 5
 _MONOTONIC = 1  # CLOCK_MONOTONIC
@@ -104,6 +106,7 @@ class _Slices:
         self._ran: tuple[int, int] = (0, 0)  # who, and since which resumption
         self._most = seconds / 2
         self._retry = LEAST
+        self._patience = _PATIENCE
         self._timer = _Timer(seconds / 2)
         self.go_on = self._timer.start
         self.go_on()
@@ -113,6 +116,9 @@ class _Slices:
         if frame is None:
             return
         hub = parking_hub()
+        if _until_they_end and not getattr(current_hub(), "dhagas", None):
+            stop()
+            return
         if hub is None:
             hub = current_hub()
             if hub is None:
@@ -127,6 +133,9 @@ class _Slices:
         if running != self._ran:
             self._ran = running
             self._retry = LEAST
+            self._patience = _PATIENCE
+        elif _until_they_end and self._must_go_on(me is hub.main, frame):
+            pass
         elif not holds_nothing(frame):
             self._timer.next_in(self._retry)
             self._retry = min(self._retry * 2, self._most)
@@ -134,6 +143,11 @@ class _Slices:
             _at_next_check()
         else:
             hub.preempt(me)
+
+    def _must_go_on(self, is_main: bool, frame: FrameType) -> bool:
+        """Of those that `slice_the_rest` is about: whether it may hold a native lock, and has not run for very long."""
+        self._patience -= 1
+        return is_main or (self._patience > 0 and not _frames.is_between_blocks(frame))
 
     def close(self) -> None:
         if self.pid == os.getpid():
@@ -143,6 +157,7 @@ class _Slices:
 _slices: _Slices | None = None
 _prepared = False
 _wanted = 0.0  # seconds
+_until_they_end = False  # nothing is patched any more, and some dhagas are left
 _before: Any = None  # the handler that the signal had
 
 
@@ -212,8 +227,8 @@ def start(seconds: float) -> None:
 
 def stop() -> None:
     """No more time slices.  From another thread than the main one the handler stays, and has nothing to do."""
-    global _slices, _wanted
-    _wanted = 0.0
+    global _slices, _wanted, _until_they_end
+    _wanted, _until_they_end = 0.0, False
     if _slices is not None:
         _slices.close()
         _slices = None
@@ -225,8 +240,43 @@ def stop() -> None:
             _real.set_signal(_SIGNAL, _before)
 
 
+def slice_the_rest() -> None:
+    """Nothing is patched any more: the main OS thread's dhagas that are left have slices until they end.
+
+    What they call from now on does not let the others run, so who waits by means of the runtime might wait for ever.
+    Where there are no time slices, they run as they can.
+
+    HAZARD: their locks are native now.  Who is switched away from while it holds one stops the OS thread with the next who wants
+    it: so the main flow has no slices, who is inside of a ``with`` block has more time, and the slices are long.
+    """
+    global _until_they_end
+    hub = main_hub()
+    if hub is None or not hub.dhagas:
+        stop()  # in a forked child they are gone
+        return
+    if not in_main_thread():
+        # HAZARD: at once: none of them may ever wait again, and what is due to one at its next wait would never come
+        add_pending_call(_slice_the_rest_there, None)
+        return
+    try:
+        start(_OF_THE_REST)
+    except DhagapatchError:
+        return
+    _until_they_end = True
+
+
+def _pending(_: Any) -> int:
+    slice_the_rest()
+    return 0
+
+
+_slice_the_rest_there = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_pending)
+
+
 def _start_wanted() -> None:
-    if _wanted:
+    if _until_they_end:
+        slice_the_rest()
+    elif _wanted:
         start(_wanted)
 
 

@@ -99,6 +99,9 @@ def patch(*groups: str, _off: frozenset[str] = frozenset()) -> PatchReport:
 def unpatch_all() -> None:
     """Take back every change and leave the interpreter as it was; dhagas that run go on running.
 
+    What those call waits with their whole OS thread from then on.  On the main one, each that runs for 50 ms makes room for
+    the others, until they have ended (where there are time slices; the program's main flow does not).
+
     .. versionadded:: 0.1
     """
     engine.unpatch()

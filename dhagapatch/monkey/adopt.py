@@ -19,7 +19,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._errors import DhagaExit
+from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import deadline_of, hub_for_wait, make_parker, own_native_threads, owner_token
 from dhagapatch.core.interrupts import restore
@@ -150,7 +150,7 @@ class AdoptedRLock(green_thread.RLock):
         while not self._take_native(1):
             try:
                 sleep_until(_real.monotonic() + pause)
-            except DhagaExit as error:
+            except Interruption as error:
                 kept.append(error)
             except BaseException as error:
                 failure = failure or error

@@ -12,7 +12,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
-from dhagapatch._cpython import gil_is_enabled
+from dhagapatch._cpython import forget_at_end, gil_is_enabled
 from dhagapatch._errors import DhagapatchError, PatchConflictError, PatchError, PatchWarning
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import forget_native_threads
@@ -52,6 +52,7 @@ class Engine:
         self._sought: set[int] = set()  # the ids of those that somebody else holds than modules
         self._hooked = False
         self.timeslice: float | None = None  # nobody has said
+        self._sliced = True  # as `timeslice` says; not after the patch was taken back
         self.offloaded: list[str] = []  # names that the user gave for native threads
         self.watched: set[str] = set()  # further modules whose import is of interest
         self._offload_rows: list[Row] = []
@@ -329,7 +330,8 @@ class Engine:
     def slice_time(self, seconds: float) -> None:
         """Give dhagas time slices of so many seconds; 0: none."""
         before, self.timeslice = self.timeslice or 0.0, seconds
-        if seconds != before:
+        if seconds != before or not self._sliced:
+            self._sliced = True
             slices = importlib.import_module("dhagapatch.green.timeslice")
             slices.start(seconds) if seconds else slices.stop()
             self._tell_children()
@@ -416,6 +418,7 @@ class Engine:
         self._adoptions.clear()
         self.originals.clear()
         self.report = PatchReport()
+        self._leave_running()
         if failure is not None:
             raise failure
 
@@ -431,6 +434,15 @@ class Engine:
         self._applied.clear()
         self.originals.clear()
         self.report = PatchReport()
+
+    def _leave_running(self) -> None:
+        """Nothing is patched any more; the dhagas that are there run on."""
+        idents = [dhaga.ident for hub in list(all_hubs()) for dhaga in list(hub.dhagas)]
+        for ident in idents:
+            forget_at_end(ident)
+        if idents:
+            self._sliced = False
+            importlib.import_module("dhagapatch.green.timeslice").slice_the_rest()
 
     # asking
 

@@ -62,6 +62,49 @@ def legacy():
 ends_in_time(0.02, legacy)
 assert trail == ["cleaned up"]
 
+
+# a kill and the end of a block are told apart by their types, wherever the code waits
+def survives_kills(wait):
+    try:
+        wait()
+    except dhagapatch.DhagaExit:
+        trail.append("took the block's end for a kill")
+
+
+def survives_ends(wait):
+    try:
+        wait()
+    except dhagapatch.TimeoutExit:
+        trail.append("took a kill for the block's end")
+
+
+condition, held = threading.Condition(), threading.Lock()
+held.acquire()
+
+
+def waits_in_a_condition():
+    with condition:
+        condition.wait()
+
+
+for wait in (lambda: time.sleep(10), held.acquire, waits_in_a_condition, queue.SimpleQueue().get):
+    ends_in_time(0.02, survives_kills, wait)
+    victim = dhagapatch.spawn(survives_ends, wait)
+    time.sleep(0.01)
+    victim.kill()
+    time.sleep(0.01)
+    assert victim.dead
+    try:
+        with Timeout(0.02):
+            wait()
+    except TimeoutError as error:
+        assert type(error.__cause__) is dhagapatch.TimeoutExit
+assert not issubclass(dhagapatch.TimeoutExit, (dhagapatch.DhagaExit, Exception))
+assert not issubclass(dhagapatch.DhagaExit, dhagapatch.TimeoutExit)
+assert trail == ["cleaned up"], trail
+with condition:  # its lock has come back each time
+    pass
+
 # the code's own TimeoutError, and its own values, are not touched
 with Timeout(5):
     value = queue.Queue()
@@ -93,7 +136,7 @@ with Timeout(0) as timeout:
     try:
         time.sleep(0)
         ticks.join()
-    except dhagapatch.DhagaExit:
+    except dhagapatch.TimeoutExit:
         pass  # swallowed by the code: as with asyncio.timeout the block goes on, once
     time.sleep(0.01)
 assert timeout.expired
@@ -126,7 +169,7 @@ with Timeout(0.02) as timeout:
     timeout.reschedule(0.01)
     try:
         time.sleep(10)
-    except dhagapatch.DhagaExit:
+    except dhagapatch.TimeoutExit:
         trail.append("cut")
 assert trail.pop() == "cut"
 

@@ -29,11 +29,15 @@ for wrong in (-1, 0.0001, 100, "0.01", float("nan")):
 
 def spin():
     flag = []
-    threading.Thread(target=lambda: (time.sleep(0.001), flag.append(1))).start()
+    thread = threading.Thread(target=lambda: (time.sleep(0.001), flag.append(1)))
+    thread.start()
+    in_time = False
     for rounds in range(10_000_000):
         if flag:
-            return rounds > 0
-    return False
+            in_time = rounds > 0
+            break
+    thread.join()
+    return in_time
 
 
 thread = threading.Thread(target=lambda: dhagapatch.patch_all(timeslice=0.005))
