@@ -72,6 +72,7 @@ _hidden_fd = -1  # the program's wake-up descriptor, while the interpreter is no
 PLACES: set[CodeType] = set()  # the runtime's own code in whose frames handlers may run, as in the program's
 _due: list[int] = []  # signals whose handlers are left for the next look
 _is_muted = False
+_looks = False  # it has been asked for, and `_deliver` is still to come
 _own = 0  # the signal that has the interpreter look again
 
 
@@ -164,8 +165,13 @@ def _unmute() -> None:
 def _look_again() -> None:
     """Have `_deliver` called when the interpreter looks for signals, next but one.
 
-    HAZARD: this must be the last thing that a handler of ours does: the interpreter looks in the handler's own frames too.
+    HAZARD: this must be the last thing that a handler of ours does: the interpreter looks in the handler's own frames too.  And
+    once only until then: what is asked for twice comes while the second is being asked for, again and again.
     """
+    global _looks
+    if _looks:
+        return
+    _looks = True
     if not _own or not _signal_at_next_look(_own):
         start_helper(_look_later)
 
@@ -179,6 +185,8 @@ def _look_later() -> None:
 
 def _deliver(signum: int, frame: FrameType | None) -> None:
     """The handlers that are due; those that are set by now."""
+    global _looks
+    _looks = False
     if not _due:
         return
     hub = _main_hub if _main_hub in all_hubs() else None
@@ -344,11 +352,13 @@ def _in_main_dhaga() -> bool:
 
 @worded_by(_c_signal)
 def signal(signalnum: Any, handler: Any, /) -> Any:
+    global _looks
     if not _in_main_dhaga():
         raise ValueError("signal only works in main thread of the main interpreter")
     charge(LOOK, True)
     if _relaying and type(signalnum) is not str and signalnum == _own:
         _choose_own(int(_own))  # the program wants this one
+        _looks = False
         _c_signal(signalnum, _signal.SIG_DFL)
     if _relaying and _known(handler):
         handler = _Relay(handler)
@@ -446,6 +456,8 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
 
 def mask_of_child() -> None:
     """A forked child's main flow has the mask of the dhaga that forked, and nothing that is due to its parent."""
+    global _looks
+    _looks = False
     _due.clear()
     _unmute()
     me = running_dhaga()
