@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint stress bench compat compat-third-party docs clean
+.PHONY: demo test lint stress sanitize bench compat compat-third-party docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,18 @@ docs: $(VENV)/.installed
 
 stress: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=600 $(TEST_ARGS)
+
+# The compiled part with the checks of AddressSanitizer and UndefinedBehaviorSanitizer; the stack is left out, which greenlet moves.
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer --param asan-stack=0 -g
+SANITIZED := build/sanitized
+SANITIZE_TESTS ?= ../../tests/fuzz ../../tests/core ../../tests/twin ../../tests/isolated/test_isolated.py
+SANITIZE_ARGS ?= -k "not poll and not late and not inspect_top"
+sanitize: $(VENV)/.installed
+	rm -rf $(SANITIZED)
+	CFLAGS="$(SANITIZERS)" LDFLAGS="-fsanitize=address,undefined" $(BIN)/python setup.py -q build --build-lib $(SANITIZED) --build-temp build/sanitized-objects
+	cd $(SANITIZED) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
+	  ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:replace_intrin=0:handle_segv=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	  PYTHONPATH="$$PWD" FUZZ_SEEDS=$${FUZZ_SEEDS:-10} TEST_PATIENCE=10 "$(abspath $(BIN)/python)" -m pytest -q -p no:cacheprovider $(SANITIZE_ARGS) $(SANITIZE_TESTS)
 
 clean:
 	rm -rf $(VENV) site build *.egg-info

@@ -30,7 +30,7 @@ LAUNCHERS = (  # in the order of each round
              patch="import gevent.monkey; gevent.monkey.patch_all()"),
     Launcher("eventlet", ("-W", "ignore", "benchmarks/launch_eventlet.py"), "eventlet",
              patch="import eventlet; eventlet.monkey_patch()"),
-    Launcher(OURS, ("-m", "dhagapatch"), "dhagapatch",
+    Launcher(OURS, ("-m", "dhagapatch", "--no-children"), "dhagapatch",
              patch="import dhagapatch; dhagapatch.patch_all()"),
     Launcher("asyncio", (), "", rewrite="_asyncio"),
     Launcher("uvloop", (), "uvloop", rewrite="_asyncio", extra=("--loop", "uvloop")),

@@ -24,11 +24,11 @@ LAUNCHERS = {
     launcher.name: launcher
     for launcher in (
         Launcher("native", (), {}, ""),
-        Launcher("dhagapatch", ("-m", "dhagapatch"), {}, "dhagapatch"),
+        Launcher("dhagapatch", ("-m", "dhagapatch", "--no-children"), {}, "dhagapatch"),
         Launcher("dhagapatch-children", ("-m", "dhagapatch", "--children"), {}, "dhagapatch"),
-        Launcher("dhagapatch-timeslice", ("-m", "dhagapatch", "--timeslice", "0.01"), {}, "dhagapatch"),
-        Launcher("dhagapatch-timeslice-1ms", ("-m", "dhagapatch", "--timeslice", "0.001"), {}, "dhagapatch"),
-        Launcher("dhagapatch-sqlite3", ("-m", "dhagapatch", "--offload", "sqlite3"), {}, "dhagapatch"),
+        Launcher("dhagapatch-timeslice", ("-m", "dhagapatch", "--no-children", "--timeslice", "0.01"), {}, "dhagapatch"),
+        Launcher("dhagapatch-timeslice-1ms", ("-m", "dhagapatch", "--no-children", "--timeslice", "0.001"), {}, "dhagapatch"),
+        Launcher("dhagapatch-sqlite3", ("-m", "dhagapatch", "--no-children", "--offload", "sqlite3"), {}, "dhagapatch"),
         Launcher("dhagapatch-late", (), {}, "dhagapatch"),  # what runs the tests patches, when all is imported
         Launcher("gevent", ("-m", "gevent.monkey"), {}, "gevent", ("--module",)),
         Launcher("eventlet", (str(HERE / "launch_eventlet.py"),), {}, "eventlet"),

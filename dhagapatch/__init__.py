@@ -6,6 +6,8 @@ Call `patch_all()` at start-up, or start the program with ``python -m dhagapatch
 from __future__ import annotations
 
 import dhagapatch._interpreter as _interpreter  # noqa: F401 - first: it refuses where the rest must not run
+
+from dhagapatch import _guard  # isort: skip - before all others
 from dhagapatch._errors import (
     DeadlockError,
     DhagaExit,
@@ -21,6 +23,8 @@ from dhagapatch.core import Dhaga, Hub, Timeout, current_dhaga, get_hub, offload
 from dhagapatch.inspect import dump, stats
 from dhagapatch.monkey import PatchReport, is_patched, original, patch, patch_all, unpatch_all
 from dhagapatch.monkey.table import GROUPS
+
+del _guard
 
 __all__ = [
     "GROUPS",

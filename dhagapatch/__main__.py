@@ -197,7 +197,16 @@ def _hide_frames(depth: int) -> None:
             traceback = traceback.tb_next if traceback is not None else None
         value.__traceback__ = traceback
         sys.last_traceback = traceback
-        return hook(kind, value, traceback)
+        try:
+            return hook(kind, value, traceback)
+        except SystemExit:
+            raise
+        except BaseException as error:  # as the interpreter tells of it, which would show this frame
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            print("Error in sys.excepthook:", file=sys.stderr)
+            sys.__excepthook__(type(error), error, error.__traceback__)
+            print("\nOriginal exception was:", file=sys.stderr)
+            sys.__excepthook__(kind, value, traceback)
 
     sys.excepthook = report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 from functools import partial
@@ -11,14 +12,36 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "LOCK_TYPE_IS_CALLABLE", "forget_at_end", "forget_dummy_thread", "gil_is_enabled", "name_of_thread",
+    "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "buffer_size", "forget_at_end",
+    "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread",
     "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
 # Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
 LOCK_TYPE_IS_CALLABLE = sys.version_info >= (3, 13)
+# Up to 3.12 the prompt of `input` is shown as far as that, later it is refused.  Checked: 3.11.7, 3.12.1, 3.13.0.
+PROMPTS_END_AT_NUL = sys.version_info < (3, 13)
 
+# Since 3.13 (PEP 667) `f_locals` of a function's frame is a view of the variables.  Checked: 3.11.7, 3.12.1, 3.13.0, 3.14, 3.15.
+LOCALS_ARE_WRITTEN_THROUGH = sys.version_info >= (3, 13)
+
+# Called without arguments: the debugger that is told of the frames of all threads (`sys.monitoring.DEBUGGER_ID`), since 3.12, or
+# None.  No Python function: that debugger would be told of its frame.  Checked: 3.11.7, 3.12.1, 3.13.0.
+monitoring_debugger: Any = partial(getattr(getattr(sys, "monitoring", None), "get_tool", {}.get), 0)
+
+_BUFFERS_ARE_LARGE = sys.version_info >= (3, 14)  # here: in the last moments `sys` may be gone
 _arguments_type: Any = None
+
+
+def buffer_size(raw: Any) -> int:
+    """How many bytes `open` buffers over the raw file `raw`, if nobody says.
+
+    Until 3.13 as many as the system says for the file.  Checked: 3.11.7, 3.12.1, 3.13.0.
+    """
+    size: int = raw._blksize
+    if _BUFFERS_ARE_LARGE:
+        return max(min(size, 8192 * 1024), io.DEFAULT_BUFFER_SIZE)
+    return size if size > 1 else io.DEFAULT_BUFFER_SIZE
 
 
 def name_of_thread(ident: int) -> str:

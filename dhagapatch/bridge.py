@@ -2,7 +2,7 @@
 
 Both live on the same OS thread.  The hub's own asyncio loop, which is Tornado's too, runs beside the dhagas; a loop of the
 program's (`asyncio.run` in the main thread, or in a thread that is a dhaga) lets dhagas run while it waits in its selector;
-one whose selector is not patched, uvloop's for example, does so after `run_on`.
+one that waits in C, uvloop's for example, hosts the hub, and one whose selector is its own does so after `run_on`.
 
 asyncio is imported by the first call, not before.
 """
@@ -244,6 +244,10 @@ async def in_dhaga(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> 
 
 def _hub_beside(loop: asyncio.AbstractEventLoop) -> Hub:
     """The hub of this OS thread, if dhagas run while `loop`, the running one, waits."""
+    from dhagapatch.green.loops import begin, is_foreign
+
+    if is_foreign(loop) and is_patched("packages"):
+        begin(loop)  # the first step of its first task
     hub = current_hub()
     if hub is not None and hub.runs_beside(loop):
         return hub
@@ -261,9 +265,10 @@ def _hub_beside(loop: asyncio.AbstractEventLoop) -> Hub:
 def run_on(loop: Any = None) -> Host:
     """Have the running loop give this OS thread's hub its time, so that dhagas run beside its tasks.
 
-    For a loop that can't be given our selector: uvloop's, or one with a selector of its own.  `loop` is the running
-    asyncio loop (None: that one), or Tornado's `IOLoop` over it.  `await_` then waits on this loop.  Dhagas that are
-    ready, and their descriptors and deadlines, cost the loop a turn each time; so it is slower than the hub's own loop.
+    For a loop that can't be given our selector: one with a selector of its own, or uvloop's where nothing is patched; with
+    `patch_all` that does so by itself, and this gives what can close it.  `loop` is the running asyncio loop (None: that
+    one), or Tornado's `IOLoop` over it.  `await_` then waits on this loop.  Dhagas that are ready, and their descriptors
+    and deadlines, cost the loop a turn each time; so it is slower than the hub's own loop.
 
     It ends when the loop does, or with the `close` of what is returned.
 
@@ -276,6 +281,9 @@ def run_on(loop: Any = None) -> Host:
     if running is None or wanted is not running:
         raise RuntimeError("run_on() is called in the loop that is to host the hub, while it runs: from one of its coroutines")
     hub = current_hub() or get_hub()
+    if hub.host is not None and hub.host.loop is running and hub.host.automatic:
+        hub.host.automatic = False
+        return hub.host
     if hub.runs_beside(running):
         raise RuntimeError("dhagas run beside this loop already")
     if hub.host is not None and not hub.host.has_ended():

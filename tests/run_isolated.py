@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-LIMIT = 20.0  # seconds, then the watchdog ends the script
+LIMIT = 20.0 * float(os.environ.get("TEST_PATIENCE", "1"))  # seconds, then the watchdog ends the script
 _GUARD = "from dhagapatch.testing import Watchdog; Watchdog({limit}); del Watchdog\n"
 
 

@@ -202,10 +202,44 @@ def test_bad_options_say_what_to_do(tmp_path: Path) -> None:
         (["--offload"], "--offload needs a name"),
         (["--offload", "os.nonsense"], "os has no 'nonsense'"),
         (["--offload", "time"], "a function's name with its module is needed"),
+        (["--disabel", "ssl"], "did you mean --disable?"),
+        (["--timeslice", "abc"], "--timeslice needs seconds"),
+        (["--timeslice", "nan"], "0.001 to 60 seconds"),
+        (["--stall=-1"], "0.01 to 3600 seconds"),
+        (["--audit=1"], "takes no value"),
+        (["-u"], "-u is an option of the interpreter: put it before -m"),
+        (["-O", "x"], "put it before -m"),
+        (["-i", "x"], "put it before -m"),
+        (["-W", "error"], "put it before -m"),
         ([], "nothing to run"),
     ):
         code, out, error = _run(["-m", "dhagapatch", *options], ["-c", "pass"] if options[1:] else [], tmp_path)
-        assert (code, out) == (2, "") and words in error and "usage:" in error
+        assert (code, out) == (2, "") and words in error, (options, error)
+        assert error.startswith("python -m dhagapatch: ") and error.count("\n") == 1, error
+
+
+@pytest.mark.parametrize("command", [["-m", "dhagapatch", "-c", "pass"], ["-c", "import dhagapatch"]])
+def test_bad_variables_say_what_to_do(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("TIMESLICE", "abc"), ("TIMESLICE", "inf"), ("STALL", "nan"), ("OFFLOAD_THREADS", "0"), ("OFFLOAD_THREADS", "1.5"),
+        ("OFFLOAD_IDLE", "-1"), ("POLLER", "x"), ("DUMP_SIGNAL", "SIGNONE"), ("FRAMES", "maybe"), ("CHILDREN", "x"),
+    ):  # fmt: skip
+        monkeypatch.setenv(f"DHAGAPATCH_{name}", value)
+        code, out, error = _run(command, [], tmp_path)
+        assert code and not out and f"DHAGAPATCH_{name}={value}" in error.splitlines()[-1].replace("'", ""), error
+        if "-m" in command:
+            assert code == 2 and error.count("\n") == 1, error
+        monkeypatch.setenv(f"DHAGAPATCH_{name}", "")
+        assert _run(command, [], tmp_path)[0] == 0
+    monkeypatch.setenv("DHAGAPATCH_TIMESLCE", "0.01")
+    code, _out, error = _run(["-m", "dhagapatch"], ["-c", "pass"], tmp_path)
+    assert code == 0 and "DHAGAPATCH_TIMESLICE" in error and error.count("\n") == 1, error
+
+
+def test_what_is_asked_from_outside_needs_a_process(tmp_path: Path) -> None:
+    for word in ("top", "dump"):
+        code, out, error = _run(["-m", "dhagapatch", word], [], tmp_path)
+        assert code == 2 and not out and error.count("\n") == 1 and "process" in error.lower(), error
 
 
 def test_a_group_can_be_left_as_it_is(tmp_path: Path) -> None:

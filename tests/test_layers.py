@@ -22,23 +22,26 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # A module imports only from a lower layer, or from one that stands before it in its own.  A package's own name is its
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
-    "_version _real _interpreter _errors _config _cpython _frames _ctypes",
-    "core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.running core.wakeup",
+    "_guard _version _real _interpreter _errors _config _cpython _frames _locals _names _ctypes",
+    """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room
+    core.running core.threadstate core.tools core.wakeup""",
     "core.netpoll core.loop",
     "core.alarms",
-    "core.hub core.host core.descriptors core.fork core.scopes",
-    "core.parker core.waitq core.dhaga core.offload core.sync core.queues core.waits core.compiled core",
-    """green green.wording green.waiting green.timeouts green.attempts green.time green.resolve green.select
-    green.os green.children green.io green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.timeslice green.multiprocessing green.threading green.threadlocal green._thread
+    "core.hub core.entry core.host core.descriptors core.fork core.scopes",
+    """core.parker core.waitq core.dhaga core.offload core.endable core.syscalls
+    core.sync core.queues core.waits core.compiled core""",
+    """green green.wording green.waiting green.kernel green.timeouts green.attempts green.time green.resolve green.select
+    green.os green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
+    green.signal green.sigwait green.timeslice green.tracing green.multiprocessing green.threading green.threadlocal green._thread
     green.local
-    green.asyncio green.imp green.startup green.asyncexc green.excepthook green.bdb
-    green.exchange green.psycopg green.pyopenssl green.zmq green.grpc
+    green.asyncio green.loops green.imp green.startup green.asyncexc green.excepthook green.traceback green.bdb
+    green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",
-    """monkey.exempt monkey.table monkey.rebind monkey.report monkey.adopt monkey.subclasses monkey.offloading monkey.engine
-    monkey.hooks monkey""",
+    """monkey.exempt monkey.table monkey.others monkey.rebind monkey.frames monkey.report monkey.adopt monkey.adoptions
+    monkey.unseen monkey.subclasses monkey.offloading monkey.engine
+    monkey.ending monkey.hooks monkey""",
     "bridge",
     "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",
 )
@@ -46,15 +49,23 @@ LAYERS: tuple[str, ...] = (
 # What is not allowed, except in the file and function named here.
 MAY_IMPORT_INSIDE = {
     "_interpreter": "a shared library, which another thread than the main one needs alone",
+    "_config": "difflib serves the text of an error alone",
     "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
+    "core.room": "`mmap` serves programs with many threads alone",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
+    "green.kernel": "`ctypes` serves waits in the kernel alone",
+    "green.stdio": "what edits lines, for a program that edits them",
+    "green.buffers": "ctypes serves where there is no compiled part",
     "inspect": "the door: what is behind it is imported when it is asked for",
     "inspect.signals": "what makes the dump is imported for the first one",
     "inspect.client": "rich, and what it needs, is imported by who looks",
     "inspect.control": "each part is imported when it is turned on",
     "__main__": "the client of `inspect`, which a program that is run does not need",
+    "green.wording": "ctypes names classes where there is no compiled part",
+    "monkey.frames": "ctypes serves variables of functions up to 3.12 alone",
     "monkey.report": "`ast` serves a report alone",
+    "core.entry": "`inspect` serves who asks for a signature",
     "monkey.engine": "the table's sources, and `inspect`, as they are needed: a module that is not patched is not imported",
 }
 MAY_TEST_VERSIONS = {
@@ -73,10 +84,13 @@ MAY_SET_ATTRIBUTES = {
     "monkey.adopt": "the patcher",
     "monkey.subclasses": "the patcher",
     "core.compiled": "compiled methods on our own classes",
+    "core.entry": "likewise, and the names of what stands for a function",
     "inspect.locks": "the methods of the locks, while they are tracked",
+    "green.io:_be_native": "its own class, in the last moments",
     "green.ssl:Connection.__setattr__": "passes on to the C object that it wraps",
     "green.asyncexc:SetAsyncExc.__setattr__": "passes on to the C function that it wraps",
     "green.psycopg:_opening.opening.opens": "by which connection, on what it has opened itself",
+    "_names": "what errors call the package's own classes, in the C structure",
     "_cpython:unraisable_arguments": "sys.unraisablehook for the length of one call, to get at a type that has no name",
     "core.loop:HubLoop.__init__": "asyncio's logger, for the length of one call",
     "testing.exploring:_conditions": "the hooks for exceptions of threads, for the length of an exploration",

@@ -1,140 +1,268 @@
-/* Methods of buffered files that one dhaga at a time is in: most often nobody else is. */
+/* Turns of buffered files: most often nobody else is in one.
 
-static PyTypeObject *turns_type; /* the lock, which knows who is in */
-static Py_ssize_t turns_owner;
+   The methods of the interpreter's own classes take them where they stand: the structure from which a method was made is told
+   another function.  So every object follows, and whoever keeps a method, bound or not; and it is called as fast as before. */
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *native, *lock_name, *slow; /* the C method, the file's attribute, the method written in Python */
-    PyObject *name, *qualname, *doc;
-    vectorcallfunc call;
-} Exclusive;
+static PyObject *inside, *await_turn, *end_turn; /* who is in, by identity; what is written in Python */
+static PyTypeObject *buffered_type, *file_type, *bytes_type; /* and the raw files that never park */
+static Py_ssize_t buffered_raw;
+static PyInterpreterState *turns_interpreter;
 
-/* Lets the next one in; an exception that is raised stays so. */
-static int
-end_turn(PyObject *lock)
+static inline PyObject *
+raw_of(PyObject *buffer)
 {
-    PyObject **owner = (PyObject **)((char *)lock + turns_owner), *was = *owner, *done;
-    PyObject *type, *value, *traceback;
+    return *(PyObject **)((char *)buffer + buffered_raw);
+}
 
-    *owner = Py_NewRef(Py_None);
-    Py_XDECREF(was); /* it runs, so it stays */
-    if (!has_waiters(lock)) {
-        put(lock, MUTEX_HELD, Py_NewRef(Py_False));
+/* Most turns are over at once: they are kept here, by a part of the address, and in the dictionary only if there is no seat, or
+   somebody comes meanwhile.  Without references: a greenlet that nobody else has is to be unwound. */
+typedef struct {
+    PyObject *buffer;
+    void *owner;
+} Seat;
+
+static Seat seats[256];
+
+static inline Seat *
+seat_of(PyObject *buffer)
+{
+    return &seats[((size_t)buffer >> 5) % LEN(seats)];
+}
+
+/* Puts a turn into the dictionary; whether it was not there, or -1. */
+static int
+note_turn(PyObject *buffer, void *owner)
+{
+    PyObject *key = PyLong_FromVoidPtr(buffer), *who = PyLong_FromVoidPtr(owner), *there = NULL;
+    Py_ssize_t size = PyDict_GET_SIZE(inside);
+
+    if (key != NULL && who != NULL)
+        there = PyDict_SetDefault(inside, key, who);
+    Py_XDECREF(key);
+    Py_XDECREF(who);
+    return there == NULL ? -1 : PyDict_GET_SIZE(inside) > size;
+}
+
+static COLD int
+begin_turn_slowly(PyObject *buffer, void *me)
+{
+    Seat *seat = seat_of(buffer);
+    PyObject *waited;
+    int mine;
+
+    do {
+        if (seat->buffer == buffer) {
+            if (note_turn(buffer, seat->owner) < 0)
+                return -1;
+            seat->buffer = NULL;
+        }
+        mine = note_turn(buffer, me);
+        if (mine != 0)
+            return mine;
+        waited = PyObject_CallOneArg(await_turn, buffer); /* somebody is in */
+        Py_XDECREF(waited);
+    } while (waited == Py_None);
+    return waited == NULL ? -1 : waited == Py_True;
+}
+
+/* 1: it is the caller's turn, to be ended; 0: it needs none, as the native method has the words; -1: an exception. */
+static int
+begin_turn(PyObject *buffer)
+{
+    Seat *seat = seat_of(buffer);
+    PyGreenlet *me;
+
+    if (raw_of(buffer) == NULL || Py_IS_TYPE(raw_of(buffer), bytes_type)) /* it was detached, or not set up; or never parks */
+        return 0;
+    if (PyThreadState_Get()->interp != turns_interpreter)
+        return 0; /* HAZARD: the structures of methods are those of all interpreters */
+    if (!has_room(PyThreadState_Get(), 8)) /* for the calls that let the next one in, which must not fail then */
+        return -1;
+    me = PyGreenlet_GetCurrent(); /* HAZARD: first, as it may run anything, the first time in a thread */
+    if (me == NULL) {
+        PyErr_Clear(); /* the interpreter's last moments */
         return 0;
     }
+    Py_DECREF(me); /* it runs, so it stays */
+    if (seat->buffer != NULL || PyDict_GET_SIZE(inside) > 0)
+        return begin_turn_slowly(buffer, me);
+    seat->buffer = buffer;
+    seat->owner = me;
+    return 1;
+}
+
+static COLD int
+end_turn_slowly(PyObject *buffer)
+{
+    PyObject *key = PyLong_FromVoidPtr(buffer), *there = key == NULL ? NULL : PyDict_GetItemWithError(inside, key), *done = NULL;
+
+    if (there != NULL && PyLong_CheckExact(there)) {
+        if (PyDict_DelItem(inside, key) == 0)
+            done = Py_NewRef(Py_None);
+    }
+    else if (key != NULL && !PyErr_Occurred())
+        done = PyObject_CallOneArg(end_turn, buffer);
+    Py_XDECREF(key);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Lets the next one in; an exception that is raised stays so. */
+static PyObject *
+leave_turn(PyObject *buffer, PyObject *result)
+{
+    Seat *seat = seat_of(buffer);
+    PyObject *type, *value, *traceback;
+
+    if (seat->buffer == buffer) {
+        seat->buffer = NULL;
+        return result;
+    }
     PyErr_Fetch(&type, &value, &traceback);
-    done = PyObject_CallMethodNoArgs(lock, str_release);
-    if (done == NULL) {
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
-        return -1;
+    if (end_turn_slowly(buffer) == 0) {
+        PyErr_Restore(type, value, traceback);
+        return result;
     }
-    Py_DECREF(done);
-    PyErr_Restore(type, value, traceback);
-    return 0;
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    Py_XDECREF(result);
+    return NULL;
 }
 
-static PyObject *
-exclusive_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names)
-{
-    Exclusive *self = (Exclusive *)callable;
-    PyObject *lock, *me, *result, **owner;
+#define LIST(...) __VA_ARGS__
 
-    if (names != NULL || PyVectorcall_NARGS(nargsf) < 1 || (lock = PyObject_GetAttr(args[0], self->lock_name)) == NULL) {
-        PyErr_Clear(); /* no such arguments, or no such file: it has the words */
-        return PyObject_Vectorcall(self->native, args, nargsf, names);
+/* A method, `turn_name(self, arguments)`; most raw files are such as never park. */
+#define TURN_OF(kind, name, parameters, arguments)                                                                             \
+    static kind native_##name;                                                                                                 \
+    static __attribute__((noinline)) PyObject *slow_turn_##name(PyObject *self, parameters)                                    \
+    {                                                                                                                          \
+        int mine = begin_turn(self);                                                                                           \
+        if (mine < 0)                                                                                                          \
+            return NULL;                                                                                                       \
+        return mine ? leave_turn(self, native_##name(self, arguments)) : native_##name(self, arguments);                       \
+    }                                                                                                                          \
+    static PyObject *turn_##name(PyObject *self, parameters)                                                                   \
+    {                                                                                                                          \
+        PyObject *raw = raw_of(self);                                                                                          \
+        return raw != NULL && Py_IS_TYPE(raw, file_type) ? native_##name(self, arguments) : slow_turn_##name(self, arguments); \
     }
-    if (!has_room(8)) { /* for the calls that let the next one in, which must not fail then */
-        Py_DECREF(lock);
+
+typedef PyObject *(*fastcall)(PyObject *, PyObject *const *, Py_ssize_t);
+
+#define FASTCALL_TURN(name) TURN_OF(fastcall, name, LIST(PyObject *const *args, Py_ssize_t nargs), LIST(args, nargs))
+#define SIMPLE_TURN(name) TURN_OF(PyCFunction, name, PyObject *argument, argument) /* no argument, or one */
+
+FASTCALL_TURN(read)
+FASTCALL_TURN(read1)
+FASTCALL_TURN(readline)
+FASTCALL_TURN(peek)
+FASTCALL_TURN(seek)
+FASTCALL_TURN(truncate)
+SIMPLE_TURN(readinto)
+SIMPLE_TURN(readinto1)
+SIMPLE_TURN(write)
+SIMPLE_TURN(flush)
+SIMPLE_TURN(close)
+
+TURN_OF(PyCMethod, truncate_of_class, LIST(PyTypeObject *kind, PyObject *const *args, size_t nargs, PyObject *names),
+        LIST(kind, args, nargs, names))
+
+static iternextfunc native_next;
+
+static PyObject *
+turn_next(PyObject *self)
+{
+    PyObject *raw = raw_of(self);
+    int mine = raw != NULL && Py_IS_TYPE(raw, file_type) ? 0 : begin_turn(self);
+
+    if (mine < 0)
         return NULL;
-    }
-    me = (PyObject *)PyGreenlet_GetCurrent(); /* HAZARD: first, as it may run anything, the first time in a thread */
-    if (me == NULL || !Py_IS_TYPE(lock, turns_type) || !is_plain(lock) || SLOT(lock, MUTEX_HELD) != Py_False) {
-        PyErr_Clear();
-        Py_XDECREF(me);
-        Py_DECREF(lock);
-        return PyObject_Vectorcall(self->slow, args, nargsf, names);
-    }
-    owner = (PyObject **)((char *)lock + turns_owner);
-    put(lock, MUTEX_HELD, Py_NewRef(Py_True));
-    Py_XSETREF(*owner, me);
-    result = PyObject_Vectorcall(self->native, args, nargsf, NULL);
-    if (end_turn(lock) < 0)
-        Py_CLEAR(result);
-    Py_DECREF(lock);
-    return result;
+    return mine ? leave_turn(self, native_next(self)) : native_next(self);
 }
 
-static PyObject *
-exclusive_get(PyObject *self, PyObject *object, PyObject *type)
-{
-    return object == NULL || object == Py_None ? Py_NewRef(self) : PyMethod_New(self, object);
-}
-
+/* As below, of what iteration calls. */
 static int
-exclusive_traverse(Exclusive *self, visitproc visit, void *arg)
+exchange_next(PyTypeObject *kind, int on)
 {
-    Py_VISIT(self->native);
-    Py_VISIT(self->slow);
-    return 0;
+    iternextfunc now = on ? kind->tp_iternext : native_next, then = on ? turn_next : native_next;
+    PyObject *method = PyObject_GetAttrString((PyObject *)kind, "__next__");
+    int done = method != NULL && Py_IS_TYPE(method, &PyWrapperDescr_Type) && (native_next == NULL || native_next == now);
+
+    if (done && kind->tp_iternext != then) {
+        PyWrapperDescrObject *named = (PyWrapperDescrObject *)method;
+
+        if (named->d_common.d_type == kind && named->d_wrapped == (void *)kind->tp_iternext)
+            named->d_wrapped = (void *)then;
+        native_next = now;
+        kind->tp_iternext = then;
+    }
+    Py_XDECREF(method); /* the class has it */
+    return method == NULL ? -1 : done;
 }
 
-static void
-exclusive_dealloc(Exclusive *self)
+#define ANY(function) (PyCFunction)(void (*)(void))(function)
+#define TURN(name, flags) {#name, flags, ANY(turn_##name), (PyCFunction *)(void *)&native_##name}
+
+static const struct {
+    const char *name;
+    int flags;
+    PyCFunction turn, *native;
+} turns[] = {
+    TURN(read, METH_FASTCALL), TURN(read1, METH_FASTCALL), TURN(readline, METH_FASTCALL), TURN(peek, METH_FASTCALL),
+    TURN(seek, METH_FASTCALL), TURN(truncate, METH_FASTCALL), TURN(readinto, METH_O), TURN(readinto1, METH_O),
+    TURN(write, METH_O), TURN(flush, METH_NOARGS), TURN(close, METH_NOARGS),
+    {"truncate", METH_METHOD | METH_FASTCALL | METH_KEYWORDS, ANY(turn_truncate_of_class),
+     (PyCFunction *)(void *)&native_truncate_of_class},
+};
+
+/* Has the method `name` of a class take turns, or no longer; whether that could be. */
+static int
+exchange_method(PyTypeObject *kind, const char *name, int on)
 {
-    PyObject_GC_UnTrack(self);
-    Py_XDECREF(self->native);
-    Py_XDECREF(self->lock_name);
-    Py_XDECREF(self->slow);
-    Py_XDECREF(self->name);
-    Py_XDECREF(self->qualname);
-    Py_XDECREF(self->doc);
-    PyObject_GC_Del(self);
+    PyObject *method = PyObject_GetAttrString((PyObject *)kind, name);
+    PyMethodDef *def = NULL;
+    int done = 0;
+
+    if (method == NULL)
+        return -1;
+    if (Py_IS_TYPE(method, &PyMethodDescr_Type) && ((PyMethodDescrObject *)method)->d_common.d_type == kind)
+        def = ((PyMethodDescrObject *)method)->d_method;
+    for (Py_ssize_t i = 0; def != NULL && i < LEN(turns) && !done; i++) {
+        if (strcmp(turns[i].name, name) != 0 || turns[i].flags != def->ml_flags)
+            continue;
+        if (on && def->ml_meth != turns[i].turn && (*turns[i].native == NULL || *turns[i].native == def->ml_meth)) {
+            *turns[i].native = def->ml_meth;
+            def->ml_meth = turns[i].turn;
+        }
+        else if (!on && def->ml_meth == turns[i].turn)
+            def->ml_meth = *turns[i].native;
+        done = on == (def->ml_meth == turns[i].turn);
+    }
+    Py_DECREF(method); /* the class has it */
+    return done;
 }
 
-static PyMemberDef exclusive_members[] = {
-    {"__name__", T_OBJECT, offsetof(Exclusive, name), READONLY, NULL},
-    {"__qualname__", T_OBJECT, offsetof(Exclusive, qualname), READONLY, NULL},
-    {"__doc__", T_OBJECT, offsetof(Exclusive, doc), READONLY, NULL},
-    {"__wrapped__", T_OBJECT, offsetof(Exclusive, native), READONLY, NULL}, /* it has the signature */
-    {NULL},
-};
-
-static PyTypeObject exclusive_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "dhagapatch._speedups.exclusive",
-    .tp_basicsize = sizeof(Exclusive),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
-    .tp_dealloc = (destructor)exclusive_dealloc,
-    .tp_traverse = (traverseproc)exclusive_traverse,
-    .tp_members = exclusive_members,
-    .tp_call = PyVectorcall_Call,
-    .tp_vectorcall_offset = offsetof(Exclusive, call),
-    .tp_descr_get = exclusive_get,
-};
-
-/* exclusive(native, lock_name, method): as `method`, which calls `native` when it is the caller's turn. */
+/* take_turns(class, names, on): has methods of a buffered class take turns, or no longer; the names for which that can't be. */
 static PyObject *
-exclusive(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+take_turns(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    Exclusive *made;
+    PyObject *left, *names;
 
-    if (nargs != 3 || turns_type == NULL)
-        return PyErr_Format(PyExc_TypeError, "exclusive(native, lock_name, method), after setup_files()");
-    made = PyObject_GC_New(Exclusive, &exclusive_type);
-    if (made == NULL)
-        return NULL;
-    made->native = Py_NewRef(args[0]);
-    made->lock_name = Py_NewRef(args[1]);
-    made->slow = Py_NewRef(args[2]);
-    made->name = PyObject_GetAttrString(args[2], "__name__");
-    made->qualname = PyObject_GetAttrString(args[2], "__qualname__");
-    made->doc = PyObject_GetAttrString(args[2], "__doc__");
-    made->call = exclusive_call;
-    PyObject_GC_Track(made);
-    if (made->name == NULL || made->qualname == NULL || made->doc == NULL)
-        Py_CLEAR(made);
-    return (PyObject *)made;
+    if (nargs != 3 || inside == NULL || !PyType_Check(args[0]) || !PyTuple_Check(args[1]))
+        return PyErr_Format(PyExc_TypeError, "take_turns(class, names, on), after setup_files()");
+    names = args[1];
+    left = PyList_New(0);
+    for (Py_ssize_t i = 0; left != NULL && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : "";
+        PyTypeObject *kind = (PyTypeObject *)args[0];
+        int done = -1, on = args[2] == Py_True;
+
+        if (text != NULL)
+            done = strcmp(text, "__next__") == 0 ? exchange_next(kind, on) : exchange_method(kind, text, on);
+        if (done < 0 || (!done && PyList_Append(left, name) < 0))
+            Py_CLEAR(left);
+    }
+    return left;
 }

@@ -3,26 +3,12 @@
    From a look at a lock to what is done about it no Python code runs, so no other thread and no finalizer comes between. */
 
 static PyTypeObject *mutex_type, *lock_type, *rlock_type, *parker_type, *queue_type;
-static PyObject *lock_fuel; /* a list with one number */
 static PyObject *queue_of, *restore, *interruption, *abandon_wait;
 static PyObject *slow_lock_acquire, *slow_lock_enter, *slow_lock_release, *slow_lock_exit, *slow_lock_is_owned;
 static PyObject *slow_lock_restore, *slow_wait;
 static PyObject *slow_rlock_acquire, *slow_rlock_enter, *slow_rlock_release, *slow_rlock_exit;
 
 static PyObject *str_leave, *str_wake;
-
-/* Takes a unit of the fuel for operations that come through at once: 1; 0 if there is none (Python lets the others run); or -1. */
-static int
-burn(void)
-{
-    long left = PyLong_AsLong(PyList_GET_ITEM(lock_fuel, 0)) - 1;
-    PyObject *number;
-
-    if (left < 0)
-        return 0;
-    number = PyLong_FromLong(left);
-    return number == NULL || PyList_SetItem(lock_fuel, 0, number) < 0 ? -1 : 1;
-}
 
 /* Whether its flag is a flag: that of a lock over a native one is not. */
 static inline int
@@ -70,14 +56,15 @@ let_go(PyObject *self)
 static int
 wake_parker(PyObject *parker)
 {
-    PyObject *hub = SLOT(parker, PARKER_HUB), *sleeper = SLOT(parker, PARKER_GREENLET), *result;
+    PyObject *hub = get_a(hub_type, parker, PARKER_HUB), *sleeper = get(parker, PARKER_GREENLET), *waker, *result;
 
     put(parker, PARKER_WOKEN, Py_NewRef(Py_True));
-    if (is_waiter(sleeper) && PyLong_AsUnsignedLong(SLOT(hub, WAKER)) == PyThread_get_thread_ident()) {
+    if (hub == NULL || sleeper == NULL || (waker = get(hub, WAKER)) == NULL)
+        return -1;
+    if (is_waiter(sleeper) && PyLong_AsUnsignedLong(waker) == PyThread_get_thread_ident()) {
         if (field(sleeper, PARKED) != Py_True)
             return 0;
-        set_field(sleeper, PARKED, Py_NewRef(Py_False));
-        return enqueue(SLOT(hub, RUNQ), sleeper);
+        return set_field(sleeper, PARKED, Py_NewRef(Py_False)) < 0 ? -1 : enqueue_in(hub, sleeper);
     }
     PyErr_Clear();
     result = PyObject_CallMethodOneArg(hub, str_wake, sleeper);
@@ -89,15 +76,15 @@ wake_parker(PyObject *parker)
 static int
 hand_over(PyObject *self)
 {
-    PyObject *waiters = SLOT(self, WAITERS), *parker = PyList_GET_ITEM(waiters, 0), *hub;
-    int result;
+    PyObject *waiters = SLOT(self, WAITERS), *parker = PyList_GET_ITEM(waiters, 0), *hub, *owner;
+    int result = 0;
 
     if (!Py_IS_TYPE(parker, parker_type))
         return 0;
     hub = SLOT(parker, PARKER_HUB);
-    if (!PyObject_TypeCheck(hub, hub_type) || SLOT(hub, ABANDONED) != Py_False)
+    if (hub == NULL || !PyObject_TypeCheck(hub, hub_type) || SLOT(hub, ABANDONED) != Py_False)
         return 0;
-    if (!has_room(4)) /* for the calls that wake it, which must not fail then */
+    if (!has_room(PyThreadState_Get(), 4)) /* for the calls that wake it, which must not fail then */
         return -1;
     Py_INCREF(parker);
     if (PyList_SetSlice(waiters, 0, 1, NULL) < 0) {
@@ -105,16 +92,20 @@ hand_over(PyObject *self)
         return -1;
     }
     if (SLOT(parker, PARKER_URGENT) == Py_True) {
+        owner = get(parker, PARKER_OWNER);
         put(parker, PARKER_GRANTED, Py_NewRef(Py_True)); /* it stays locked */
-        if (PyObject_TypeCheck(self, rlock_type)) {
-            put(self, MUTEX_OWNER, Py_NewRef(SLOT(parker, PARKER_OWNER)));
+        if (owner == NULL)
+            result = -1;
+        else if (PyObject_TypeCheck(self, rlock_type)) {
+            put(self, MUTEX_OWNER, Py_NewRef(owner));
             put(self, MUTEX_COUNT, PyLong_FromLong(1));
         }
     }
     else {
         let_go(self);
     }
-    result = wake_parker(parker);
+    if (result == 0)
+        result = wake_parker(parker);
     Py_DECREF(parker);
     return result < 0 ? -1 : 1;
 }
@@ -157,7 +148,7 @@ postpone_exit(PyObject *parker, PyObject *me)
 
 /* `DhagaParker.park`: 1, woken; 0, out of time; -1 with an exception. */
 static int
-park_in(PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what)
+park_in(PyThreadState *state, PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObject *what)
 {
     while (1) {
         PyObject *seen;
@@ -165,8 +156,10 @@ park_in(PyObject *parker, PyObject *hub, PyObject *me, PyObject *deadline, PyObj
 
         if (SLOT(parker, PARKER_WOKEN) == Py_True)
             return 1;
-        seen = Py_NewRef(field(me, PARKS));
-        woken = park(hub, me, deadline, what, seen);
+        seen = Py_XNewRef(get_field(me, PARKS));
+        if (seen == NULL)
+            return -1;
+        woken = park(state, hub, me, deadline, what, seen);
         Py_DECREF(seen);
         if (woken < 0)
             return postpone_exit(parker, me);
@@ -204,12 +197,13 @@ leave(PyObject *waiters, PyObject *parker)
 
 /* The loop of `Mutex._wait`; `parker` stands in `waiters`. */
 static int
-wait_in(PyObject *self, PyObject *waiters, PyObject *parker, PyObject *hub, PyObject *greenlet, PyObject *deadline, PyObject *me)
+wait_in(PyThreadState *state, PyObject *self, PyObject *waiters, PyObject *parker, PyObject *hub, PyObject *greenlet,
+        PyObject *deadline, PyObject *me)
 {
     if (take(self, me))
         return leave(waiters, parker) < 0 ? -1 : 1;
     while (1) {
-        int woken = park_in(parker, hub, greenlet, deadline, self);
+        int woken = park_in(state, parker, hub, greenlet, deadline, self);
 
         if (woken < 0)
             return -1;
@@ -259,6 +253,7 @@ static __attribute__((noinline)) PyObject *
 wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
 {
     PyObject *greenlet = (PyObject *)PyGreenlet_GetCurrent(), *hub, *waiters, *parker;
+    PyThreadState *state = PyThreadState_Get();
     int result;
 
     if (greenlet == NULL) {
@@ -270,7 +265,7 @@ wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
         Py_DECREF(greenlet);
         return NULL;
     }
-    if (!has_room(8)) { /* before it stands in the queue */
+    if (!has_room(state, 8)) { /* before it stands in the queue */
         Py_DECREF(greenlet);
         return NULL;
     }
@@ -282,7 +277,7 @@ wait_plain(PyObject *self, PyObject *deadline, PyObject *me)
         result = -1; /* nobody knows of it */
     }
     else {
-        result = wait_in(self, waiters, parker, hub, greenlet, deadline, me);
+        result = wait_in(state, self, waiters, parker, hub, greenlet, deadline, me);
         if (result < 0)
             leave_with_exception(self, waiters, parker);
     }
@@ -383,20 +378,21 @@ lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *
 {
     PyObject *timeout;
     int asked = understand(args, nargs, names, &timeout);
-    int burnt = asked != PYTHON && is_plain(self) ? burn() : 0;
 
-    if (burnt <= 0)
-        return burnt < 0 ? NULL : call_slow(slow_lock_acquire, self, args, nargs, names);
+    if (asked == PYTHON || !is_plain(self))
+        return call_slow(slow_lock_acquire, self, args, nargs, names);
+    if (pay(1, 1) < 0)
+        return NULL;
     return take_or_wait(self, asked, timeout);
 }
 
 static PyObject *
 lock_enter(PyObject *self, PyObject *ignored)
 {
-    int burnt = is_plain(self) ? burn() : 0;
-
-    if (burnt <= 0)
-        return burnt < 0 ? NULL : call_slow(slow_lock_enter, self, NULL, 0, NULL);
+    if (!is_plain(self))
+        return call_slow(slow_lock_enter, self, NULL, 0, NULL);
+    if (pay(1, 1) < 0)
+        return NULL;
     return take_or_wait(self, WAIT, NULL);
 }
 
@@ -445,7 +441,7 @@ lock_acquire_restore(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 
 /* reentrant locks */
 
-/* The token of a dhaga, borrowed from it; NULL: Python has to find it. */
+/* The token of a dhaga, an integer, borrowed from it; NULL: Python has to find it. */
 static PyObject *
 token(void)
 {
@@ -457,7 +453,7 @@ token(void)
     }
     found = is_waiter(me) ? field(me, TOKEN) : NULL;
     Py_DECREF(me); /* it runs, so it stays */
-    return found;
+    return found != NULL && PyLong_CheckExact(found) ? found : NULL;
 }
 
 static int
@@ -478,22 +474,22 @@ static PyObject *
 rlock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
     PyObject *me = NULL, *count, *result, *timeout;
-    int burnt, asked = understand(args, nargs, names, &timeout);
+    int asked = understand(args, nargs, names, &timeout);
 
-    if (asked != PYTHON && is_plain_rlock(self))
+    if (asked != PYTHON)
         me = token();
-    if (me == NULL)
+    if (me == NULL || !is_plain_rlock(self))
         return call_slow(slow, self, args, nargs, names);
     if (owns(self, me)) {
-        count = PyLong_FromLong(PyLong_AsLong(SLOT(self, MUTEX_COUNT)) + 1);
-        if (count == NULL)
-            return NULL;
+        long held = PyLong_AsLong(SLOT(self, MUTEX_COUNT));
+
+        if ((held == -1 && PyErr_Occurred()) || held == LONG_MAX || (count = PyLong_FromLong(held + 1)) == NULL)
+            return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_OverflowError, "Internal lock count overflowed");
         put(self, MUTEX_COUNT, count);
         Py_RETURN_TRUE;
     }
-    burnt = burn();
-    if (burnt <= 0)
-        return burnt < 0 ? NULL : call_slow(slow, self, args, nargs, names);
+    if (pay(1, 1) < 0)
+        return NULL;
     if (take(self, me))
         Py_RETURN_TRUE;
     if (asked == LOOK)
@@ -519,13 +515,15 @@ rlock_enter(PyObject *self, PyObject *ignored)
 static PyObject *
 rlock_give(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *me = is_plain_rlock(self) ? token() : NULL, *number;
+    PyObject *me = token(), *number;
     long count;
 
-    if (me == NULL || !owns(self, me))
+    if (me == NULL || !is_plain_rlock(self) || !owns(self, me))
         return call_slow(slow, self, args, nargs, NULL); /* raises, perhaps */
-    count = PyLong_AsLong(SLOT(self, MUTEX_COUNT)) - 1;
-    if (count) {
+    count = PyLong_AsLong(SLOT(self, MUTEX_COUNT));
+    if (count == -1 && PyErr_Occurred())
+        return NULL;
+    if (--count) {
         number = PyLong_FromLong(count);
         if (number == NULL)
             return NULL;

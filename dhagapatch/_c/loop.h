@@ -13,22 +13,26 @@ run_turn(PyObject *hub)
         Py_XDECREF(number);
         return ready;
     }
-    ready = (long)PyObject_Size(SLOT(hub, RUNQ));
+    ready = (long)size_of(hub, RUNQ);
     if (ready < 0 || (number = PyLong_FromLong(ready)) == NULL)
         return -1;
     put(hub, LEFT, number);
     while (1) {
-        left = PyLong_AsLong(SLOT(hub, LEFT)); /* whoever gave way to another has counted, too */
-        if (left <= 0 || PyObject_Size(SLOT(hub, RUNQ)) <= 0)
+        number = get(hub, LEFT);
+        left = number == NULL ? -1 : PyLong_AsLong(number); /* whoever gave way to another has counted, too */
+        if (left <= 0 || size_of(hub, RUNQ) <= 0)
             break;
         number = PyLong_FromLong(left - 1);
         if (number == NULL)
             return -1;
         put(hub, LEFT, number);
-        next = dequeue(SLOT(hub, RUNQ));
-        if (next == NULL || switch_to(hub, next) < 0)
+        next = get(hub, RUNQ);
+        next = next == NULL ? NULL : dequeue(next);
+        if (next == NULL || resume(hub, next) < 0)
             return -1;
     }
+    if (PyErr_Occurred())
+        return -1;
     return ready && ready - left < 1 ? 1 : ready - left;
 }
 
@@ -59,7 +63,12 @@ next_deadline(PyObject *heap)
 
     if (PyList_GET_SIZE(heap) == 0)
         return Py_HUGE_VAL;
-    first = PyTuple_GET_ITEM(PyList_GET_ITEM(heap, 0), 0);
+    first = PyList_GET_ITEM(heap, 0);
+    if (!PyTuple_Check(first) || PyTuple_GET_SIZE(first) == 0) {
+        PyErr_SetString(PyExc_TypeError, "a deadline is a tuple");
+        return -1.0;
+    }
+    first = PyTuple_GET_ITEM(first, 0);
     return PyFloat_CheckExact(first) ? PyFloat_AS_DOUBLE(first) : PyFloat_AsDouble(first);
 }
 
@@ -67,18 +76,32 @@ next_deadline(PyObject *heap)
 static PyObject *
 poll_once(PyObject *netpoll, PyObject *hub, PyObject *timeout)
 {
-    PyObject *poller = SLOT(netpoll, POLLER), *events, *number;
-    int level;
+    PyObject *poller = Py_XNewRef(get(netpoll, POLLER)), *events, *number, *entries, *runq;
+    int level = -1;
     long level_fd;
 
+    if (poller == NULL)
+        return NULL;
     /* by the Python method: who looks from outside knows by its frame that the hub waits there */
     events = PyObject_CallMethodOneArg(poller, str_edges, timeout);
-    if (events == NULL)
-        return NULL;
-    number = PyObject_GetAttr(poller, str_level_fd);
+    number = events == NULL ? NULL : PyObject_GetAttr(poller, str_level_fd);
     level_fd = number == NULL ? -1 : PyLong_AsLong(number);
     Py_XDECREF(number);
-    level = number == NULL ? -1 : mark_ready(events, SLOT(hub, ENTRIES), SLOT(hub, RUNQ), level_fd);
+    Py_DECREF(poller);
+    if (events == NULL)
+        return NULL;
+    if (level_fd == -1 && PyErr_Occurred()) {
+        Py_DECREF(events);
+        return NULL;
+    }
+    entries = Py_XNewRef(get_a(&PyDict_Type, hub, ENTRIES));
+    runq = entries == NULL ? NULL : Py_XNewRef(get(hub, RUNQ));
+    if (runq != NULL && PyList_Check(events))
+        level = mark_ready(events, entries, runq, level_fd);
+    else if (runq != NULL)
+        PyErr_SetString(PyExc_TypeError, "events are a list");
+    Py_XDECREF(entries);
+    Py_XDECREF(runq);
     Py_DECREF(events);
     if (level < 0)
         return NULL;
@@ -95,7 +118,9 @@ static PyObject *
 run_loop(Loop *loop, double until)
 {
     PyObject *netpoll = loop->netpoll, *hub = loop->hub, *timeout, *ready;
-    double now, polled = 0.0, next, seconds;
+    PyObject *lent, *idle;
+    double now, polled = 0.0, next, seconds, since;
+    Py_ssize_t waiting;
     int quiet = 0, over, at_once, limit;
     long resumed;
 
@@ -116,13 +141,20 @@ run_loop(Loop *loop, double until)
                 return NULL;
         }
         over = SLOT(netpoll, LOOP_WORK) != Py_False || until <= now;
-        at_once = over || PyObject_Size(SLOT(hub, RUNQ)) > 0;
+        waiting = size_of(hub, RUNQ);
+        lent = get(netpoll, LENT);
+        if (waiting < 0 || lent == NULL)
+            return NULL;
+        at_once = over || waiting > 0;
         limit = 0;
         if (at_once) {
             if (!over && now - polled < poll_every)
                 continue;
             seconds = 0.0;
-            if (now - PyFloat_AsDouble(SLOT(netpoll, LENT)) > lend_every) {
+            since = now - PyFloat_AsDouble(lent);
+            if (PyErr_Occurred())
+                return NULL;
+            if (since > lend_every) {
                 PyObject *done = PyObject_CallMethodOneArg(netpoll, str_lend, loop->now);
                 if (done == NULL)
                     return NULL;
@@ -141,15 +173,19 @@ run_loop(Loop *loop, double until)
             if (PyErr_CheckSignals() < 0) /* the calls of this loop do not look, as bytecode does */
                 return NULL;
             /* and a handler, or a finalizer, may have changed what counts */
-            if (SLOT(hub, NOTIFIED) != Py_False || SLOT(netpoll, LOOP_WORK) != Py_False || PyObject_Size(SLOT(hub, RUNQ)) > 0
+            waiting = size_of(hub, RUNQ);
+            if (waiting < 0)
+                return NULL;
+            if (SLOT(hub, NOTIFIED) != Py_False || SLOT(netpoll, LOOP_WORK) != Py_False || waiting > 0
                 || next_deadline(loop->heap) < next)
                 continue;
         }
         timeout = seconds == Py_HUGE_VAL ? Py_NewRef(Py_None) : PyFloat_FromDouble(seconds);
         if (timeout == NULL)
             return NULL;
-        if (SLOT(netpoll, ON_IDLE) != Py_None) {
-            PyObject *asked = PyObject_CallOneArg(SLOT(netpoll, ON_IDLE), timeout);
+        idle = get(netpoll, ON_IDLE);
+        if (idle != Py_None) {
+            PyObject *asked = idle == NULL ? NULL : PyObject_CallOneArg(idle, timeout);
             Py_SETREF(timeout, asked);
             if (asked == NULL)
                 return NULL;
@@ -159,12 +195,14 @@ run_loop(Loop *loop, double until)
         Py_DECREF(timeout);
         if (ready == NULL)
             return NULL;
-        if ((PyObject_Size(SLOT(netpoll, ON_BUSY)) > 0 && call_method(netpoll, str_tell_busy) < 0)) {
+        waiting = size_of(netpoll, ON_BUSY);
+        if (waiting < 0 || (waiting > 0 && call_method(netpoll, str_tell_busy) < 0)) {
             Py_DECREF(ready);
             return NULL;
         }
         polled = 0.0;
-        if (PyObject_Size(SLOT(hub, RUNQ)) > 0 && now_is(loop->clock, &loop->now, &polled) < 0) {
+        waiting = size_of(hub, RUNQ);
+        if (waiting < 0 || (waiting > 0 && now_is(loop->clock, &loop->now, &polled) < 0)) {
             Py_DECREF(ready);
             return NULL;
         }
@@ -213,7 +251,13 @@ netpoll_run(PyObject *netpoll, PyObject *const *args, Py_ssize_t nargs)
         simple = loop.hub != NULL && self != NULL && PyObject_TypeCheck(loop.hub, hub_type);
     }
     if (simple) {
-        loop.heap = PyObject_GetAttr(SLOT(loop.hub, DEADLINES), str_heap);
+        PyObject *deadlines = get(loop.hub, DEADLINES);
+
+        loop.heap = deadlines == NULL ? NULL : PyObject_GetAttr(deadlines, str_heap);
+        if (loop.heap != NULL && !PyList_CheckExact(loop.heap)) {
+            PyErr_SetString(PyExc_TypeError, "the heap of deadlines is a list");
+            Py_CLEAR(loop.heap);
+        }
         loop.clock = loop.heap == NULL ? NULL : PyObject_GetAttr(real_module, str_monotonic);
         if (loop.clock != NULL)
             result = run_loop(&loop, until);

@@ -1,5 +1,7 @@
 #include "shared.h"
 
+#include "budget.h"
+#include "entry.h"
 #include "heap.h"
 #include "hub.h"
 #include "local.h"
@@ -72,79 +74,152 @@ static PyMethodDef methods_of_socket[] = {
     {NULL},
 };
 
+/* What a value must be. */
+enum { ANY, CLASS, CALLABLE, DICT, LIST, INTEGER, TEXT };
+
 typedef struct {
     const char *name;
     PyObject **where;
+    int kind;
 } Given;
 
 static const Given given_core[] = {
-    {"Dhaga", (PyObject **)&dhaga_type}, {"Hub", (PyObject **)&hub_type}, {"Netpoll", (PyObject **)&netpoll_type},
-    {"Entry", (PyObject **)&entry_type}, {"modules", &modules}, {"real", &real_module}, {"source", &source}, {"deliver_all", &deliver_all},
-    {"park", &slow_park}, {"yield_", &slow_yield}, {"run", &slow_run}, {"turn", &real_turn}, {"poll", &real_poll},
-    {"MASKS", &masks}, {"deque", (PyObject **)&deque_type}, {NULL},
-};
-
-static const Given given_locks[] = {
-    {"Lock", (PyObject **)&lock_type}, {"RLock", (PyObject **)&rlock_type}, {"Mutex", (PyObject **)&mutex_type},
-    {"DhagaParker", (PyObject **)&parker_type}, {"WaitQueue", (PyObject **)&queue_type}, {"fuel", &lock_fuel},
-    {"queue_of", &queue_of}, {"restore", &restore}, {"Interruption", &interruption}, {"abandon_wait", &abandon_wait},
-    {"wait", &slow_wait}, {"lock_acquire", &slow_lock_acquire}, {"lock_enter", &slow_lock_enter},
-    {"lock_release", &slow_lock_release}, {"lock_exit", &slow_lock_exit}, {"lock_is_owned", &slow_lock_is_owned},
-    {"lock_acquire_restore", &slow_lock_restore}, {"rlock_acquire", &slow_rlock_acquire}, {"rlock_enter", &slow_rlock_enter},
-    {"rlock_release", &slow_rlock_release}, {"rlock_exit", &slow_rlock_exit}, {NULL},
+    {"Dhaga", (PyObject **)&dhaga_type, CLASS}, {"Hub", (PyObject **)&hub_type, CLASS}, {"Netpoll", (PyObject **)&netpoll_type, CLASS},
+    {"Entry", (PyObject **)&entry_type, CLASS}, {"modules", &modules, DICT}, {"real", &real_module, ANY}, {"source", &source, TEXT},
+    {"deliver_all", &deliver_all, CALLABLE}, {"park", &slow_park, CALLABLE}, {"yield_", &slow_yield, CALLABLE},
+    {"run", &slow_run, CALLABLE}, {"turn", &real_turn, CALLABLE}, {"poll", &real_poll, CALLABLE}, {"MASKS", &masks, DICT},
+    {"deque", (PyObject **)&deque_type, CLASS},
+    {"Lock", (PyObject **)&lock_type, CLASS}, {"RLock", (PyObject **)&rlock_type, CLASS}, {"Mutex", (PyObject **)&mutex_type, CLASS},
+    {"DhagaParker", (PyObject **)&parker_type, CLASS}, {"WaitQueue", (PyObject **)&queue_type, CLASS},
+    {"queue_of", &queue_of, CALLABLE}, {"restore", &restore, CALLABLE}, {"Interruption", &interruption, CLASS},
+    {"abandon_wait", &abandon_wait, CALLABLE}, {"wait", &slow_wait, CALLABLE}, {"lock_acquire", &slow_lock_acquire, CALLABLE},
+    {"lock_enter", &slow_lock_enter, CALLABLE}, {"lock_release", &slow_lock_release, CALLABLE},
+    {"lock_exit", &slow_lock_exit, CALLABLE}, {"lock_is_owned", &slow_lock_is_owned, CALLABLE},
+    {"lock_acquire_restore", &slow_lock_restore, CALLABLE}, {"rlock_acquire", &slow_rlock_acquire, CALLABLE},
+    {"rlock_enter", &slow_rlock_enter, CALLABLE}, {"rlock_release", &slow_rlock_release, CALLABLE},
+    {"rlock_exit", &slow_rlock_exit, CALLABLE}, {NULL},
 };
 
 static const Given given_sockets[] = {
-    {"socket", (PyObject **)&socket_type}, {"hidden", &hidden},
-    {"again", &again}, {"send_rest", &send_rest}, {"raise_pending", &raise_pending},
-    {"recv", &slow_recv}, {"recv_into", &slow_recv_into}, {"send", &slow_send}, {"sendall", &slow_sendall},
-    {"sock_fileno", &real_fileno}, {"sock_gettimeout", &real_gettimeout}, {"sock_recv", &real_recv},
-    {"sock_recv_into", &real_recv_into}, {"sock_send", &real_send}, {"dontwait", &dontwait}, {NULL},
+    {"socket", (PyObject **)&socket_type, CLASS}, {"hidden", &hidden, DICT}, {"again", &again, CALLABLE},
+    {"send_rest", &send_rest, CALLABLE}, {"raise_pending", &raise_pending, CALLABLE}, {"recv", &slow_recv, CALLABLE},
+    {"recv_into", &slow_recv_into, CALLABLE}, {"send", &slow_send, CALLABLE}, {"sendall", &slow_sendall, CALLABLE},
+    {"sock_fileno", &real_fileno, CALLABLE}, {"sock_gettimeout", &real_gettimeout, CALLABLE}, {"sock_recv", &real_recv, CALLABLE},
+    {"sock_recv_into", &real_recv_into, CALLABLE}, {"sock_send", &real_send, CALLABLE}, {"dontwait", &dontwait, INTEGER}, {NULL},
 };
 
+static const Given given_local[] = {
+    {"local", (PyObject **)&local_type, CLASS}, {"get", &slow_local_get, CALLABLE}, {"set", &slow_local_set, CALLABLE}, {NULL},
+};
+
+static const Given given_tls[] = {
+    {"Connection", (PyObject **)&connection_type, CLASS}, {"read", &slow_tls_read, CALLABLE}, {"write", &slow_tls_write, CALLABLE},
+    {"do", &tls_do, CALLABLE}, {"time_out", &tls_time_out, CALLABLE}, {"make_nonblocking", &make_nonblocking, CALLABLE},
+    {"want_read", &want_read, CLASS}, {"want_write", &want_write, CLASS}, {NULL},
+};
+
+static const Given given_threads[] = {
+    {"lock", (PyObject **)&green_lock_type, CLASS}, {"init", &init_of_lock, CALLABLE}, {"NOBODY", &no_waiters, ANY},
+    {"get_ident", &slow_get_ident, CALLABLE}, {"allocate_lock", &slow_allocate_lock, CALLABLE}, {NULL},
+};
+
+enum { MOST_GIVEN = LEN(given_core) };
+
 static int
-take_given(const Given *given, PyObject *names)
+is_of_kind(PyObject *value, int kind)
 {
-    for (const Given *one = given; one->name != NULL; one++) { /* all or nothing */
-        PyObject *value = PyMapping_GetItemString(names, one->name);
-        if (value == NULL)
-            return -1;
-        Py_DECREF(value);
+    switch (kind) {
+    case CLASS: return PyType_Check(value);
+    case CALLABLE: return PyCallable_Check(value);
+    case DICT: return PyDict_Check(value);
+    case LIST: return PyList_Check(value);
+    case INTEGER: return PyLong_CheckExact(value);
+    case TEXT: return PyUnicode_CheckExact(value);
     }
-    for (; given->name != NULL; given++) {
-        PyObject *value = PyMapping_GetItemString(names, given->name);
-        if (value == NULL)
+    return 1;
+}
+
+/* The value of that name, borrowed; NULL with an exception. */
+static PyObject *
+value_of(PyObject *names, const char *name, int kind)
+{
+    PyObject *value;
+
+    if (!PyDict_CheckExact(names))
+        return PyErr_Format(PyExc_TypeError, "names come in a dict, not %.100s", Py_TYPE(names)->tp_name);
+    value = PyDict_GetItemString(names, name);
+    if (value == NULL)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_KeyError, "%s", name);
+    return is_of_kind(value, kind) ? value : PyErr_Format(PyExc_TypeError, "%s can't be a %.100s", name, Py_TYPE(value)->tp_name);
+}
+
+/* All or nothing; `before` gets what was there, for `undo`. */
+static int
+take_given(const Given *given, PyObject *names, PyObject **before)
+{
+    Py_ssize_t count = 0;
+
+    for (; given[count].name != NULL; count++)
+        if (value_of(names, given[count].name, given[count].kind) == NULL)
             return -1;
-        Py_XSETREF(*given->where, value);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        before[i] = *given[i].where;
+        *given[i].where = Py_NewRef(value_of(names, given[i].name, given[i].kind));
     }
     return 0;
 }
 
-static const Given given_local[] = {
-    {"local", (PyObject **)&local_type}, {"get", &slow_local_get}, {"set", &slow_local_set}, {NULL},
+static const Given given_files[] = {
+    {"inside", &inside, ANY}, {"await_turn", &await_turn, CALLABLE}, {"end_turn", &end_turn, CALLABLE},
+    {"FileIO", (PyObject **)&file_type, CLASS}, {"BytesIO", (PyObject **)&bytes_type, CLASS},
+    {"Buffered", (PyObject **)&buffered_type, CLASS}, {NULL},
 };
 
-static const Given given_tls[] = {
-    {"Connection", (PyObject **)&connection_type}, {"read", &slow_tls_read}, {"write", &slow_tls_write}, {"do", &tls_do},
-    {"time_out", &tls_time_out}, {"make_nonblocking", &make_nonblocking}, {"want_read", &want_read}, {"want_write", &want_write},
-    {NULL},
-};
+/* After `take_given`: back, if something else was wrong, or what was there is let go. */
+static void
+settle(const Given *given, PyObject **before, int is_right)
+{
+    for (Py_ssize_t i = 0; given[i].name != NULL; i++) {
+        if (!is_right) {
+            PyObject *wrong = *given[i].where;
+            *given[i].where = before[i];
+            before[i] = wrong;
+        }
+    }
+    for (Py_ssize_t i = 0; given[i].name != NULL; i++)
+        Py_XDECREF(before[i]);
+}
 
-static const Given given_threads[] = {
-    {"lock", (PyObject **)&green_lock_type}, {"init", &init_of_lock}, {"NOBODY", &no_waiters}, {"get_ident", &slow_get_ident},
-    {"allocate_lock", &slow_allocate_lock}, {NULL},
-};
+/* HAZARD: methods that were made before, and objects, count on what they were made with. */
+static int
+is_subtype(PyTypeObject *type, PyTypeObject *base)
+{
+    if (PyType_IsSubtype(type, base))
+        return 1;
+    PyErr_Format(PyExc_TypeError, "%.100s is no kind of %.100s", type->tp_name, base->tp_name);
+    return 0;
+}
+
+static int
+core_is_there(void)
+{
+    if (offsets[HUB] == 0)
+        PyErr_SetString(PyExc_RuntimeError, "setup_core() comes first");
+    return offsets[HUB] != 0;
+}
 
 static const struct {
     PyTypeObject **owner;
     const char *name;
 } slots[SLOTS] = {
-    [HUB] = {&dhaga_type, "hub"}, [DEADLINE] = {&dhaga_type, "deadline"}, [INTERRUPTS] = {&dhaga_type, "interrupts"},
-    [PARKED] = {&dhaga_type, "parked"}, [PARKS] = {&dhaga_type, "parks"}, [TIMED_OUT] = {&dhaga_type, "timed_out"},
-    [TIMER_AT] = {&dhaga_type, "timer_at"}, [TOKEN] = {&dhaga_type, "_dhagapatch_token"}, [WAITING] = {&dhaga_type, "waiting"},
+    [HUB] = {&dhaga_type, "dhaga_hub"}, [DEADLINE] = {&dhaga_type, "dhaga_deadline"}, [INTERRUPTS] = {&dhaga_type, "dhaga_interrupts"},
+    [PARKED] = {&dhaga_type, "dhaga_parked"}, [PARKS] = {&dhaga_type, "dhaga_parks"}, [TIMED_OUT] = {&dhaga_type, "dhaga_timed_out"},
+    [TIMER_AT] = {&dhaga_type, "dhaga_timer_at"}, [TOKEN] = {&dhaga_type, "_dhagapatch_token"}, [WAITING] = {&dhaga_type, "dhaga_waiting"},
+    [CALL] = {&dhaga_type, "call"},
     [ABANDONED] = {&hub_type, "abandoned"}, [COUNTED] = {&hub_type, "counted"}, [DEADLINES] = {&hub_type, "deadlines"}, [ENTRIES] = {&hub_type, "entries"},
-    [FUEL] = {&hub_type, "fuel"}, [GREENLET] = {&hub_type, "greenlet"}, [LEFT] = {&hub_type, "_left"},
-    [NETPOLL] = {&hub_type, "netpoll"}, [NOTIFIED] = {&hub_type, "_notified"}, [RUNQ] = {&hub_type, "runq"},
+    [GREENLET] = {&hub_type, "greenlet"}, [LEFT] = {&hub_type, "_left"},
+    [NETPOLL] = {&hub_type, "netpoll"}, [NOTIFIED] = {&hub_type, "_notified"}, [OUTSIDE] = {&hub_type, "_outside"},
+    [RUNQ] = {&hub_type, "runq"},
     [WAKER] = {&hub_type, "waker"},
     [LENT] = {&netpoll_type, "_lent"}, [LOOP_WORK] = {&netpoll_type, "loop_work"}, [ON_BUSY] = {&netpoll_type, "on_busy"},
     [ON_IDLE] = {&netpoll_type, "on_idle"}, [ONE_SHOT] = {&netpoll_type, "one_shot"}, [POLLER] = {&netpoll_type, "poller"},
@@ -167,7 +242,8 @@ offset_of(PyTypeObject *owner, const char *name)
 
     if (member == NULL)
         return -1;
-    if (Py_IS_TYPE(member, &PyMemberDescr_Type))
+    if (Py_IS_TYPE(member, &PyMemberDescr_Type) && PyType_IsSubtype(owner, PyDescr_TYPE(member))
+        && ((PyMemberDescrObject *)member)->d_member->type == T_OBJECT_EX)
         offset = ((PyMemberDescrObject *)member)->d_member->offset;
     else
         PyErr_Format(PyExc_TypeError, "%s.%s is no slot", owner->tp_name, name);
@@ -175,78 +251,128 @@ offset_of(PyTypeObject *owner, const char *name)
     return offset;
 }
 
+/* `offset_of` into `*where`; HAZARD: methods that were made before count on the old ones, so they don't change. */
 static int
-find_offset(int slot)
+find_offset(PyTypeObject *owner, const char *name, Py_ssize_t *where)
 {
-    offsets[slot] = offset_of(*slots[slot].owner, slots[slot].name);
-    if (offsets[slot] < 0)
+    Py_ssize_t offset = offset_of(owner, name);
+
+    if (offset >= 0 && *where != 0 && *where != offset) {
+        PyErr_Format(PyExc_TypeError, "%s.%s is not where it was", owner->tp_name, name);
         return -1;
-    if (slot <= WAITING)
-        Py_XSETREF(field_names[slot], PyUnicode_InternFromString(slots[slot].name));
-    return 0;
+    }
+    if (offset >= 0)
+        *where = offset;
+    return offset < 0 ? -1 : 0;
 }
 
 static int
-find_functions_of_deque(void)
+find_offsets(Py_ssize_t *found)
+{
+    memcpy(found, offsets, sizeof(offsets));
+    for (int slot = 0; slot < SLOTS; slot++) {
+        if (find_offset(*slots[slot].owner, slots[slot].name, found + slot) < 0)
+            return -1;
+        if (slot_names[slot] == NULL && (slot_names[slot] = PyUnicode_InternFromString(slots[slot].name)) == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+/* The names' functions in C, for the run queue; NULL: called by name. */
+static int
+find_functions_of_deque(PyCFunction *found)
 {
     PyObject *append = PyObject_GetAttr((PyObject *)deque_type, str_append);
     PyObject *popleft = append == NULL ? NULL : PyObject_GetAttr((PyObject *)deque_type, str_popleft);
 
     if (popleft != NULL) {
-        c_append = function_of(append, METH_O);
-        c_popleft = function_of(popleft, METH_NOARGS);
+        found[0] = function_of(append, METH_O);
+        found[1] = function_of(popleft, METH_NOARGS);
     }
     Py_XDECREF(append);
     Py_XDECREF(popleft);
     return popleft == NULL ? -1 : 0;
 }
 
-/* setup_core(names), setup_sockets(names): the classes and functions that are needed, by name. */
+typedef struct {
+    Py_ssize_t offsets[SLOTS];
+    PyCFunction of_deque[2];
+    long numbers[4];
+    double times[4];
+} Found;
+
+static int
+find_core(PyObject *names, Found *found)
+{
+    static const char *const numbers[] = {"READ", "WRITE", "STAYS", "BEYOND"};
+    static const char *const times[] = {"POLL_EVERY", "LEND_EVERY", "LONGEST", "QUIET"};
+
+    for (Py_ssize_t i = 0; i < LEN(numbers); i++) {
+        PyObject *value = value_of(names, numbers[i], INTEGER);
+        if (value == NULL || ((found->numbers[i] = PyLong_AsLong(value)) == -1 && PyErr_Occurred()))
+            return -1;
+    }
+    for (Py_ssize_t i = 0; i < LEN(times); i++) {
+        PyObject *value = value_of(names, times[i], ANY);
+        if (value == NULL || ((found->times[i] = PyFloat_AsDouble(value)) == -1.0 && PyErr_Occurred()))
+            return -1;
+    }
+    if (!is_subtype(dhaga_type, &PyGreenlet_Type) || !is_subtype(lock_type, mutex_type) || !is_subtype(rlock_type, mutex_type)
+        || !is_subtype(queue_type, &PyList_Type))
+        return -1;
+    return find_offsets(found->offsets) < 0 ? -1 : find_functions_of_deque(found->of_deque);
+}
+
+/* setup_core(names), and its sisters: the classes and functions that are needed, by name.  All of it, or nothing. */
 static PyObject *
 setup_core(PyObject *module, PyObject *names)
 {
-    static const struct {
-        const char *name;
-        long *where;
-    } numbers[] = {{"READ", &read_bit}, {"WRITE", &write_bit}, {"STAYS", &stays_bits}, {"BEYOND", &beyond}};
-    static const struct {
-        const char *name;
-        double *where;
-    } times[] = {{"POLL_EVERY", &poll_every}, {"LEND_EVERY", &lend_every}, {"LONGEST", &longest}, {"QUIET", &quiet_after}};
+    PyObject *before[MOST_GIVEN];
+    Found found;
+    int done;
 
-    if (take_given(given_core, names) < 0 || take_given(given_locks, names) < 0)
+    if (take_given(given_core, names, before) < 0)
         return NULL;
-    for (Py_ssize_t i = 0; i < LEN(numbers); i++) {
-        PyObject *value = PyMapping_GetItemString(names, numbers[i].name);
-        if (value == NULL)
-            return NULL;
-        *numbers[i].where = PyLong_AsLong(value);
-        Py_DECREF(value);
-    }
-    for (Py_ssize_t i = 0; i < LEN(times); i++) {
-        PyObject *value = PyMapping_GetItemString(names, times[i].name);
-        if (value == NULL)
-            return NULL;
-        *times[i].where = PyFloat_AsDouble(value);
-        Py_DECREF(value);
-    }
-    for (int slot = 0; slot < SLOTS; slot++)
-        if (find_offset(slot) < 0)
-            return NULL;
-    if (find_functions_of_deque() < 0 || PyErr_Occurred())
+    done = find_core(names, &found);
+    settle(given_core, before, done == 0);
+    if (done < 0)
         return NULL;
+    memcpy(offsets, found.offsets, sizeof(offsets));
+    c_append = found.of_deque[0];
+    c_popleft = found.of_deque[1];
+    read_bit = found.numbers[0];
+    write_bit = found.numbers[1];
+    stays_bits = found.numbers[2];
+    beyond = found.numbers[3];
+    poll_every = found.times[0];
+    lend_every = found.times[1];
+    longest = found.times[2];
+    quiet_after = found.times[3];
     Py_RETURN_NONE;
+}
+
+/* The C function of a method of sockets without arguments; NULL: it is none. */
+static PyCFunction
+function_of_socket(PyObject *method)
+{
+    PyCFunction function = function_of(method, METH_NOARGS);
+
+    return function != NULL && PyType_IsSubtype(socket_type, PyDescr_TYPE(method)) ? function : NULL;
 }
 
 static PyObject *
 setup_sockets(PyObject *module, PyObject *names)
 {
-    if (take_given(given_sockets, names) < 0)
+    PyObject *before[MOST_GIVEN];
+
+    if (!core_is_there() || take_given(given_sockets, names, before) < 0)
         return NULL;
-    c_fileno = function_of(real_fileno, METH_NOARGS);
+    settle(given_sockets, before, 1);
+    c_fileno = function_of_socket(real_fileno);
     if (c_fileno == NULL)
         c_fileno = call_fileno;
-    c_gettimeout = function_of(real_gettimeout, METH_NOARGS);
+    c_gettimeout = function_of_socket(real_gettimeout);
     if (c_gettimeout == NULL)
         c_gettimeout = call_gettimeout;
     Py_RETURN_NONE;
@@ -255,10 +381,14 @@ setup_sockets(PyObject *module, PyObject *names)
 static PyObject *
 setup_local(PyObject *module, PyObject *names)
 {
-    if (take_given(given_local, names) < 0)
+    PyObject *before[MOST_GIVEN];
+    int done;
+
+    if (take_given(given_local, names, before) < 0)
         return NULL;
-    local_dicts = offset_of(local_type, "_local__dicts");
-    if (local_dicts < 0)
+    done = find_offset(local_type, "_local__dicts", &local_dicts);
+    settle(given_local, before, done == 0);
+    if (done < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -266,8 +396,11 @@ setup_local(PyObject *module, PyObject *names)
 static PyObject *
 methods(PyTypeObject *owner, PyMethodDef *defs)
 {
-    PyObject *result = PyDict_New();
+    PyObject *result;
 
+    if (owner == NULL)
+        return PyErr_Format(PyExc_RuntimeError, "the set-up comes first");
+    result = PyDict_New();
     for (; result != NULL && defs->ml_name != NULL; defs++) {
         PyObject *real_one = PyObject_GetAttrString((PyObject *)owner, defs->ml_name), *method;
 
@@ -286,6 +419,8 @@ methods(PyTypeObject *owner, PyMethodDef *defs)
 static PyObject *
 core_methods(PyObject *module, PyObject *ignored)
 {
+    if (!core_is_there())
+        return NULL;
     return Py_BuildValue("{s:N,s:N,s:N,s:N,s:N}", "Hub", methods(hub_type, methods_of_hub), "Netpoll",
                          methods(netpoll_type, methods_of_netpoll), "Mutex", methods(mutex_type, methods_of_mutex), "Lock",
                          methods(lock_type, methods_of_lock), "RLock", methods(rlock_type, methods_of_rlock));
@@ -303,16 +438,26 @@ local_methods(PyObject *module, PyObject *ignored)
     return methods(local_type, methods_of_local);
 }
 
-/* setup_files(type): of the locks of files. */
+/* setup_files(names): what the turns of buffered files need, by name. */
 static PyObject *
-setup_files(PyObject *module, PyObject *type)
+setup_files(PyObject *module, PyObject *names)
 {
-    if (!PyType_Check(type))
-        return PyErr_Format(PyExc_TypeError, "setup_files() takes a type");
-    turns_owner = offset_of((PyTypeObject *)type, "owner");
-    if (turns_owner < 0 || PyType_Ready(&exclusive_type) < 0)
+    PyObject *before[MOST_GIVEN], *raw;
+    Py_ssize_t offset = -1;
+
+    if (!core_is_there() || take_given(given_files, names, before) < 0)
         return NULL;
-    Py_XSETREF(turns_type, (PyTypeObject *)Py_NewRef(type));
+    raw = PyObject_GetAttrString((PyObject *)buffered_type, "raw"); /* of a C type, and may be NULL */
+    if (raw != NULL && Py_IS_TYPE(raw, &PyMemberDescr_Type) && PyDict_CheckExact(inside))
+        offset = ((PyMemberDescrObject *)raw)->d_member->offset;
+    else if (raw != NULL)
+        PyErr_SetString(PyExc_TypeError, "setup_files() takes a class of buffers, and a dict");
+    Py_XDECREF(raw);
+    settle(given_files, before, offset >= 0);
+    if (offset < 0)
+        return NULL;
+    buffered_raw = offset;
+    turns_interpreter = PyThreadState_Get()->interp;
     Py_RETURN_NONE;
 }
 
@@ -320,14 +465,50 @@ setup_files(PyObject *module, PyObject *type)
 static PyObject *
 setup_tls(PyObject *module, PyObject *names)
 {
-    if (take_given(given_tls, names) < 0)
+    PyObject *before[MOST_GIVEN];
+    Py_ssize_t native = connection_native, sock = connection_sock, flows = connection_flows;
+    int done;
+
+    if (!core_is_there() || take_given(given_tls, names, before) < 0)
         return NULL;
-    connection_native = offset_of(connection_type, "_native");
-    connection_sock = offset_of(connection_type, "_sock");
-    connection_flows = offset_of(connection_type, "_flows");
-    if (connection_native < 0 || connection_sock < 0 || connection_flows < 0)
-        return NULL;
+    done = socket_type == NULL || find_offset(connection_type, "_native", &native) < 0
+                   || find_offset(connection_type, "_sock", &sock) < 0 || find_offset(connection_type, "_flows", &flows) < 0
+               ? -1
+               : 0;
+    settle(given_tls, before, done == 0);
+    if (done < 0)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_RuntimeError, "setup_sockets() comes first");
+    connection_native = native;
+    connection_sock = sock;
+    connection_flows = flows;
     return methods(connection_type, methods_of_connection);
+}
+
+/* name_type(class, name, final): what the interpreter's own errors call it; if `final`, it has no subclasses from now on. */
+static PyObject *
+name_type(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyTypeObject *kind;
+    const char *text;
+    char *copy;
+    Py_ssize_t size;
+    int final;
+
+    if (nargs != 3 || !PyType_Check(args[0]) || !PyUnicode_Check(args[1]) || !PyType_HasFeature((PyTypeObject *)args[0], Py_TPFLAGS_HEAPTYPE))
+        return PyErr_Format(PyExc_TypeError, "name_type() takes a class made in Python, its name, and whether it is final");
+    kind = (PyTypeObject *)args[0];
+    text = PyUnicode_AsUTF8AndSize(args[1], &size);
+    final = PyObject_IsTrue(args[2]);
+    if (text == NULL || final < 0)
+        return NULL;
+    copy = PyMem_Malloc((size_t)size + 1); /* as long as the class, which is for ever */
+    if (copy == NULL)
+        return PyErr_NoMemory();
+    memcpy(copy, text, (size_t)size + 1);
+    kind->tp_name = copy;
+    if (final)
+        kind->tp_flags &= ~Py_TPFLAGS_BASETYPE;
+    Py_RETURN_NONE;
 }
 
 static PyMethodDef functions_of_threads[] = {
@@ -335,33 +516,44 @@ static PyMethodDef functions_of_threads[] = {
     {"allocate", allocate_lock, METH_NOARGS, NULL}, {NULL},
 };
 
-/* setup_threads(names): the functions, by name. */
+/* The functions, by name; `real_ones`: those that they stand for. */
 static PyObject *
-setup_threads(PyObject *module, PyObject *names)
+make_functions(PyObject *real_ones)
 {
-    PyObject *result = NULL, *thread = PyImport_ImportModule("_thread");
+    PyObject *result = PyDict_New(), *thread = PyImport_ImportModule("_thread");
     PyObject *name = thread == NULL ? NULL : PyModule_GetNameObject(thread);
-    PyObject *real_ones = PyMapping_GetItemString(names, "real"); /* by name */
 
-    if (real_ones != NULL && name != NULL && take_given(given_threads, names) == 0)
-        result = PyDict_New();
+    if (name == NULL)
+        Py_CLEAR(result);
     for (PyMethodDef *def = functions_of_threads; result != NULL && def->ml_name != NULL; def++) {
-        PyObject *real_one = PyMapping_GetItemString(real_ones, def->ml_name), *function = NULL;
+        PyObject *real_one = value_of(real_ones, def->ml_name, CALLABLE), *function = NULL;
 
-        if (real_one != NULL && PyCFunction_CheckExact(real_one)) {
+        if (real_one != NULL && !PyCFunction_CheckExact(real_one))
+            PyErr_Format(PyExc_TypeError, "%s is no built-in function", def->ml_name);
+        else if (real_one != NULL) {
             def->ml_doc = ((PyCFunctionObject *)real_one)->m_ml->ml_doc;
             function = PyCFunction_NewEx(def, thread, name);
         }
         if (function == NULL || PyDict_SetItemString(result, def->ml_name, function) < 0)
             Py_CLEAR(result);
         Py_XDECREF(function);
-        Py_XDECREF(real_one);
     }
-    if (result == NULL && !PyErr_Occurred())
-        PyErr_SetString(PyExc_TypeError, "a real function is no built-in one");
-    Py_XDECREF(real_ones);
     Py_XDECREF(name);
     Py_XDECREF(thread);
+    return result;
+}
+
+/* setup_threads(names): the functions, by name. */
+static PyObject *
+setup_threads(PyObject *module, PyObject *names)
+{
+    PyObject *before[MOST_GIVEN], *result = NULL, *real_ones;
+
+    if (!core_is_there() || (real_ones = value_of(names, "real", DICT)) == NULL || take_given(given_threads, names, before) < 0)
+        return NULL;
+    if (is_subtype(green_lock_type, mutex_type))
+        result = make_functions(real_ones);
+    settle(given_threads, before, result != NULL);
     return result;
 }
 
@@ -369,10 +561,17 @@ static PyMethodDef functions[] = {
     {"setup_core", setup_core, METH_O, PyDoc_STR("Take what the scheduler needs, by name; before anything else.")},
     {"setup_sockets", setup_sockets, METH_O, PyDoc_STR("Take what sockets need, by name.")},
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
+    {"take_state", take_state, METH_O, PyDoc_STR("Take out what only C code can of the running greenlet's thread state.")},
+    {"put_state", (PyCFunction)(void (*)(void))put_state, METH_FASTCALL, PyDoc_STR("Put it back.")},
+    {"resume", (PyCFunction)(void (*)(void))resume_by_name, METH_FASTCALL, PyDoc_STR("Switch from the hub to a waiter.")},
+    {"await_thread", await_thread, METH_O, PyDoc_STR("Wait for another thread to run in this dhaga.")},
     {"take_profile", take_profile, METH_NOARGS, PyDoc_STR("Take the profile function of this OS thread out.")},
     {"put_profile", put_profile, METH_O, PyDoc_STR("Put it back.")},
-    {"setup_files", setup_files, METH_O, PyDoc_STR("Take the type of the locks of files.")},
-    {"exclusive", (PyCFunction)(void (*)(void))exclusive, METH_FASTCALL, PyDoc_STR("A method that takes its turn.")},
+    {"sees_tools", sees_tools, METH_NOARGS, PyDoc_STR("Whether there is a trace function, or a call of a tool: None if not.")},
+    {"leave_tools", leave_tools, METH_NOARGS, PyDoc_STR("How deep this OS thread is in calls of tools; it leaves them.")},
+    {"enter_tools", enter_tools, METH_O, PyDoc_STR("It is so deep in them again.")},
+    {"setup_files", setup_files, METH_O, PyDoc_STR("Take what the turns of buffered files need, by name.")},
+    {"take_turns", (PyCFunction)(void (*)(void))take_turns, METH_FASTCALL, PyDoc_STR("Have methods of a class take turns.")},
     {"setup_waiting", setup_waiting, METH_O, PyDoc_STR("Take the `wait_socket` that is written in Python.")},
     {"wait_socket", (PyCFunction)(void (*)(void))wait_socket, METH_FASTCALL, PyDoc_STR("As `green.waiting.wait_socket`.")},
     {"setup_tls", setup_tls, METH_O, PyDoc_STR("Take what TLS needs, by name; compiled methods of a connection.")},
@@ -381,7 +580,13 @@ static PyMethodDef functions[] = {
     {"local_methods", local_methods, METH_NOARGS, PyDoc_STR("Compiled methods of thread-local data, by name.")},
     {"socket_methods", socket_methods, METH_NOARGS, PyDoc_STR("Compiled methods of sockets, by name.")},
     {"timeouts_changed", timeouts_changed, METH_NOARGS, PyDoc_STR("Forget what is known of hidden timeouts.")},
+    {"setup_budget", (PyCFunction)(void (*)(void))setup_budget, METH_FASTCALL, PyDoc_STR("Take what the budget needs.")},
+    {"charge", (PyCFunction)(void (*)(void))charge, METH_FASTCALL, PyDoc_STR("As `budget._charge`.")},
+    {"setup_entry", setup_entry, METH_O, PyDoc_STR("Take the name of the runtime's modules.")},
+    {"entry", (PyCFunction)(void (*)(void))entry, METH_FASTCALL, PyDoc_STR("What stands for a function or method of C.")},
+    {"signal_at_next_look", signal_at_next_look, METH_O, PyDoc_STR("Have a signal's handler called a little later.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
+    {"name_type", (PyCFunction)(void (*)(void))name_type, METH_FASTCALL, PyDoc_STR("Have the interpreter call a class so.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},
     {NULL},
 };
@@ -397,10 +602,10 @@ PyInit__speedups(void)
         PyObject **where;
         const char *text;
     } strings[] = {
-        {&str_append, "append"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
+        {&str_append, "append"}, {&str_buffer, "__buffer__"}, {&str_arm, "arm"}, {&str_get_running_loop, "_get_running_loop"}, {&str_monotonic, "monotonic"},
         {&str_init, "__init__"}, {&str_leave, "leave"}, {&str_park, "park"}, {&str_edges, "edges"}, {&str_expire, "_expire"},
         {&str_heap, "heap"}, {&str_its_turn, "its turn"}, {&str_lend, "_lend"}, {&str_level_fd, "level_fd"}, {&str_on_quiet, "on_quiet"}, {&str_poll, "_poll"},
-        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "parked"}, {&str_pending, "pending"}, {&str_release, "release"}, {&str_read, "read"}, {&str_write, "write"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
+        {&str_tell_busy, "tell_busy"}, {&str_told_levels, "told_levels"}, {&str_turn, "_turn"}, {&str_parked, "dhaga_parked"}, {&str_pending, "pending"}, {&str_release, "release"}, {&str_read, "read"}, {&str_write, "write"}, {&str_popleft, "popleft"}, {&str_switch, "switch"},
         {&str_wake, "wake"},
     };
 

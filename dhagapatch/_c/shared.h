@@ -15,12 +15,12 @@
 
 #include "greenlet/greenlet.h"
 
-/* Goes up with every change of what the two sides expect of each other; `core.compiled` has the same number. */
-#define EDITION 3
+/* Goes up with every change of what the two sides expect of each other; `core.extension` has the same number. */
+#define EDITION 7
 
 enum {
-    HUB, DEADLINE, INTERRUPTS, PARKED, PARKS, TIMED_OUT, TIMER_AT, TOKEN, WAITING, /* of Dhaga */
-    ABANDONED, COUNTED, DEADLINES, ENTRIES, FUEL, GREENLET, LEFT, NETPOLL, NOTIFIED, RUNQ, WAKER, /* of Hub */
+    HUB, DEADLINE, INTERRUPTS, PARKED, PARKS, TIMED_OUT, TIMER_AT, TOKEN, WAITING, CALL, /* of Dhaga */
+    ABANDONED, COUNTED, DEADLINES, ENTRIES, GREENLET, LEFT, NETPOLL, NOTIFIED, OUTSIDE, RUNQ, WAKER, /* of Hub */
     LENT, LOOP_WORK, ON_BUSY, ON_IDLE, ONE_SHOT, POLLER, /* of Netpoll */
     LIMITS, READABLE, READERS, REGISTERED, STICKY, STREAM, WRITABLE, WRITERS, /* of Entry */
     MUTEX_HELD, WAITERS, /* of Mutex */
@@ -31,6 +31,7 @@ enum {
 
 static Py_ssize_t offsets[SLOTS];
 
+/* NULL if somebody has deleted what it holds: whoever needs more than to compare it asks by `get`, or its sisters. */
 #define SLOT(object, slot) (*(PyObject **)((char *)(object) + offsets[slot]))
 #define COLD __attribute__((noinline, cold)) /* its frame is not below a switch */
 #define FLAT static inline __attribute__((always_inline)) /* no frame of its own there: greenlet copies what lies below a switch */
@@ -50,7 +51,7 @@ static long read_bit, write_bit, stays_bits, beyond;
 
 static PyObject *str_edges, *str_expire, *str_heap, *str_its_turn, *str_lend, *str_level_fd, *str_on_quiet, *str_poll;
 static PyObject *str_tell_busy, *str_told_levels, *str_turn;
-static PyObject *str_append, *str_arm, *str_get_running_loop, *str_init, *str_monotonic, *str_park, *str_release, *str_parked, *str_popleft, *str_switch;
+static PyObject *str_append, *str_buffer, *str_arm, *str_get_running_loop, *str_init, *str_monotonic, *str_park, *str_release, *str_parked, *str_popleft, *str_switch;
 
 /* Puts `value`, whose reference it takes, into a slot.  What was there may have a finalizer: after this anything may have run. */
 static inline void
@@ -61,13 +62,56 @@ put(PyObject *object, int slot, PyObject *value)
     Py_XDECREF(before);
 }
 
+static PyObject *slot_names[SLOTS];
+
+static COLD PyObject *
+is_missing(PyObject *object, int slot)
+{
+    if (!PyErr_Occurred())
+        PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%U'", Py_TYPE(object)->tp_name, slot_names[slot]);
+    return NULL;
+}
+
+static COLD PyObject *
+is_no(PyTypeObject *type, PyObject *object, int slot)
+{
+    return PyErr_Format(PyExc_TypeError, "'%.100s' object: '%U' is no %.100s", Py_TYPE(object)->tp_name, slot_names[slot],
+                        type->tp_name);
+}
+
+/* What a slot holds, borrowed; NULL with an exception: nothing. */
+static inline PyObject *
+get(PyObject *object, int slot)
+{
+    PyObject *value = SLOT(object, slot);
+
+    return value != NULL ? value : is_missing(object, slot);
+}
+
+/* As `get`, and it is of that type. */
+static inline PyObject *
+get_a(PyTypeObject *type, PyObject *object, int slot)
+{
+    PyObject *value = get(object, slot);
+
+    return value == NULL || PyObject_TypeCheck(value, type) ? value : is_no(type, object, slot);
+}
+
+/* The length of what a slot holds; -1 with an exception. */
+static inline Py_ssize_t
+size_of(PyObject *object, int slot)
+{
+    PyObject *value = get(object, slot);
+
+    return value == NULL ? -1 : PyObject_Size(value);
+}
+
 /* Whether calls, of Python functions too, can be so many levels deeper; RecursionError if not.  HAZARD: what waits must be able to
    leave its queue again, and to raise what is due to it. */
 static int
-has_room(int levels)
+has_room(PyThreadState *state, int levels)
 {
     int entered = 0;
-    PyThreadState *state = PyThreadState_Get();
 
 #if PY_VERSION_HEX < 0x030C0000
     if (state->recursion_remaining > levels)
@@ -91,8 +135,6 @@ has_room(int levels)
 
 /* Whoever waits is a dhaga, or a greenlet that is not ours, the main flow's say, and has the same attributes in its dictionary. */
 
-static PyObject *field_names[WAITING + 1];
-
 static inline int
 is_waiter(PyObject *me)
 {
@@ -101,31 +143,59 @@ is_waiter(PyObject *me)
     if (!Py_IS_TYPE(me, &PyGreenlet_Type) || ((PyGreenlet *)me)->dict == NULL)
         return 0;
     /* more than one of them: a library's greenlet may have something of that name */
-    return PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[PARKS]) != NULL
-        && PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[TIMER_AT]) != NULL;
+    return PyDict_GetItemWithError(((PyGreenlet *)me)->dict, slot_names[PARKS]) != NULL
+        && PyDict_GetItemWithError(((PyGreenlet *)me)->dict, slot_names[TIMER_AT]) != NULL;
 }
 
-/* An attribute of a waiter, borrowed; NULL, without an exception, if it is not there. */
+/* An attribute of a waiter, which is `ours`, a dhaga, or not: borrowed; NULL, without an exception, if it is not there. */
+FLAT PyObject *
+field_of(PyObject *me, int slot, int ours)
+{
+    return ours ? SLOT(me, slot) : PyDict_GetItemWithError(((PyGreenlet *)me)->dict, slot_names[slot]);
+}
+
 static inline PyObject *
 field(PyObject *me, int slot)
 {
-    return Py_IS_TYPE(me, dhaga_type) ? SLOT(me, slot) : PyDict_GetItemWithError(((PyGreenlet *)me)->dict, field_names[slot]);
+    return field_of(me, slot, Py_IS_TYPE(me, dhaga_type));
 }
 
-/* Sets an attribute of a waiter, and takes the reference to `value`.  All keys are there, so this does not fail. */
-static inline int
-set_field(PyObject *me, int slot, PyObject *value)
+/* NULL with an exception: somebody has deleted it. */
+FLAT PyObject *
+get_field_of(PyObject *me, int slot, int ours)
+{
+    PyObject *value = field_of(me, slot, ours);
+
+    return value != NULL ? value : is_missing(me, slot);
+}
+
+static inline PyObject *
+get_field(PyObject *me, int slot)
+{
+    return get_field_of(me, slot, Py_IS_TYPE(me, dhaga_type));
+}
+
+/* Sets an attribute of a waiter, and takes the reference to `value`; -1 with an exception, if somebody has deleted the key and
+   there is no memory for it. */
+FLAT int
+set_field_of(PyObject *me, int slot, PyObject *value, int ours)
 {
     int result = 0;
 
-    if (Py_IS_TYPE(me, dhaga_type)) {
+    if (ours) {
         put(me, slot, value);
     }
     else {
-        result = PyDict_SetItem(((PyGreenlet *)me)->dict, field_names[slot], value);
+        result = PyDict_SetItem(((PyGreenlet *)me)->dict, slot_names[slot], value);
         Py_DECREF(value);
     }
     return result;
+}
+
+static inline int
+set_field(PyObject *me, int slot, PyObject *value)
+{
+    return set_field_of(me, slot, value, Py_IS_TYPE(me, dhaga_type));
 }
 
 static inline PyObject *
@@ -144,7 +214,8 @@ call_slow(PyObject *slow, PyObject *self, PyObject *const *args, Py_ssize_t narg
     if (nargs + more + 1 > LEN(small) && (all = PyMem_New(PyObject *, nargs + more + 1)) == NULL)
         return PyErr_NoMemory();
     all[0] = self;
-    memcpy(all + 1, args, (size_t)(nargs + more) * sizeof(*args));
+    if (nargs + more > 0) /* `args` may be NULL */
+        memcpy(all + 1, args, (size_t)(nargs + more) * sizeof(*args));
     result = PyObject_Vectorcall(slow, all, (size_t)nargs + 1, names);
     if (all != small)
         PyMem_Free(all);
@@ -207,6 +278,15 @@ enqueue(PyObject *runq, PyObject *waiter)
 
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
+}
+
+/* The same of a hub's. */
+static inline int
+enqueue_in(PyObject *hub, PyObject *waiter)
+{
+    PyObject *runq = get(hub, RUNQ);
+
+    return runq == NULL ? -1 : enqueue(runq, waiter);
 }
 
 /* A new reference. */

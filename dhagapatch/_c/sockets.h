@@ -51,16 +51,20 @@ may_wait(Caller *caller)
 {
     PyObject *entry = caller->entry;
 
-    return entry == NULL
-        || (SLOT(entry, REGISTERED) == Py_True && SLOT(entry, LIMITS) == Py_None
-            && SLOT(SLOT(caller->hub, NETPOLL), ONE_SHOT) == Py_False);
+    PyObject *netpoll;
+
+    if (entry == NULL)
+        return 1;
+    netpoll = SLOT(caller->hub, NETPOLL);
+    return SLOT(entry, REGISTERED) == Py_True && SLOT(entry, LIMITS) == Py_None && netpoll != NULL
+        && PyObject_TypeCheck(netpoll, netpoll_type) && SLOT(netpoll, ONE_SHOT) == Py_False;
 }
 
 /* The caller and its hub: 1; 0, with nothing to forget, if Python has to do it. */
 static int
 look_up(Caller *caller)
 {
-    PyObject *hub;
+    PyObject *hub, *seen;
 
     caller->hub = caller->entry = caller->seen = caller->started = NULL;
     caller->me = (PyObject *)PyGreenlet_GetCurrent();
@@ -69,12 +73,12 @@ look_up(Caller *caller)
         return 0;
     }
     hub = is_waiter(caller->me) ? field(caller->me, HUB) : NULL;
-    if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type)) {
+    if (hub == NULL || hub == Py_None || !PyObject_TypeCheck(hub, hub_type) || (seen = field(caller->me, PARKS)) == NULL) {
         Py_CLEAR(caller->me);
         return 0;
     }
     caller->hub = Py_NewRef(hub);
-    caller->seen = Py_NewRef(field(caller->me, PARKS));
+    caller->seen = Py_NewRef(seen);
     return 1;
 }
 
@@ -82,33 +86,31 @@ look_up(Caller *caller)
 static int
 look_at(Caller *caller, PyObject *fd)
 {
-    caller->entry = Py_XNewRef(PyDict_GetItemWithError(SLOT(caller->hub, ENTRIES), fd));
-    return caller->entry == NULL && PyErr_Occurred() ? -1 : may_wait(caller);
+    PyObject *entries = get_a(&PyDict_Type, caller->hub, ENTRIES), *entry;
+
+    entry = entries == NULL ? NULL : PyDict_GetItemWithError(entries, fd);
+    if (entry == NULL)
+        return PyErr_Occurred() ? -1 : 1;
+    if (!Py_IS_TYPE(entry, entry_type)) {
+        PyErr_SetString(PyExc_TypeError, "what is known of a descriptor is an Entry");
+        return -1;
+    }
+    caller->entry = Py_NewRef(entry);
+    return may_wait(caller);
 }
 
-/* 1, and a unit of fuel taken; 0 if Python has to do it; -1 with an exception. */
+/* 1: a wait, if there is to be one, can be done here; 0 if Python has to do it; -1 with an exception. */
 static int
 find_caller(Caller *caller, PyObject *sock)
 {
-    PyObject *fd, *fuel;
-    long left;
-    int found = 0;
+    PyObject *fd;
+    int found;
 
     if (!look_up(caller))
         return 0;
-    left = PyLong_AsLong(SLOT(caller->hub, FUEL)) - 1;
-    if (left >= 0) {
-        fd = c_fileno(sock, NULL);
-        found = fd == NULL ? -1 : look_at(caller, fd);
-        Py_XDECREF(fd);
-    }
-    if (found > 0) {
-        fuel = PyLong_FromLong(left);
-        if (fuel != NULL)
-            put(caller->hub, FUEL, fuel);
-        else
-            found = -1;
-    }
+    fd = c_fileno(sock, NULL);
+    found = fd == NULL ? -1 : look_at(caller, fd);
+    Py_XDECREF(fd);
     if (found <= 0)
         forget(caller);
     return found;
@@ -147,6 +149,8 @@ timeout_of(PyObject *sock)
     Py_DECREF(key);
     if (item == NULL)
         return PyErr_Occurred() ? NULL : c_gettimeout(sock, NULL);
+    if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) == 0)
+        return PyErr_Format(PyExc_TypeError, "a timeout stands in a tuple");
     known[place].sock = sock;
     Py_XSETREF(known[place].timeout, Py_NewRef(PyTuple_GET_ITEM(item, 0)));
     return Py_NewRef(known[place].timeout);
@@ -184,19 +188,27 @@ leave_queue(PyObject *queue, PyObject *me)
 FLAT int
 await_entry(Caller *caller, PyObject *deadline, int direction)
 {
-    PyObject *queue;
+    PyThreadState *state = PyThreadState_Get();
+    PyObject *queue, *seen;
     int ready;
 
-    if (!has_room(4))
+    if (!has_room(state, 4))
         return -1;
-    queue = Py_NewRef(SLOT(caller->entry, direction == read_bit ? READERS : WRITERS));
+    queue = Py_XNewRef(get_a(&PyList_Type, caller->entry, direction == read_bit ? READERS : WRITERS));
+    if (queue == NULL)
+        return -1;
     ready = PyList_Append(queue, caller->me);
     if (ready == 0)
-        ready = park(caller->hub, caller->me, deadline, caller->entry, caller->seen);
+        ready = park(state, caller->hub, caller->me, deadline, caller->entry, caller->seen);
     if (PyList_GET_SIZE(queue))
         leave_queue(queue, caller->me);
     Py_DECREF(queue);
-    Py_SETREF(caller->seen, Py_NewRef(field(caller->me, PARKS)));
+    if (ready >= 0) {
+        seen = get_field(caller->me, PARKS);
+        if (seen == NULL)
+            return -1;
+        Py_SETREF(caller->seen, Py_NewRef(seen));
+    }
     return ready;
 }
 
@@ -380,6 +392,8 @@ sock_recv(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_ssize_t size = 0;
     int found = 0;
 
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
     if (nargs == 1 && PyLong_CheckExact(args[0])) {
         size = PyLong_AsSsize_t(args[0]);
         if (size > 0 && size <= LARGEST)
@@ -431,6 +445,24 @@ fill(PyObject *sock, Py_buffer *buffer, PyObject *object)
     return got < 0 ? NULL : PyLong_FromSsize_t(got);
 }
 
+/* Whether its `__buffer__` is written in Python, which is to be asked once only: left to Python. */
+static int
+asks_python(PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyBytes_CheckExact(object) && !PyByteArray_CheckExact(object) && !PyMemoryView_Check(object)
+        && PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_HEAPTYPE)) {
+        PyObject *method = PyObject_GetAttr((PyObject *)Py_TYPE(object), str_buffer);
+        int in_python = method != NULL && !Py_IS_TYPE(method, &PyWrapperDescr_Type);
+
+        Py_XDECREF(method);
+        PyErr_Clear();
+        return in_python;
+    }
+#endif
+    return 0;
+}
+
 /* Its buffer is held during the wait: nobody can change its size. */
 static PyObject *
 sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
@@ -440,7 +472,9 @@ sock_recv_into(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     Py_buffer buffer = {NULL};
     int found = 0;
 
-    if (nargs == 1 && names == NULL && PyObject_GetBuffer(args[0], &buffer, PyBUF_WRITABLE) < 0)
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
+    if (nargs == 1 && names == NULL && !asks_python(args[0]) && PyObject_GetBuffer(args[0], &buffer, PyBUF_WRITABLE) < 0)
         PyErr_Clear();
     if (buffer.obj != NULL && buffer.len > 0)
         found = find_caller(&caller, self);
@@ -495,7 +529,9 @@ sock_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_buffer buffer = {NULL};
     int found = 0;
 
-    if (nargs == 1 && PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0)
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
+    if (nargs == 1 && !asks_python(args[0]) && PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0)
         PyErr_Clear();
     if (buffer.obj != NULL && buffer.len > 0)
         found = find_caller(&caller, self);
@@ -518,6 +554,8 @@ sock_sendall(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t done;
 
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
     if (nargs != 1 || !PyBytes_CheckExact(args[0]))
         return call_slow(slow_sendall, self, args, nargs, NULL);
     if (PyBytes_GET_SIZE(args[0]) <= LARGE) {
@@ -543,6 +581,8 @@ wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     long direction;
     int simple, same, ready;
 
+    if (slow_wait_socket == NULL || hub_type == NULL)
+        return PyErr_Format(PyExc_RuntimeError, "setup_core() and setup_waiting() come first");
     if ((nargs != 5 && nargs != 6) || !look_up(&caller))
         return PyObject_Vectorcall(slow_wait_socket, args, (size_t)nargs, NULL);
     simple = look_at(&caller, args[1]);
@@ -551,9 +591,13 @@ wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return simple < 0 ? NULL : PyObject_Vectorcall(slow_wait_socket, args, (size_t)nargs, NULL);
     }
     direction = PyLong_AsLong(args[2]);
+    if (direction == -1 && PyErr_Occurred()) {
+        forget(&caller);
+        return NULL;
+    }
     put(caller.entry, direction == read_bit ? READABLE : WRITABLE, Py_NewRef(Py_False));
     Py_SETREF(caller.seen, Py_NewRef(args[4]));
-    same = is_same(field(caller.me, PARKS), caller.seen);
+    same = is_same(get_field(caller.me, PARKS), caller.seen);
     if (same > 0) {
         ready = await_entry(&caller, args[3], (int)direction);
     }
@@ -568,6 +612,8 @@ wait_socket(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 setup_waiting(PyObject *module, PyObject *slow)
 {
+    if (!PyCallable_Check(slow))
+        return PyErr_Format(PyExc_TypeError, "setup_waiting() takes a function");
     Py_XSETREF(slow_wait_socket, Py_NewRef(slow));
     Py_RETURN_NONE;
 }

@@ -27,33 +27,71 @@ get_ident(PyObject *module, PyObject *ignored)
     return found != NULL || PyErr_Occurred() ? found : PyObject_CallNoArgs(slow_get_ident);
 }
 
-/* take_profile() -> what `put_profile` is to be given: the profile function of this OS thread, of C too. */
+#define PROFILE "dhagapatch._speedups.take_profile"
+
+static void
+free_profile(PyObject *capsule)
+{
+    Py_XDECREF((PyObject *)PyCapsule_GetContext(capsule));
+}
+
+/* take_profile() -> what `put_profile` is to be given: the profile function of this OS thread, of C too; None: there is none.
+   HAZARD: a function in C expects the very object that was set with it, so nobody else may put the two together. */
 static PyObject *
 take_profile(PyObject *module, PyObject *ignored)
 {
     PyThreadState *state = PyThreadState_Get();
-    PyObject *function = PyLong_FromVoidPtr((void *)state->c_profilefunc), *taken;
+    PyObject *taken;
 
-    if (function == NULL)
+    if (state->c_profilefunc == NULL)
+        Py_RETURN_NONE;
+    taken = PyCapsule_New((void *)state->c_profilefunc, PROFILE, free_profile);
+    if (taken == NULL || PyCapsule_SetContext(taken, Py_XNewRef(state->c_profileobj)) < 0)
         return NULL;
-    taken = PyTuple_Pack(2, function, state->c_profileobj == NULL ? Py_None : state->c_profileobj);
-    Py_DECREF(function);
-    if (taken != NULL)
-        PyEval_SetProfile(NULL, NULL);
+    PyEval_SetProfile(NULL, NULL);
     return taken;
 }
 
 static PyObject *
 put_profile(PyObject *module, PyObject *taken)
 {
-    Py_tracefunc function;
-
-    if (!PyTuple_Check(taken) || PyTuple_GET_SIZE(taken) != 2)
+    if (taken == Py_None)
+        Py_RETURN_NONE;
+    if (!PyCapsule_IsValid(taken, PROFILE))
         return PyErr_Format(PyExc_TypeError, "put_profile() takes what take_profile() has given");
-    function = (Py_tracefunc)PyLong_AsVoidPtr(PyTuple_GET_ITEM(taken, 0));
-    if (function == NULL && PyErr_Occurred())
+    PyEval_SetProfile((Py_tracefunc)PyCapsule_GetPointer(taken, PROFILE), (PyObject *)PyCapsule_GetContext(taken));
+    Py_RETURN_NONE;
+}
+
+/* As `core.tools.Tools` has them.  sees_tools() -> None, if this OS thread has no trace function, and is in no call of a tool. */
+static PyObject *
+sees_tools(PyObject *module, PyObject *ignored)
+{
+    PyThreadState *state = PyThreadState_Get();
+
+    return Py_NewRef(state->c_traceobj != NULL || state->tracing != 0 ? Py_True : Py_None);
+}
+
+/* leave_tools() -> how deep it is in such calls; from then on it is in none. */
+static PyObject *
+leave_tools(PyObject *module, PyObject *ignored)
+{
+    PyThreadState *state = PyThreadState_Get();
+    PyObject *depth = PyLong_FromLong(state->tracing);
+
+    if (depth != NULL)
+        state->tracing = 0;
+    return depth;
+}
+
+static PyObject *
+enter_tools(PyObject *module, PyObject *depth)
+{
+    long value = PyLong_AsLong(depth);
+
+    if (value == -1 && PyErr_Occurred())
         return NULL;
-    PyEval_SetProfile(function, PyTuple_GET_ITEM(taken, 1));
+    PyThreadState_Get()->tracing = (int)value;
     Py_RETURN_NONE;
 }
 

@@ -66,12 +66,11 @@ tls_must_wait(Caller *caller, PyObject *self, PyObject *native, int fd)
     return some ? (some < 0 ? -1 : 0) : ioctl(fd, FIONREAD, &count) == 0 && count == 0;
 }
 
-/* 1: `fuel` is taken, and the socket, its descriptor and its timeout are known; 0: Python has to do it; -1 with an exception. */
+/* 1: the socket, its descriptor and its timeout are known; 0: Python has to do it; -1 with an exception. */
 static int
 tls_find(Caller *caller, PyObject *self, PyObject **sock, PyObject **timeout, int *fd)
 {
-    PyObject *number = NULL, *fuel;
-    long left = 0;
+    PyObject *number = NULL;
     int found = 0;
 
     *timeout = NULL;
@@ -87,17 +86,10 @@ tls_find(Caller *caller, PyObject *self, PyObject **sock, PyObject **timeout, in
     *timeout = timeout_of(*sock);
     if (*timeout == NULL)
         found = -1;
-    else if (!is_zero(*timeout) && (left = PyLong_AsLong(SLOT(caller->hub, FUEL)) - 1) >= 0)
+    else if (!is_zero(*timeout))
         found = (number = c_fileno(*sock, NULL)) == NULL ? -1 : 1;
     if (found > 0)
-        found = (*fd = (int)PyLong_AsLong(number)) < 0 ? 0 : look_at(caller, number);
-    if (found > 0) {
-        fuel = PyLong_FromLong(left);
-        if (fuel == NULL)
-            found = -1;
-        else
-            put(caller->hub, FUEL, fuel);
-    }
+        found = (*fd = (int)PyLong_AsLong(number)) < 0 ? (PyErr_Occurred() ? -1 : 0) : look_at(caller, number);
     Py_XDECREF(number);
     if (found <= 0) {
         forget(caller);
@@ -157,8 +149,11 @@ tls_call(PyObject *self, PyObject *name, PyObject *const *args, Py_ssize_t nargs
 {
     PyObject *native = *(PyObject **)((char *)self + connection_native), *sock, *timeout, *call, *result = NULL;
     Caller caller;
-    int fd, found = native == NULL ? 0 : tls_find(&caller, self, &sock, &timeout, &fd), waits = 0, ready = 1;
+    int fd, found, waits = 0, ready = 1;
 
+    if (pay(CALL_COST, 0) < 0)
+        return NULL;
+    found = native == NULL ? 0 : tls_find(&caller, self, &sock, &timeout, &fd);
     if (found <= 0)
         return found < 0 ? NULL : call_slow(slow, self, args, nargs, NULL);
     Py_INCREF(native);
@@ -198,7 +193,10 @@ tls_read(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (plain && nargs == 2)
         plain = PyObject_GetBuffer(args[1], &buffer, PyBUF_WRITABLE) == 0 && buffer.len > 0;
     PyErr_Clear();
-    result = plain ? tls_call(self, str_read, args, nargs, 1, slow_tls_read) : call_slow(slow_tls_read, self, args, nargs, NULL);
+    if (plain)
+        result = tls_call(self, str_read, args, nargs, 1, slow_tls_read);
+    else
+        result = pay(CALL_COST, 0) < 0 ? NULL : call_slow(slow_tls_read, self, args, nargs, NULL);
     PyBuffer_Release(&buffer);
     return result;
 }

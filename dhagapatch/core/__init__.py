@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dhagapatch.core import compiled
 from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, running_dhaga, spawn, start_thread
+from dhagapatch.core.entry import give_way
 from dhagapatch.core.hub import Hub, get_hub, hub_for_wait
 from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.offload import forget_native_threads, offload, offload_wait, own_native_threads, start_helper
@@ -29,6 +30,7 @@ __all__ = [
     "deadline_of",
     "forget_native_threads",
     "get_hub",
+    "give_way",
     "hub_for_wait",
     "make_parker",
     "offload",

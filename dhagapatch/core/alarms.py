@@ -19,15 +19,15 @@ class Alarm:
     Made, and cancelled, in the hub's own OS thread.  The function must not wait.
     """
 
-    __slots__ = ("_call", "_hub", "deadline", "parked", "timed_out", "timer_at")
+    __slots__ = ("_call", "_hub", "dhaga_deadline", "dhaga_parked", "dhaga_timed_out", "dhaga_timer_at")
 
     def __init__(self, hub: Hub, when: float, call: Callable[[], object]) -> None:
         self._hub = hub
         self._call: Callable[[], object] | None = call
-        self.parked = True
-        self.timed_out = False
-        self.deadline: float | None = when
-        self.timer_at: float | None = None
+        self.dhaga_parked = True
+        self.dhaga_timed_out = False
+        self.dhaga_deadline: float | None = when
+        self.dhaga_timer_at: float | None = None
         hub.deadlines.arm(self, when)
 
     def __bool__(self) -> bool:
@@ -43,5 +43,5 @@ class Alarm:
     def cancel(self) -> None:
         """It is not called any more, if it was not yet."""
         self._call = None
-        self.parked = False
+        self.dhaga_parked = False
         self._hub.deadlines.forget(self)

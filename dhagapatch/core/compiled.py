@@ -1,4 +1,4 @@
-"""The optional compiled part, `_speedups`: found, told what it needs, and put in the place of what it stands for.
+"""The optional compiled part, `_speedups`: told what it needs, and put in the place of what it stands for.
 
 It is there if a C compiler was when the package was installed.  DHAGAPATCH_SPEEDUPS=0 leaves it out: everything runs as
 written in Python, which is what each compiled function falls back on as well.
@@ -6,17 +6,15 @@ written in Python, which is what each compiled function falls back on as well.
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
-from importlib import import_module
 from typing import Any
 
 from dhagapatch import _real
-from dhagapatch._config import SETTINGS
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, sync
+from dhagapatch.core import profiles, sync, threadstate, tools
 from dhagapatch.core.dhaga import Dhaga
+from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import BEYOND, Hub
 from dhagapatch.core.interrupts import deliver_all, restore
 from dhagapatch.core.netpoll import LEND_EVERY, LONGEST, POLL_EVERY, QUIET, STAYS, Entry, Netpoll
@@ -27,19 +25,7 @@ from dhagapatch.core.waitq import WaitQueue, queue_of
 
 __all__ = ["IN_PYTHON", "put", "speedups"]
 
-_EDITION = 3  # of what the compiled part and the classes here expect of each other
-speedups: Any = None
 IN_PYTHON: dict[tuple[type, str], Any] = {}  # what compiled methods have replaced, by class and name
-
-if SETTINGS.speedups:
-    try:
-        speedups = import_module("dhagapatch._speedups")
-    except ImportError:
-        pass  # no compiler, when it was installed
-    else:
-        if speedups.EDITION != _EDITION:
-            warnings.warn("the compiled part is of another version, and not used; install dhagapatch again", RuntimeWarning)
-            speedups = None
 
 
 def put(kind: type, methods: dict[str, Any]) -> None:
@@ -56,7 +42,7 @@ def _install() -> None:
         "real": _real, "yield_": Hub.yield_, "run": Netpoll.run, "turn": Hub._turn, "poll": Netpoll._poll, "MASKS": MASKS,
         "POLL_EVERY": POLL_EVERY, "LEND_EVERY": LEND_EVERY, "LONGEST": LONGEST, "QUIET": QUIET,
         "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue,
-        "deque": deque, "fuel": sync.FUEL, "queue_of": queue_of, "restore": restore, "Interruption": Interruption,
+        "deque": deque, "queue_of": queue_of, "restore": restore, "Interruption": Interruption,
         "abandon_wait": sync.abandon_wait, "wait": sync.Mutex._wait,
         "lock_acquire": sync.Lock.acquire, "lock_enter": sync.Lock.__enter__,
         "lock_release": sync.Lock.release, "lock_exit": sync.Lock.__exit__, "lock_is_owned": sync.Lock._is_owned,
@@ -72,6 +58,9 @@ def _install() -> None:
     for kind in (Hub, Netpoll, sync.Mutex, sync.Lock, sync.RLock):
         put(kind, methods[kind.__name__])
     profiles.keeper = profiles.CompiledProfiles(speedups.take_profile, speedups.put_profile)
+    threadstate.set_keeper(threadstate.Reachable(speedups))
+    Hub.always_carries = True
+    tools.keeper = tools.Tools(speedups.sees_tools, speedups.leave_tools, speedups.enter_tools)
     Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
 
 

@@ -23,7 +23,7 @@ def is_dead(hub: Hub) -> bool:
         or hub.offloaded
         or hub.host is not None
         or hub.waits_for_signal
-        or not getattr(hub.main, "parked", False)
+        or not getattr(hub.main, "dhaga_parked", False)
         or hub.netpoll.awaits_events()
         or hub.deadlines.any_live()
         or any(source() for source in quiet_exceptions)

@@ -34,7 +34,7 @@ def wake_all(waiting: list[tuple[Hub, greenlet]]) -> None:
     for hub, sleeper in waiting:
         if sleeper is getcurrent():
             # HAZARD: a finalizer closes what its own dhaga is about to wait for: that park, not begun yet, is over already
-            sleeper.parks += 1
+            sleeper.dhaga_parks += 1
         else:
             hub.wake(sleeper)
 
@@ -54,7 +54,7 @@ def wait_entry(hub: Hub, entry: Entry, direction: int, deadline: float | None, a
     """
     me = getcurrent()
     if seen < 0:
-        seen = me.parks
+        seen = me.dhaga_parks
     if not afresh and hub.entries.get(entry.fd) is not entry:
         return True  # HAZARD: a finalizer has closed it since it was looked up; the call will tell
     if afresh or not entry.registered or hub.netpoll.poller.one_shot:

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from dhagapatch import _real
-from dhagapatch._cpython import thread_message, unraisable_arguments
+from dhagapatch._cpython import forget_dummy_thread, monitoring_debugger, thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles
+from dhagapatch.core import profiles, threadstate
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
+from dhagapatch.core.room import check
 
 __all__ = [
     "ROOTS", "Dhaga", "Ending", "current_dhaga", "find_dhaga", "owner_token", "running_dhaga", "spawn", "start_thread",
@@ -61,32 +62,32 @@ class Dhaga(greenlet):
         "_dhagapatch_token",  # its `owner_token`
         "again",  # another thread may run in it when this one has ended; whoever keeps it, or something by it, says no
         "call",  # what it is to run, until it begins
-        "deadline",  # of the present wait, monotonic seconds
-        "hub",  # in which it may park
-        "interrupts",  # exceptions and handlers that are due at its wait
-        "leads",  # it forked: in the child it is the main one
+        "dhaga_deadline",  # of the present wait, monotonic seconds
+        "dhaga_hub",  # in which it may park
+        "dhaga_interrupts",  # exceptions and handlers that are due at its wait
+        "dhaga_leads",  # it forked: in the child it is the main one
+        "dhaga_parked",  # parked, and nobody has woken it yet
+        "dhaga_parks",  # how many times it was resumed
+        "dhaga_timed_out",  # its deadline woke it
+        "dhaga_timer_at",  # when the heap of deadlines looks at it next
+        "dhaga_waiting",  # what it waits for, for reports
         "locals",  # dictionaries of threading.local objects, by the local's key
         "name",
         "on_end",  # who is told when it has ended
-        "parked",  # parked, and nobody has woken it yet
-        "parks",  # how many times it was resumed
-        "timed_out",  # its deadline woke it
-        "timer_at",  # when the heap of deadlines looks at it next
-        "waiting",  # what it waits for, for reports
     )
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hub = get_hub()
         greenlet.__init__(self, _run, hub.greenlet)
-        self.hub: Hub | None = hub
-        self.parks = 0
-        self.leads = False
-        self.parked = True
-        self.timed_out = False
-        self.deadline: float | None = None
-        self.timer_at: float | None = None
-        self.interrupts: deque[BaseException | Callable[[], object]] | None = None
-        self.waiting: object = "its start"
+        self.dhaga_hub: Hub | None = hub
+        self.dhaga_parks = 0
+        self.dhaga_leads = False
+        self.dhaga_parked = True
+        self.dhaga_timed_out = False
+        self.dhaga_deadline: float | None = None
+        self.dhaga_timer_at: float | None = None
+        self.dhaga_interrupts: deque[BaseException | Callable[[], object]] | None = None
+        self.dhaga_waiting: object = "its start"
         self.name = _name_of(function)
         self.on_end: Ending | None = None
         self.locals: dict[int, Any] | None = None
@@ -101,41 +102,64 @@ class Dhaga(greenlet):
 
     def start(self) -> None:
         """Make it ready; it runs when its turn comes."""
-        hub = self.hub
+        hub = self.dhaga_hub
         assert hub is not None
         hub.dhagas[self] = None
-        hub.wake(self)
+        try:
+            hub.wake(self)
+        except BaseException:
+            del hub.dhagas[self]  # no memory: it never runs
+            raise
 
     def kill(self) -> None:
         """Raise DhagaExit where it waits; a dhaga that has ended already is let be. From any OS thread."""
-        if not self.dead and self.hub is not None:
-            self.hub.interrupt(self, DhagaExit())
+        if not self.dead and self.dhaga_hub is not None:
+            self.dhaga_hub.interrupt(self, DhagaExit())
 
     def _end(self, pid: int) -> None:
-        if _real.os_getpid() != pid and self.hub is None:
+        if _real.os_getpid() != pid and self.dhaga_hub is None:
             # the dhaga that forked ends in the child without having waited: a native thread's end would
             # end the process, as it is the only one
             os._exit(0)
-        hub = self.hub
+        hub = self.dhaga_hub
         if hub is None and THREAD.hub is not None and THREAD.hub.host is not None:
             THREAD.hub.host.has_ended()  # it ran the loop that hosted the hub
-            hub = self.hub
+            hub = self.dhaga_hub
         self._tell_end()
         if hub is not None:
             # HAZARD: the interpreter keeps them for the OS thread: what is left set would trace all others
             if sys.gettrace() is not None:
                 _real.settrace(None)
                 self.again = False  # a debugger has set one for each frame, too
+            if hub.carries is not hub.always_carries:
+                threadstate.drop_hooks(hub)
             hub.deadlines.forget(self)
             hub.dhagas.pop(self, None)
             if hub.main is self:  # likewise, with a hub; but the threads that it started run on
                 while hub.dhagas:
-                    hub.park(self, _real.monotonic() + _LOOK, "the threads of a forked child", self.parks)
+                    hub.park(self, _real.monotonic() + _LOOK, "the threads of a forked child", self.dhaga_parks)
                 os._exit(0)
 
     def at_end(self, ending: Ending) -> None:
         """Have `ending` told when this dhaga has ended, after those who are told already."""
         self.on_end = ending if self.on_end is None else _Both(self.on_end, ending)
+
+    def drop_locals(self) -> None:
+        """Let go of its thread-local data, which lives as long as its `local`."""
+        while self.locals:
+            _, reference = self.locals.popitem()
+            data = reference()
+            if data is not None:
+                data.dicts.pop(self, None)
+
+    def forget_tools(self) -> None:
+        """Drop the thread-local data, and the thread object, of what has run in it outside of its thread.
+
+        HAZARD: a debugger that is told of each frame (`sys.monitoring`) is told of the runtime's too.  In one that comes before
+        its thread is known to `threading`, or after that has forgotten it, it takes it for a foreign thread, and for good.
+        """
+        forget_dummy_thread(self.ident)
+        self.drop_locals()
 
     def _tell_end(self) -> None:
         while self.on_end is not None:
@@ -148,11 +172,13 @@ def _run() -> None:
     self: Dhaga = getcurrent()
     while True:
         function, args, kwargs = self.call  # type: ignore[misc]
-        if self.hub.buried:  # type: ignore[union-attr]
+        if self.dhaga_hub.buried:  # type: ignore[union-attr]
             self.again = False  # begun inside a callback: it would keep that depth of recursion
-        pid = self.hub.pid  # type: ignore[union-attr]
-        self.waiting = None
+        pid = self.dhaga_hub.pid  # type: ignore[union-attr]
+        self.dhaga_waiting = None
         self.call = None
+        if self.locals is not None:
+            self.forget_tools()
         try:
             if args or kwargs:
                 function(*args, **kwargs)
@@ -171,17 +197,19 @@ def _run() -> None:
             # finalizer waits; let go of them while this dhaga can still park.
             del function, args, kwargs
             self._end(pid)
-        hub = self.hub
+            if self.locals is not None:
+                self.forget_tools()
+        hub = self.dhaga_hub
         if not self.again or hub is None or hub.abandoned or len(hub.spare) >= _SPARES:
             return
-        if sys._getframe().f_trace is not None:
-            return  # a debugger's, of this thread
+        if sys._getframe().f_trace is not None or monitoring_debugger() is not None:
+            return  # a debugger's, of this thread; or one to whom each frame that comes from now on would be of a thread
         # a new thread has a context, and whatever else is due to a greenlet, of its own
         self.gr_context = None  # a property of greenlet
         self.__dict__.clear()
         self._tell_end()  # HAZARD: a finalizer, called just now, has made thread-local data again
-        self.interrupts = None
-        self.waiting = "another thread"
+        self.dhaga_interrupts = None
+        self.dhaga_waiting = "another thread"
         hub.await_thread(self)
         if self.call is None:
             return  # its hub ends; or it stood in the run queue once more, since a wait inside of a finalizer
@@ -197,7 +225,9 @@ def start_thread(
 
     Nobody may keep the dhaga longer than the thread lasts: like that of a native thread, its identity comes again.
     """
-    spare = get_hub().spare
+    hub = get_hub()
+    check(len(hub.dhagas))
+    spare = hub.spare
     name = _name_of(function)
     while spare:
         dhaga = spare.pop()
@@ -207,9 +237,9 @@ def start_thread(
         dhaga = Dhaga(function, args, kwargs)
         dhaga.again = True
     dhaga.name = name
-    dhaga.waiting = "its start"
+    dhaga.dhaga_waiting = "its start"
     dhaga.on_end = on_end
-    dhaga.parked = True
+    dhaga.dhaga_parked = True
     dhaga.call = (function, args, kwargs)
     dhaga.start()
     return dhaga
@@ -241,12 +271,13 @@ def _report(function: Callable[..., Any], error: BaseException) -> None:
 def spawn(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Dhaga:
     """Run `function` in a new dhaga of this OS thread.
 
-    RuntimeError where no dhaga can run: an OS thread without a hub (call `get_hub()` there first).
+    RuntimeError where no dhaga can run: an OS thread without a hub (call `get_hub()` there first), or no memory left.
 
     .. versionadded:: 0.1
     """
     if hub_for_wait() is None and current_hub() is None:
         raise RuntimeError("this OS thread runs no dhagas; call dhagapatch.get_hub() in it first")
+    check(len(get_hub().dhagas))
     dhaga = Dhaga(function, args, kwargs)
     dhaga.start()
     return dhaga

@@ -9,9 +9,9 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.hub import ABANDONED, FORKERS, THREAD, HubGreenlet, all_hubs, set_main_thread, thread_root
-from dhagapatch.core.interrupts import deferred
-from dhagapatch.core.own import close_later, close_left
+from dhagapatch.core.hub import ABANDONED, FORKERS, HubGreenlet, all_hubs, set_main_thread
+from dhagapatch.core.running import THREAD, thread_root
+from dhagapatch.core.wakeup import discard_prepared, prepare
 
 __all__ = ["after_fork_in_child", "begin_fork", "end_fork", "on_forked", "tell_forked"]
 
@@ -35,9 +35,9 @@ def end_fork() -> None:
 def after_fork_in_child(keep: bool = False) -> None:
     """The child has one dhaga, the one that forked; it gets a new hub when it waits.
 
-    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed: when the child gets
-    its own, or at once, if the program could close them itself (not `keep`).  The parent's other dhagas are kept for ever: to
-    drop them would run their `finally` blocks here.
+    The parent's epoll instance must not be touched (it is shared), only our descriptors of it closed.  The child gets its own in
+    their place, so that its first wait needs none; not if the program could close them (not `keep`).  The parent's other
+    dhagas are kept for ever: to drop them would run their `finally` blocks here.
     """
     old = THREAD.hub
     hubs = all_hubs().copy()
@@ -45,22 +45,22 @@ def after_fork_in_child(keep: bool = False) -> None:
     all_hubs().clear()
     for hub in hubs:
         hub.abandoned = True
-        close_later(hub.close)
-    if not keep:
-        close_left()
-    THREAD.hub = None
+        hub.close()
+    discard_prepared()
+    if keep:
+        prepare()
+    THREAD.clear()
     set_main_thread(_real.get_ident())
     me = getcurrent()
     ABANDONED.append(thread_root())
-    deferred.clear()  # the parent's signals
     if old is not None:
         one: Any = me
         while one is not None and type(one) is not HubGreenlet:  # a greenlet that a library made, and whose it is
-            one.hub = one.timer_at = one.deadline = None
-            if hasattr(one, "leads"):
-                one.leads = True
+            one.dhaga_hub = one.dhaga_timer_at = one.dhaga_deadline = None
+            if hasattr(one, "dhaga_leads"):
+                one.dhaga_leads = True
             one = one.parent
-        thread_root().hub = None
+        thread_root().dhaga_hub = None
 
 
 def on_forked(call: Callable[[], object]) -> None:

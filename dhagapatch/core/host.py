@@ -10,14 +10,14 @@ Hence the hub's `waker` is nobody while it is hosted.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.hub import Hub
-from dhagapatch.core.interrupts import deliver_all, deliver_handlers
+from dhagapatch.core import threadstate
+from dhagapatch.core.hub import Hub, main_hub
+from dhagapatch.core.interrupts import at_end_of_callback, deliver_all, deliver_handlers
 from dhagapatch.core.running import running_loop, set_all_running_loops
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ class Host:
     It ends with `close`, or when somebody has to wait in that greenlet after the loop has stopped.
     """
 
-    def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop, automatic: bool = False) -> None:
         descriptor = hub.netpoll.poller.fileno()
         if descriptor is None:
             raise RuntimeError("this system has no poller with a descriptor (epoll, kqueue): another loop can't watch the hub")
         self.loop = loop
+        self.automatic = automatic  # nobody has asked for it
         self.greenlet: Any = getcurrent()
         self.runners: list[Any] = []  # greenlets that run the hub's turns, or let it run them, and expect it to come back
         self._hub = hub
@@ -50,7 +51,7 @@ class Host:
         hub.netpoll.on_idle = self._idle
         hub.waker = _NOBODY
         hub.host = self
-        self.greenlet.hub = None
+        self.greenlet.dhaga_hub = None
         loop.call_soon(self._pump)  # whoever was ready before
 
     def _pump(self) -> None:
@@ -61,9 +62,9 @@ class Host:
         if self._to_close:
             self.close()
             return
-        loop, hooks = running_loop(), sys.get_asyncgen_hooks()
+        loop, hooks = running_loop(), threadstate.take_hooks(self._hub)
         set_all_running_loops(None)
-        sys.set_asyncgen_hooks(None, None)
+        own = threadstate.keeper.take(self._hub)  # the loop may run in a dhaga
         self._pumping = True
         self.runners.append(self.greenlet)
         try:
@@ -71,13 +72,23 @@ class Host:
         finally:
             self.runners.pop()
             self._pumping = False
-            sys.set_asyncgen_hooks(*hooks)
+            threadstate.keeper.put(self._hub, own)
+            threadstate.put_hooks(self._hub, hooks)
             set_all_running_loops(loop)
         if self._to_close:
             self.close()
         # HAZARD: it does not park, so nobody else tells it: the main flow's signal handlers, and what they raise, leave the loop
-        if self.greenlet.interrupts is not None:
+        if self.greenlet.dhaga_interrupts is not None:
             (deliver_all if self.greenlet is self._hub.main else deliver_handlers)(self.greenlet)
+        # HAZARD: all that the loop runs of Python may be this: a handler whose signal came here would be put off again and again
+        if self.greenlet is self._hub.main and self._hub is main_hub():
+            for call in at_end_of_callback:
+                call()
+
+    def resume(self) -> None:
+        """One of the loop's callbacks has run the hub's turns itself: nobody waits for who is ready, or due later, yet."""
+        if self._hub.host is self and not self.runners and self.loop.is_running():
+            self.loop.call_soon_threadsafe(self._pump)
 
     def _idle(self, timeout: float | None) -> float | None:
         """In the hub: let the loop run until something happens, or for so many seconds; what is left for the poll.
@@ -118,7 +129,7 @@ class Host:
             return
         hub.host = hub.netpoll.on_idle = None
         hub.waker = hub.ident
-        self.greenlet.hub = hub
+        self.greenlet.dhaga_hub = hub
         self._cancel_timer()
         if not self.loop.is_closed():
             self.loop.remove_reader(self._descriptor)

@@ -5,17 +5,18 @@ own, made at the first wait.  Whoever must wait switches to the hub; the hub's l
 whose turns resume whoever is ready.  This module alone switches between greenlets.
 
 Every greenlet that waits carries a few attributes, the slots of `Dhaga`; a greenlet that is not ours (the root,
-or one made by a library) gets them on its first wait.  ``hub`` is None in a greenlet that must not park: the
+or one made by a library) gets them on its first wait.  ``dhaga_hub`` is None in a greenlet that must not park: the
 hub's own, and the root greenlet of an OS thread that has no hub.  There every patched call behaves natively.
 
 A wake is a hint: whoever parks must look again, because a wake may be spurious, or may be one that was
 meant for an earlier wait.
 
-State that the interpreter keeps for an OS thread and greenlet does not carry:
+State that the interpreter keeps for an OS thread and greenlet does not carry (a table stands in docs/reference/thread-state.md):
 
 * the running asyncio loop: cleared round every park and put back (a dhaga may run a loop of its own), and
   cleared while the hub runs dhagas, so that they do not take the hub's loop for theirs;
-* async-generator hooks: the hub's are taken out while dhagas run; a dhaga's own go with its running loop;
+* async-generator hooks, and the depth to which the origin of coroutines is tracked: likewise (`threadstate`);
+* the dictionary of the thread's state: each dhaga has its own, if the compiled part is there (`threadstate`);
 * trace and profile functions: they go with the dhaga that has one.
 """
 
@@ -32,12 +33,14 @@ from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles
+from dhagapatch.core import profiles, running, threadstate, tools
+from dhagapatch.core.budget import LEFT as _LEFT
+from dhagapatch.core.budget import TURN as _TURN
 from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
-from dhagapatch.core.own import disown
-from dhagapatch.core.running import MODULES, SOURCE, running_loop, set_all_running_loops, set_running_loop, thread_root
+from dhagapatch.core.own import close_own
+from dhagapatch.core.running import MODULES, SOURCE, THREAD, running_loop, set_all_running_loops, set_running_loop
 from dhagapatch.core.wakeup import make_poller_and_wakeup
 
 if TYPE_CHECKING:
@@ -51,45 +54,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABANDONED", "BEYOND", "FORKERS", "THREAD", "Hub", "HubGreenlet", "adopt_greenlet", "all_hubs", "current_hub", "get_hub",
-    "hub_for_wait", "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread", "thread_root",
+    "hub_for_wait", "in_main_thread", "main_hub", "on_new_hub", "parking_hub", "set_main_thread",
 ]  # fmt: skip
 
-_gettrace = sys.gettrace
 _getprofile = sys.getprofile
 BEYOND = -16  # how far those who wait for each other may go on beyond what was ready when the turn began: a poll is 1 us
-FUEL = 64  # with threads a call that comes through at once lets others run too, as it lets go of the interpreter
 _MAIN_IDENT = threading.main_thread().ident  # the native thread that gets a hub by itself
 
 
-class _ThreadState(_real.local):
-    hub: Hub | None = None
-
-
-THREAD = _ThreadState()
 _hubs: list[Hub] = []  # all live hubs, for what must reach each of them
 ABANDONED: list[object] = []  # HAZARD: a parent's dhagas in a forked child: never unwound, so never dropped
 FORKERS: set[greenlet] = set()  # HAZARD: whom those let run, who fork, would go on in the child too (`core.fork`)
 _new_hub_callbacks: list[Callable[[Hub], None]] = []
 
 
-class _ThreadEnd:
-    """Kept in thread-local data: it goes with its OS thread, and the hub's descriptors with it."""
-
-    __slots__ = ("hub",)
-
-    def __init__(self, hub: Hub) -> None:
-        self.hub = hub
-
-    def __del__(self) -> None:
-        if self.hub in _hubs:
-            _hubs.remove(self.hub)
-            self.hub.close()
-
-
 class HubGreenlet(greenlet):
     """A greenlet in which nothing may park."""
 
-    hub = None
+    dhaga_hub = None
 
 
 class Hub:
@@ -98,8 +80,10 @@ class Hub:
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "abandoned", "counted", "deadlines", "entries", "fuel",
-                 "greenlet", "netpoll", "runq", "waker")  # fmt: skip
+    __slots__ = ("__dict__", "__weakref__", "_left", "_notified", "_outside", "abandoned", "carries", "counted", "deadlines",
+                 "entries", "greenlet", "netpoll", "runq", "waker")  # fmt: skip
+    # `_outside`, of the compiled part: the OS thread's own dictionary of its state, while a dhaga's is in its place
+    always_carries: ClassVar[bool] = False  # what is no business of the compiled part
     on_dead: ClassVar[Callable[[Hub], BaseException]]  # what its main dhaga gets when nothing can ever run again
 
     def __init__(self) -> None:
@@ -115,11 +99,11 @@ class Hub:
         self.spare: list[Dhaga] = []  # whose threads have ended, for new ones
         self.inbox: deque[greenlet] = deque()  # woken from other OS threads
         self.buried = 0  # how many waits inside of callbacks run turns just now
-        self.fuel = FUEL  # how many calls may come through at once before the others get their turn
         self._notified = self.counted = False  # `counted`: by `inspect.counts`
-        self._hooks: tuple[Any, Any] = (None, None)
+        self.carries = self.always_carries or threadstate.has_hooks()  # whether who runs may have something for `_carry`
+        self._hooks: Any = None
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
-        poller, self._wakeup = make_poller_and_wakeup()
+        poller, self._wakeup = make_poller_and_wakeup(ahead=self.ident == _MAIN_IDENT)
         self.netpoll = Netpoll(poller, self._turn, self._wake_here)
         self.netpoll.on_enter = self.enter
         self.netpoll.on_leave = self.leave
@@ -133,7 +117,7 @@ class Hub:
         self._loops_lock = _real.RLock()
         self._told: BaseException | None = None  # what left the loop last, and went to the main dhaga
         self.host: Host | None = None  # the loop of another kind that gives this hub its time
-        self.greenlet = HubGreenlet(self._run, thread_root())
+        self.greenlet = HubGreenlet(self._run, running.thread_root())
         self._switch = self.greenlet.switch
 
     # the loop
@@ -172,25 +156,25 @@ class Hub:
         """Let the others run until `me` is woken (True) or `deadline` is over (False).
 
         `me` must be the current greenlet, of this hub.  Who parks must have left itself where a waker finds
-        it, and must take itself off there when this returns or raises.  `seen` is what `me.parks` was before that.
+        it, and must take itself off there when this returns or raises.  `seen` is what `me.dhaga_parks` was before that.
         """
-        if me.interrupts is not None:  # due since it ran: killed before its first wait, or by itself
+        if me.dhaga_interrupts is not None:  # due since it ran: killed before its first wait, or by itself
             deliver_all(me)
             return True
         if deadline is not None:
-            me.deadline = deadline
-            at = me.timer_at
+            me.dhaga_deadline = deadline
+            at = me.dhaga_timer_at
             if at is None or deadline < at:
                 self.deadlines.arm(me, deadline)
-        me.waiting = what
-        me.parked = True
+        me.dhaga_waiting = what
+        me.dhaga_parked = True
         # HAZARD: a finalizer, or a signal handler, may run between any two steps of the way to the switch, and may park in this
-        # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `parks` counts the resumptions: if
-        # one came since the outer wait began, it does not wait, and whoever waits looks again.
+        # very greenlet.  What was meant to wake the outer wait has then woken the inner one.  `dhaga_parks` counts resumptions:
+        # if one came since the outer wait began, it does not wait, and whoever waits looks again.
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or _getprofile() is not None:
+        if loop is not None or self.carries or tools.keeper.seen() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
-        elif me.parks == seen:
+        elif me.dhaga_parks == seen:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
             # the hub: its C stack starts where it is begun, and one inside the other they would use it up.
             runq = self.runq
@@ -199,68 +183,77 @@ class Hub:
                 runq.popleft().switch()
             else:
                 self._switch()
-        me.parks += 1
-        me.parked = False
-        me.waiting = None
-        me.deadline = None
-        timed_out = me.timed_out
+        _LEFT[0] = _TURN[0]
+        me.dhaga_parks += 1
+        me.dhaga_parked = False
+        me.dhaga_waiting = None
+        me.dhaga_deadline = None
+        timed_out = me.dhaga_timed_out
         if timed_out:
-            me.timed_out = False
-        if me.interrupts is not None:
+            me.dhaga_timed_out = False
+        if me.dhaga_interrupts is not None:
             deliver_all(me)
         return not timed_out
 
     def _carry(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
         """Switch, with what the interpreter keeps for the OS thread saved and put back."""
-        hooks = sys.get_asyncgen_hooks()
-        trace = _gettrace()
+        trace = sys.gettrace()
         if trace is not None:
             _real.settrace(None)
+        depth = tools.keeper.leave()
         profile = profiles.keeper.take()
-        set_running_loop(None)
-        sys.set_asyncgen_hooks(None, None)
         try:
-            if me.parks == seen:
-                self._switch()
+            self._switch_alone(loop, me, seen)
         finally:
-            set_running_loop(loop)
-            sys.set_asyncgen_hooks(*hooks)
             if profile is not None:
                 profiles.keeper.put(profile)
+            tools.keeper.enter(depth)
             if trace is not None:
                 _real.settrace(trace)
+
+    def _switch_alone(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
+        set_running_loop(None)  # HAZARD: before the dictionary goes, in which the interpreter may keep it
+        hooks = threadstate.take_hooks(self)
+        own = threadstate.keeper.take(self)
+        try:
+            if me.dhaga_parks == seen:
+                self._switch()
+        finally:
+            threadstate.keeper.put(self, own)
+            threadstate.put_hooks(self, hooks)
+            set_running_loop(loop)
 
     def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """Let each dhaga that is ready now have its turn; `deliver` is called with `me` when something is due in it then."""
         # as in `park`: a method for both would cost a frame more, since 3.12 an object
-        seen = me.parks
-        me.waiting = "its turn"
-        me.parked = False  # it stands in the run queue already: a wake must not put it there twice
+        seen = me.dhaga_parks
+        me.dhaga_waiting = "its turn"
+        me.dhaga_parked = False  # it stands in the run queue already: a wake must not put it there twice
         runq = self.runq
         runq.append(me)
         loop = running_loop() if SOURCE in MODULES else None
-        if loop is not None or _gettrace() is not None or _getprofile() is not None:
+        if loop is not None or self.carries or tools.keeper.seen() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
-        elif me.parks == seen:
+        elif me.dhaga_parks == seen:
             if self._left > 0 and runq[0]:
                 self._left -= 1
                 runq.popleft().switch()
             else:
                 self._switch()
-        me.parks += 1
-        me.waiting = None
-        if me.interrupts is not None:
+        _LEFT[0] = _TURN[0]
+        me.dhaga_parks += 1
+        me.dhaga_waiting = None
+        if me.dhaga_interrupts is not None:
             deliver(me)
 
     def await_thread(self, me: Dhaga) -> None:
         """`me` has nothing to run: until somebody takes it out of `spare`, gives it something, and wakes it."""
-        me.parked = False
+        me.dhaga_parked = False
         self.spare.append(me)
-        self._switch()
+        threadstate.keeper.await_thread(self)
 
     def rest(self, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """The current greenlet's calls have come through at once for long: let the others have their turn."""
-        self.fuel = FUEL
         me = getcurrent()
         if me not in FORKERS:
             self.yield_(me, deliver)
@@ -272,15 +265,15 @@ class Hub:
             self.yield_(me, deliver_handlers)
 
     def _wake_here(self, sleeper: Any) -> None:
-        if sleeper.parked:
-            sleeper.parked = False
+        if sleeper.dhaga_parked:
+            sleeper.dhaga_parked = False
             self.runq.append(sleeper)
 
     def wake(self, sleeper: greenlet) -> None:
         """Make `sleeper` ready if it is parked; from any OS thread."""
         if _real.get_ident() == self.waker:
-            if sleeper.parked:
-                sleeper.parked = False
+            if sleeper.dhaga_parked:
+                sleeper.dhaga_parked = False
                 self.runq.append(sleeper)
         else:
             self.inbox.append(sleeper)
@@ -302,9 +295,9 @@ class Hub:
 
     def interrupt(self, sleeper: greenlet, what: BaseException | Callable[[], object]) -> None:
         """Have `sleeper` raise or call `what` where it waits now, or at its next wait."""
-        if sleeper.interrupts is None:
-            sleeper.interrupts = deque()
-        sleeper.interrupts.append(what)
+        if sleeper.dhaga_interrupts is None:
+            sleeper.dhaga_interrupts = deque()
+        sleeper.dhaga_interrupts.append(what)
         self.wake(sleeper)
         if _real.get_ident() == self.ident:
             self.notify()  # HAZARD: a signal handler that runs inside epoll_wait does not end it
@@ -322,18 +315,21 @@ class Hub:
                 self._wake_here(inbox.popleft())
         runq = self.runq
         ready = self._left = len(runq)
+        resume = threadstate.keeper.resume
         # HAZARD: a finalizer that runs in the hub and waits runs turns of its own, which empty the queue
         while self._left > 0 and runq:
             self._left -= 1
-            runq.popleft().switch()
+            if resume is None:
+                runq.popleft().switch()
+            else:
+                resume(self, runq.popleft())
         return ready and max(ready - self._left, 1)  # some may have gone on to others that became ready meanwhile
 
     def enter(self) -> None:
         """From asyncio to dhagas."""
         self.level += 1
         if self.level == 1:
-            self._hooks = sys.get_asyncgen_hooks()
-            sys.set_asyncgen_hooks(None, None)
+            self._hooks = threadstate.take_hooks(self)
             set_all_running_loops(None)
 
     def leave(self) -> None:
@@ -341,7 +337,7 @@ class Hub:
         self.level -= 1
         if self.level == 0 and self._loops is not None:
             set_all_running_loops(self._loops[0])
-            sys.set_asyncgen_hooks(*self._hooks)
+            threadstate.put_hooks(self, self._hooks)
 
     def _run(self) -> None:
         while True:
@@ -382,7 +378,7 @@ class Hub:
         if self._loops is not None:
             loop: Any = self._loops[0]
             for sock in (loop._ssock, loop._csock):
-                _real.os_close(disown(sock.detach()))
+                close_own(sock.detach())
 
     def _quiet(self) -> None:
         """Nothing has happened for a while and no deadline is near: can anything ever happen again?"""
@@ -419,12 +415,16 @@ def adopt_greenlet() -> Hub | None:
         if isinstance(above, HubGreenlet) or (hub is not None and hub.host is not None and above is hub.host.greenlet):
             hub = None
         above = above.parent
-    me.hub = hub
-    if not hasattr(me, "parked"):
-        me.parked = me.timed_out = False
-        me.parks = 0
-        me.deadline = me.timer_at = me.interrupts = me.waiting = None
+    _make_waiter(me, hub)
     return hub
+
+
+def _make_waiter(one: greenlet, hub: Hub | None) -> None:
+    one.dhaga_hub = hub
+    if not hasattr(one, "dhaga_parked"):
+        one.dhaga_parked = one.dhaga_timed_out = False
+        one.dhaga_parks = 0
+        one.dhaga_deadline = one.dhaga_timer_at = one.dhaga_interrupts = one.dhaga_waiting = None
 
 
 def hub_for_wait() -> Hub | None:
@@ -448,7 +448,7 @@ def parking_hub() -> Hub | None:
     standard output) greenlet has a RuntimeError for who asks for the current greenlet; those wait natively.
     """
     try:
-        return getcurrent().hub
+        return getcurrent().dhaga_hub
     except AttributeError:
         return adopt_greenlet()
     except RecursionError:
@@ -469,13 +469,9 @@ def get_hub() -> Hub:
         hub = THREAD.hub = Hub()
         _hubs.append(hub)
         if not in_main_thread():
-            THREAD.end = _ThreadEnd(hub)
-        for one in {thread_root(), hub.main, getcurrent()}:
-            one.hub = hub
-            if not hasattr(one, "parked"):
-                one.parked = one.timed_out = False
-                one.parks = 0
-                one.deadline = one.timer_at = one.interrupts = one.waiting = None
+            running.close_at_thread_end(hub, _hubs)
+        for one in {running.thread_root(), hub.main, getcurrent()}:
+            _make_waiter(one, hub)
         if hub.main.parent is not None:
             hub.main.parent = hub.greenlet  # a dhaga that forked: the parent's hub is not to be resumed
         for callback in _new_hub_callbacks:

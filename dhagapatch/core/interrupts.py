@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from greenlet import greenlet
 
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["deferred", "deliver_all", "deliver_handlers", "restore"]
+__all__ = ["at_end_of_callback", "deliver_all", "deliver_handlers", "held_back", "restore"]
 
-deferred: list[Callable[[], object]] = []  # handlers whose signals came while the main dhaga was between two steps of the runtime
+at_end_of_callback: list[Callable[[], object]] = []  # for a loop in C that has called the runtime: nothing else of Python may run
 
 
 def deliver_all(me: greenlet) -> None:
@@ -20,27 +21,55 @@ def deliver_all(me: greenlet) -> None:
 
     In a shielded block (`scopes.shield`) those that come from outside of it are left to the shield.
     """
-    while me.interrupts:
-        what = me.interrupts.popleft()
+    held = _held.get(me)
+    while me.dhaga_interrupts:
+        what = me.dhaga_interrupts.popleft()
+        if held is not None and not isinstance(what, Interruption):
+            held.append(what)
+            continue
         if isinstance(what, BaseException):
             if isinstance(what, Interruption):
-                scope = getattr(me, "scope", None)
+                scope = getattr(me, "dhaga_scope", None)
                 if scope is not None and scope is not what.scope:
                     scope.held.append(what)
                     continue
-            if not me.interrupts:
-                me.interrupts = None
+            if not me.dhaga_interrupts:
+                me.dhaga_interrupts = None
             try:
                 raise what
             finally:
                 del what  # no cycle between its traceback and this frame
         what()
-    me.interrupts = None
+    me.dhaga_interrupts = None
+
+
+_held: dict[greenlet, deque[Any]] = {}  # what is held back, in whom
+
+
+class held_back:
+    """Hold back what comes in `me` during a call that natively goes on, whatever signals come, and looks at them at its end.
+
+    A kill, or the end of a `Timeout` block, is not held back.
+    """
+
+    def __init__(self, me: greenlet) -> None:
+        self._me = me
+
+    def __enter__(self) -> None:
+        _held[self._me] = deque()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        me = self._me
+        held = _held.pop(me)
+        if held:
+            me.dhaga_interrupts = deque((*held, *(me.dhaga_interrupts or ())))
+        if me.dhaga_interrupts is not None and kind is None:
+            deliver_all(me)
 
 
 def deliver_handlers(me: greenlet) -> None:
     """Run the signal handlers that are due in `me`, and leave the exceptions for its next wait."""
-    due, me.interrupts = me.interrupts, None
+    due, me.dhaga_interrupts = me.dhaga_interrupts, None
     kept = []
     try:
         while due:
@@ -50,10 +79,10 @@ def deliver_handlers(me: greenlet) -> None:
             else:
                 what()
     finally:
-        if kept or due or me.interrupts:
-            me.interrupts = deque((*kept, *due, *(me.interrupts or ())))
+        if kept or due or me.dhaga_interrupts:
+            me.dhaga_interrupts = deque((*kept, *due, *(me.dhaga_interrupts or ())))
 
 
 def restore(me: greenlet, what: Iterable[BaseException]) -> None:
     """These are due in `me` before all others."""
-    me.interrupts = deque((*what, *(me.interrupts or ())))
+    me.dhaga_interrupts = deque((*what, *(me.dhaga_interrupts or ())))

@@ -71,6 +71,6 @@ def make_loops(netpoll: Netpoll) -> tuple[HubLoop, IOLoop]:
 
 
 def _apart(end: socket.socket) -> socket.socket:
-    moved = socket.socket(fileno=set_apart(end.detach()))
+    moved = type(end)(fileno=set_apart(end.detach()))
     moved.setblocking(False)
     return moved

@@ -44,7 +44,7 @@ class Entry:
     """What is known of one descriptor, and who waits for it."""
 
     __slots__ = (
-        "asked", "fd", "limits", "readable", "readers", "registered", "sticky", "stream", "writable", "writers",
+        "asked", "closed", "fd", "limits", "readable", "readers", "registered", "sticky", "stream", "writable", "writers",
     )  # fmt: skip
 
     def __init__(self, fd: int, stream: bool = False) -> None:
@@ -54,6 +54,7 @@ class Entry:
         self.sticky = False
         self.stream = stream  # a short read means "drained"
         self.registered = False
+        self.closed = False  # the descriptor is, since somebody has looked this entry up
         self.asked = False  # whether its mode and the kernel's own timeouts were looked up
         self.limits: dict[int, float] | None = None  # the kernel's own timeouts, in seconds, by direction
         self.readers: list[greenlet] = []
@@ -157,7 +158,8 @@ class Netpoll(selectors.BaseSelector):
     def set_wakeup(self, fd: int) -> None:
         """`fd` becomes readable when another OS thread put something into the hub's inbox."""
         self._wakeup_fd = fd
-        self.poller.level(fd, READ)
+        if fd >= 0:
+            self.poller.level(fd, READ)
 
     def run(
         self, until: float | None, done: Callable[[], bool] | None = None
@@ -225,8 +227,8 @@ class Netpoll(selectors.BaseSelector):
 
     def _expire(self, now: float) -> None:
         for sleeper in self.deadlines.expire(now):
-            if sleeper.parked:  # type: ignore[attr-defined]
-                sleeper.timed_out = True  # type: ignore[attr-defined]
+            if sleeper.dhaga_parked:  # type: ignore[attr-defined]
+                sleeper.dhaga_timed_out = True  # type: ignore[attr-defined]
                 self._wake(sleeper)
 
     def _poll(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -268,16 +270,16 @@ class Netpoll(selectors.BaseSelector):
                 entry.readable = True
                 if entry.readers:
                     for waiter in entry.readers:
-                        if waiter.parked:
-                            waiter.parked = False
+                        if waiter.dhaga_parked:
+                            waiter.dhaga_parked = False
                             ready(waiter)
                     entry.readers.clear()
             if mask & WRITE:
                 entry.writable = True
                 if entry.writers:
                     for waiter in entry.writers:
-                        if waiter.parked:
-                            waiter.parked = False
+                        if waiter.dhaga_parked:
+                            waiter.dhaga_parked = False
                             ready(waiter)
                     entry.writers.clear()
         return level
@@ -293,9 +295,11 @@ class Netpoll(selectors.BaseSelector):
     def forget(self, fd: int) -> Entry | None:
         """`fd` is being closed: take it out; the caller wakes whoever waits for the entry returned."""
         entry = self.entries.pop(fd, None)
-        if entry is not None and entry.registered:
-            entry.registered = False
-            self.poller.unregister(fd)
+        if entry is not None:
+            entry.closed = True
+            if entry.registered:
+                entry.registered = False
+                self.poller.unregister(fd)
         return entry
 
     def renew(self, fd: int) -> list[Any]:

@@ -1,8 +1,11 @@
-"""A pool of native threads for what can only block: name look-ups, contended file locks, opening a FIFO.
+"""Pools of native threads for what can only block: name look-ups, contended file locks, opening a FIFO.
 
 The workers are made from the real primitives, on the real `_thread`; in them every patched call behaves natively.
-A worker that idles for long ends.  A dhaga that is killed while its call runs leaves; the call runs to its end on the
-worker and its result is dropped.  After a fork the child starts with an empty pool.
+A worker that idles for long ends.  After a fork the child starts with empty pools.
+
+Who wakes the caller: the worker, when the call is over.  Who takes it off if it leaves before that (a signal handler raised,
+a kill, a `Timeout`): a call that has not begun never does; one that has begun is told by its `leave`, if it has one
+(`core.endable`), which ends it or gives back what it got; any other runs to its end, and its result is dropped.
 
 An `OwnThread` is for an object that must stay on one native thread: whatever is called through it runs on one and the same.
 """
@@ -25,12 +28,28 @@ from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
 __all__ = [
-    "ON_NATIVE_THREAD", "OwnThread", "Pool", "figures", "forget_native_threads", "is_own_native_thread", "offload",
-    "offload_wait", "own_native_threads", "pool", "start_helper",
+    "ON_NATIVE_THREAD", "Endable", "OwnThread", "Pool", "figures", "forget_native_threads", "is_own_native_thread", "look_up",
+    "offload", "offload_endable", "offload_wait", "own_native_threads", "pool", "start_helper",
 ]  # fmt: skip
 
 T = TypeVar("T")
 ON_NATIVE_THREAD = "() on a native thread"  # how reports tell a wait for an offloaded call, after the function's name
+
+
+class Endable:
+    """A call that can be ended while a native thread is in it."""
+
+    __slots__ = ()
+
+    name: str  # for reports
+
+    def run(self) -> Any:
+        """Call it, on the native thread."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Its caller, interrupted, does not wait for it any more."""
+        raise NotImplementedError
 
 
 class _Job:
@@ -99,7 +118,7 @@ class Pool:
         self.threads = 0
 
     def submit(self, job: _Job) -> None:
-        """Run `job` on a worker."""
+        """Run `job` on a worker; RuntimeError if there is none, and none can be started."""
         with self._lock:
             try:
                 worker = self._idle.pop()  # HAZARD: `_SinglePool.end` may do so without the lock
@@ -108,16 +127,31 @@ class Pool:
                 return
             except IndexError:
                 pass
-            if self.threads >= self._most:
+            if not self._has_room():
                 self._jobs.append(job)
+                self._queued()
                 return
             self.threads += 1
             _pools.add(self)
+        self._hire(job)
+
+    def _has_room(self) -> bool:
+        """Whether another thread may be started."""
+        return self.threads < self._most
+
+    def _queued(self) -> None:
+        """A call stands in the queue."""
+
+    def _hire(self, job: _Job) -> None:
+        """Start a thread, which is counted already, for this call."""
         try:
             _start(self._work, _Worker(job))
         except BaseException:
             with self._lock:
                 self.threads -= 1
+                if self.threads and self._most < sys.maxsize:  # those that there are do it in their turn
+                    self._jobs.appendleft(job)
+                    return
             raise
 
     def figures(self) -> tuple[int, int, int]:
@@ -131,20 +165,23 @@ class Pool:
             worker.job = None
             call = job.call
             if call is not None:
-                # HAZARD: a signal that the program has blocked must not find a thread of ours that takes it; and a child
-                # that the call starts must get the caller's mask
-                _real.pthread_sigmask(signal.SIG_SETMASK, job.mask)
-                try:
-                    job.result = call()
-                except BaseException as error:
-                    job.error = error
-                _real.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+                self._call(job, call)
                 job.call = call = None
                 forget_dummy_thread(_real.get_ident())  # if it asked `threading` who it is: the program has no such thread
             job.parker.wake()
             del job
             if not self._next(worker):
                 return
+
+    def _call(self, job: _Job, call: Callable[[], Any]) -> None:
+        # HAZARD: a signal that the program has blocked must not find a thread of ours that takes it; and a child
+        # that the call starts must get the caller's mask
+        _real.pthread_sigmask(signal.SIG_SETMASK, job.mask)
+        try:
+            job.result = call()
+        except BaseException as error:
+            job.error = error
+        _real.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
 
     def _next(self, worker: _Worker) -> bool:
         with self._lock:
@@ -161,6 +198,61 @@ class Pool:
                 return False
         worker.lock.acquire()  # it was given a job in this instant
         return True
+
+
+class _GrowingPool(Pool):
+    """At most `most` native threads, not counting those whose call has run for longer than `patience` seconds.
+
+    So calls that answer at once do not stand behind those that don't.  Who looks: a helper, while calls queue.
+    """
+
+    def __init__(self, most: int, idle: float, patience: float) -> None:
+        self._patience = patience
+        super().__init__(most, idle)
+
+    def reset(self) -> None:
+        super().reset()
+        self._began: dict[int, float] = {}  # what runs, by its thread's identity: since when
+        self._is_watched = False
+
+    def _call(self, job: _Job, call: Callable[[], Any]) -> None:
+        ident = _real.get_ident()
+        self._began[ident] = _real.monotonic()
+        try:
+            super()._call(job, call)
+        finally:
+            del self._began[ident]
+
+    def _queued(self) -> None:
+        if self._is_watched:
+            return
+        self._is_watched = True
+        try:
+            start_helper(self._watch)
+        except RuntimeError:
+            self._is_watched = False  # those that there are do it in their turn
+
+    def _watch(self) -> None:
+        while True:
+            _real.sleep(self._patience)
+            with self._lock:
+                if not self._jobs:
+                    self._is_watched = False
+                    return
+                before = _real.monotonic() - self._patience
+                stuck = sum(began < before for began in list(self._began.values()))
+                jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), self._most + stuck - self.threads))]
+                self.threads += len(jobs)
+            try:
+                while jobs:
+                    self._hire(jobs.pop(0))
+            except RuntimeError:
+                pass  # no thread can be had: those that there are do it in their turn
+            finally:
+                if jobs:
+                    with self._lock:
+                        self._jobs.extendleft(reversed(jobs))
+                        self.threads -= len(jobs)
 
 
 class _SinglePool(Pool):
@@ -224,6 +316,12 @@ class OwnThread:
             return function(*args, **kwargs)  # in the interpreter's last moments no other thread gets it any more
         return _run(self._pool, hub_for_wait(), function, args, kwargs)
 
+    def call_endable(self, ends: Endable) -> Any:
+        """As `call`, for a call that is ended if its caller is interrupted."""
+        if self._pool.ident == _real.get_ident() or sys.is_finalizing():
+            return ends.run()
+        return _run(self._pool, hub_for_wait(), ends.run, (), {}, ends)
+
     def is_here(self) -> bool:
         """Whether it is the thread that asks."""
         return self._pool.ident == _real.get_ident()
@@ -237,6 +335,8 @@ class OwnThread:
 
 _pools: set[Pool] = set()  # those that have threads
 pool = Pool(SETTINGS.offload_threads, SETTINGS.offload_idle)
+_PATIENCE = 0.02  # seconds
+_look_ups = _GrowingPool(SETTINGS.offload_threads, SETTINGS.offload_idle, _PATIENCE)
 # HAZARD: what waits for something that the program itself must do (a file lock, the other end of a FIFO, a child) has as many
 # threads as it needs: with a limit, the call that would end the others' waits could stand in the queue behind them
 _waiting_pool = Pool(sys.maxsize, SETTINGS.offload_idle)
@@ -257,7 +357,11 @@ def start_helper(function: Callable[[], object]) -> None:
         finally:
             _helpers -= 1
 
-    _start(run)
+    try:
+        _start(run)
+    except BaseException:
+        _helpers -= 1
+        raise
 
 
 def own_native_threads() -> int:
@@ -270,8 +374,8 @@ quiet_exceptions.append(lambda: int(_real.thread_count()) > own_native_threads()
 
 
 def figures() -> dict[str, int]:
-    """Threads, idle ones, and calls that queue, of both pools."""
-    threads, idle, queued = map(sum, zip(pool.figures(), _waiting_pool.figures(), strict=True))
+    """Threads, idle ones, and calls that queue, of all pools."""
+    threads, idle, queued = map(sum, zip(pool.figures(), _look_ups.figures(), _waiting_pool.figures(), strict=True))
     return {"threads": threads, "idle": idle, "queued": queued}
 
 
@@ -296,9 +400,19 @@ def offload(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     return _offload(pool, function, args, kwargs)
 
 
+def look_up(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """As `offload`, for a call that asks some server: it does not stand behind those whose server is silent."""
+    return _offload(_look_ups, function, args, kwargs)
+
+
 def offload_wait(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """As `offload`, for a call that may last until another dhaga has done something: it never stands in a queue."""
     return _offload(_waiting_pool, function, args, kwargs)
+
+
+def offload_endable(ends: Endable) -> Any:
+    """As `offload_wait`, for a call that is ended if its caller is interrupted."""
+    return _run(_waiting_pool, hub_for_wait(), ends.run, (), {}, ends)
 
 
 def _offload(threads: Pool, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
@@ -308,17 +422,27 @@ def _offload(threads: Pool, function: Callable[..., T], args: tuple[Any, ...], k
     return _run(threads, hub, function, args, kwargs)
 
 
-def _run(threads: Pool, hub: Hub | None, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+def _run(
+    threads: Pool, hub: Hub | None, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any],
+    ends: Endable | None = None,
+) -> T:  # fmt: skip
     context = contextvars.copy_context()
     job = _Job(lambda: context.run(function, *args, **kwargs), make_parker())
-    name = getattr(function, "__name__", repr(function))
+    name = getattr(function, "__name__", repr(function)) if ends is None else ends.name
+    try:
+        threads.submit(job)
+    except RuntimeError:
+        if threads is _waiting_pool or isinstance(threads, _SinglePool):
+            raise
+        return function(*args, **kwargs)  # no thread can be had: late is better than never
     if hub is not None:
         hub.offloaded += 1
     try:
-        threads.submit(job)
         job.parker.park(None, name + ON_NATIVE_THREAD)
     except BaseException:
         job.call = None  # not begun yet: it need not
+        if ends is not None:
+            ends.leave()
         raise
     finally:
         if hub is not None:

@@ -15,6 +15,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import threadstate
 from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
 from dhagapatch.core.interrupts import restore
 from dhagapatch.core.running import running_loop, set_all_running_loops, set_running_loop
@@ -70,7 +71,7 @@ class DhagaParker:
         # A wake that comes before the park is seen here: nothing else runs on this OS thread between the check and the
         # switch (or `seen` tells of it), and another OS thread's wake goes through the inbox, which is read after it.
         while True:
-            seen = me.parks
+            seen = me.dhaga_parks
             if self.woken:
                 return True
             try:
@@ -89,8 +90,8 @@ class DhagaParker:
         hub = self.hub
         if _get_ident() == hub.waker:  # as `hub.wake`
             me = self.greenlet
-            if me.parked:
-                me.parked = False
+            if me.dhaga_parked:
+                me.dhaga_parked = False
                 hub.runq.append(me)
         else:
             hub.wake(self.greenlet)
@@ -180,12 +181,12 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     For the hub's own greenlet, which can't park: a lock that a dhaga holds would never come free.
     """
     loop = running_loop()
-    hooks = sys.get_asyncgen_hooks()
+    hooks = threadstate.take_hooks(hub)
     host = hub.host
     hub.enter()
     hub.buried += 1
     set_all_running_loops(None)  # HAZARD: of a host, or of who waits inside a turn, which `enter` does not look at
-    sys.set_asyncgen_hooks(None, None)
+    own = threadstate.keeper.take(hub)  # a dhaga's, if one runs the loop that hosts the hub
     if host is not None:
         host.runners.append(getcurrent())
     try:
@@ -195,17 +196,19 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     finally:
         if host is not None:
             host.runners.pop()
+            host.resume()
         hub.buried -= 1
+        threadstate.keeper.put(hub, own)
         hub.leave()
         set_running_loop(loop)
-        sys.set_asyncgen_hooks(*hooks)
+        threadstate.put_hooks(hub, hooks)
 
 
 def make_parker() -> Parker:
     """A slot for the caller, of its kind."""
     try:
         me = getcurrent()
-        hub = me.hub
+        hub = me.dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = None
     if hub is not None:

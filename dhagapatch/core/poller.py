@@ -20,7 +20,7 @@ from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.own import disown, duplicate_apart
+from dhagapatch.core.own import OWN, disown, duplicate_apart
 
 __all__ = [
     "ERROR", "MASKS", "POLLS", "PRIORITY", "READ", "WRITE", "EpollPoller", "Events", "KqueuePoller", "PollPoller", "Poller",
@@ -101,7 +101,11 @@ def _make_epoll() -> Any:
     make = _real.epoll
     assert make is not None
     low = make()  # closes its descriptor when it is dropped
-    return make.fromfd(duplicate_apart(low.fileno()))
+    try:
+        return make.fromfd(duplicate_apart(low.fileno()))
+    except OSError:  # no further number is left: it keeps this one
+        OWN.add(low.fileno())
+        return low
 
 
 class EpollPoller:
@@ -113,7 +117,7 @@ class EpollPoller:
         try:
             self._level = _make_epoll()
         except BaseException:
-            disown(self._epoll.fileno())
+            _close(self._epoll)
             raise
         self._fd = self._epoll.fileno()
         self.level_fd = self._level.fileno()
@@ -173,8 +177,16 @@ class EpollPoller:
 
     def close(self) -> None:
         for one in (self._epoll, self._level):
-            disown(one.fileno())
-            one.close()
+            _close(one)
+
+
+def _close(epoll: Any) -> None:
+    if not epoll.closed:
+        disown(epoll.fileno())
+        try:
+            epoll.close()
+        except OSError:
+            pass  # C code of the program's has closed it
 
 
 class KqueuePoller:
@@ -251,12 +263,16 @@ class KqueuePoller:
 
 
 class PollPoller:
-    """Anywhere else: poll(2), with edges made from levels by asking for each only once."""
+    """Anywhere else, and where no descriptor is left: poll(2), with edges made from levels by asking for each only once.
+
+    It waits for at most `longest` seconds at a time.
+    """
 
     level_fd = -1
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float | None = None) -> None:
         self.one_shot = True
+        self._longest = longest
         make = _real.poll
         assert make is not None
         self._poll = make()
@@ -297,6 +313,8 @@ class PollPoller:
     def edges(self, timeout: float | None) -> Events:
         edges: Events = []
         self._reached = []
+        if self._longest is not None and (timeout is None or timeout > self._longest):
+            timeout = self._longest
         for fd, event in self._poll.poll(None if timeout is None else math.ceil(timeout * 1e3)):
             mask = MASKS[event]
             asked = self._levels.get(fd, 0) & mask

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core.budget import LOOK, charge
 from dhagapatch.core.parker import make_parker
-from dhagapatch.core.sync import count_look, deadline_of
+from dhagapatch.core.sync import deadline_of
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
 __all__ = ["Queue"]
@@ -25,7 +26,7 @@ class Queue:
 
     __slots__ = ("__weakref__", "_items", "_waiters")
 
-    empty_error: ClassVar[type[Exception]] = _real.Empty
+    _empty_error: ClassVar[type[Exception]] = _real.Empty
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
@@ -36,6 +37,7 @@ class Queue:
         self._items.append(item)
         if self._waiters:
             wake_one(self)
+        charge(LOOK, True)  # last: a handler that raises then does so natively, too
 
     def put_nowait(self, item: Any) -> None:
         """Put `item` in."""
@@ -48,13 +50,13 @@ class Queue:
                 raise ValueError("'timeout' must be a non-negative number")
             if timeout > _real.TIMEOUT_MAX:
                 raise OverflowError("timeout value is too large")
+        charge(LOOK, not block)  # first: what is raised then must not take an item with it
         try:
             return self._items.popleft()
         except IndexError:
             pass
         if not block:
-            count_look()
-            raise self.empty_error
+            raise self._empty_error
         return self._wait(deadline_of(timeout))
 
     def get_nowait(self) -> Any:
@@ -63,12 +65,12 @@ class Queue:
 
     def empty(self) -> bool:
         """Whether it is empty just now."""
-        count_look()
+        charge(LOOK, True)
         return not self._items
 
     def qsize(self) -> int:
         """How many items it holds just now."""
-        count_look()
+        charge(LOOK, True)
         return len(self._items)
 
     def _wait(self, deadline: float | None) -> Any:
@@ -93,7 +95,7 @@ class Queue:
                     enqueued = False
                     if not waiters.leave(parker) and self._items:
                         continue  # woken in the same instant
-                    raise self.empty_error
+                    raise self._empty_error
                 enqueued = False
                 if not self._items:  # somebody else was faster: back to the head of the queue
                     parker.again()

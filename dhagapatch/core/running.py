@@ -1,4 +1,4 @@
-"""What asyncio keeps for an OS thread, the running loop and the async-generator hooks, asked for without importing asyncio.
+"""What runs in an OS thread: its hub, its first greenlet, and asyncio's loop, asked for without importing asyncio.
 
 As long as nobody has imported asyncio there is no loop: then neither the hub nor the program pays for it.
 """
@@ -6,13 +6,20 @@ As long as nobody has imported asyncio there is no loop: then neither the hub no
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent, greenlet
 
+from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["MODULES", "SOURCE", "running_loop", "set_all_running_loops", "set_running_loop", "thread_root"]
+if TYPE_CHECKING:
+    from dhagapatch.core.hub import Hub
+
+__all__ = [
+    "MODULES", "SOURCE", "THREAD", "close_at_thread_end", "running_loop", "set_all_running_loops", "set_running_loop",
+    "thread_root",
+]  # fmt: skip
 
 MODULES = sys.modules
 SOURCE = "_asyncio"  # the C module: whoever has it in MODULES may have a running loop
@@ -46,3 +53,61 @@ def thread_root() -> greenlet:
     while current.parent is not None:
         current = current.parent
     return current
+
+
+class _ThreadState:
+    """The hubs by OS thread.
+
+    HAZARD: not in native thread-local data, which goes with the dhaga where the compiled part carries it (`threadstate`).
+    """
+
+    __slots__ = ("_hubs",)
+
+    def __init__(self) -> None:
+        self._hubs: dict[int, Hub] = {}
+
+    @property
+    def hub(self) -> Hub | None:
+        """That of the current OS thread."""
+        return self._hubs.get(_real.get_ident())
+
+    @hub.setter
+    def hub(self, hub: Hub | None) -> None:
+        if hub is None:
+            self._hubs.pop(_real.get_ident(), None)
+        else:
+            self._hubs[_real.get_ident()] = hub
+
+    def forget(self, hub: Hub) -> None:
+        """Its OS thread has ended; a new one may have the same identity."""
+        if self._hubs.get(hub.ident) is hub:
+            del self._hubs[hub.ident]
+
+    def clear(self) -> None:
+        """In a forked child the other OS threads are no more."""
+        self._hubs.clear()
+
+
+THREAD = _ThreadState()
+_ENDS = _real.local()
+
+
+class _ThreadEnd:
+    """Kept in thread-local data: it goes with its OS thread, and the hub's descriptors with it."""
+
+    __slots__ = ("_hub", "_hubs")
+
+    def __init__(self, hub: Hub, hubs: list[Hub]) -> None:
+        self._hub = hub
+        self._hubs = hubs
+
+    def __del__(self) -> None:
+        THREAD.forget(self._hub)
+        if self._hub in self._hubs:
+            self._hubs.remove(self._hub)
+            self._hub.close()
+
+
+def close_at_thread_end(hub: Hub, hubs: list[Hub]) -> None:
+    """Close `hub`, that of the current OS thread, and take it out of `hubs` when the thread ends."""
+    _ENDS.end = _ThreadEnd(hub, hubs)

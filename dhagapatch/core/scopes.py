@@ -60,7 +60,7 @@ class Timeout:
         self._hub = _hub("Timeout")
         self._used = True
         self._dhaga = _kept(getcurrent())
-        self._scope = getattr(self._dhaga, "scope", None)
+        self._scope = getattr(self._dhaga, "dhaga_scope", None)
         self._handled = sys.exc_info()[1]
         self.reschedule(self.seconds)
         return self
@@ -107,8 +107,8 @@ class Timeout:
                     outer = outer.__context__
                 raise TimeoutError(f"the block's {self.seconds} s are over") from marker
             # HAZARD: the block ended before it was raised, and it must not hit what comes after
-            if dhaga.interrupts is not None and marker in dhaga.interrupts:
-                dhaga.interrupts.remove(marker)
+            if dhaga.dhaga_interrupts is not None and marker in dhaga.dhaga_interrupts:
+                dhaga.dhaga_interrupts.remove(marker)
         finally:
             del marker, outer, error, handled  # no cycles with this frame
 
@@ -135,8 +135,8 @@ class shield:
             raise RuntimeError("this shield is in use; make another one")
         _hub("shield")
         self._dhaga = _kept(getcurrent())
-        self._outer = getattr(self._dhaga, "scope", None)
-        self._dhaga.scope = self
+        self._outer = getattr(self._dhaga, "dhaga_scope", None)
+        self._dhaga.dhaga_scope = self
         return self
 
     def __exit__(
@@ -144,10 +144,10 @@ class shield:
     ) -> None:
         dhaga, self._dhaga = self._dhaga, None
         outer, self._outer = self._outer, None
-        if dhaga.scope is self:
-            dhaga.scope = outer
+        if dhaga.dhaga_scope is self:
+            dhaga.dhaga_scope = outer
         else:  # left out of order
-            inner = dhaga.scope
+            inner = dhaga.dhaga_scope
             while inner is not None and inner._outer is not self:
                 inner = inner._outer
             if inner is not None:

@@ -29,34 +29,15 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core.budget import LEFT, LOOK, OPERATION, charge, spent
 from dhagapatch.core.dhaga import owner_token
-from dhagapatch.core.hub import parking_hub
-from dhagapatch.core.interrupts import deliver_handlers, restore
+from dhagapatch.core.interrupts import restore
 from dhagapatch.core.parker import Parker, make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["FUEL", "Lock", "Mutex", "NativeLock", "RLock", "abandon_wait", "count_look", "deadline_of", "rest"]
+__all__ = ["Lock", "Mutex", "NativeLock", "RLock", "abandon_wait", "deadline_of"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
-
-_OPERATIONS = 1000  # on locks, that come through at once, before the other dhagas have their turn
-_LOOK = 16  # how many of them a look counts
-FUEL = [_OPERATIONS]  # what is left of them; an item costs less than a global
-
-
-def rest() -> None:
-    """Let the others run, if there are any.  No wait: a kill is left for the next one; signal handlers run."""
-    FUEL[0] = _OPERATIONS
-    hub = parking_hub()
-    if hub is not None:
-        hub.rest(deliver_handlers)
-
-
-def count_look() -> None:
-    """Count a look at something that another thread may change: who takes one may take it again and again."""
-    FUEL[0] -= _LOOK
-    if FUEL[0] < 0:
-        rest()
 
 
 def deadline_of(timeout: float | None) -> float | None:
@@ -70,6 +51,19 @@ def _checked(blocking: bool, timeout: float) -> float:
         _real.allocate_lock().acquire(blocking, timeout)
         return timeout if isinstance(timeout, float) else index(timeout)
     return timeout
+
+
+def _is_asked(blocking: Any) -> bool:
+    """What `blocking`, which is no bool, means to the interpreter; refused in its own words."""
+    held = _real.allocate_lock()
+    held.acquire()
+    try:
+        held.acquire(blocking, 0)
+    except ValueError as error:
+        if str(error) != "can't specify a timeout for a non-blocking call":
+            raise
+        return False
+    return True
 
 
 def abandon_wait(lock: Mutex, waiters: WaitQueue, parker: Parker) -> None:
@@ -165,9 +159,11 @@ class Lock(Mutex):
     # whether it holds the lock
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        FUEL[0] = fuel = FUEL[0] - 1
-        if fuel < 0:
-            rest()
+        LEFT[0] = left = LEFT[0] - OPERATION
+        if left < 0:
+            spent(True)
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout == -1:
             held, self._mutex_held = self._mutex_held, True
             if not held:
@@ -177,9 +173,9 @@ class Lock(Mutex):
         return self._take() or self._wait(_real.monotonic() + timeout)
 
     def __enter__(self) -> bool:
-        FUEL[0] = fuel = FUEL[0] - 1
-        if fuel < 0:
-            rest()
+        LEFT[0] = left = LEFT[0] - OPERATION
+        if left < 0:
+            spent(True)
         held, self._mutex_held = self._mutex_held, True
         return not held or self._wait(None)
 
@@ -211,7 +207,7 @@ class Lock(Mutex):
 
     def locked(self) -> bool:
         """Whether it is held."""
-        count_look()
+        charge(LOOK, True)
         return self._mutex_held
 
     def _is_owned(self) -> bool:
@@ -258,9 +254,11 @@ class NativeLock(Lock):
         self._native.release()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        FUEL[0] = fuel = FUEL[0] - 1
-        if fuel < 0:
-            rest()
+        LEFT[0] = left = LEFT[0] - OPERATION
+        if left < 0:
+            spent(True)
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout != -1:
             timeout = _checked(blocking, timeout)
         if self._take():
@@ -314,6 +312,8 @@ class RLock(Mutex):
         self._mutex_count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if blocking is not True and blocking is not False:
+            blocking = _is_asked(blocking)
         if timeout == -1 and blocking:
             return RLock.__enter__(self)  # not a subclass's, which may call this
         if timeout != -1 or not blocking:
@@ -322,10 +322,10 @@ class RLock(Mutex):
         if self._mutex_owner == me:
             self._mutex_count += 1
             return True
-        FUEL[0] = fuel = FUEL[0] - 1
-        if fuel < 0:
-            rest()
-        return self._take(me) or (bool(blocking) and self._wait(_real.monotonic() + timeout, me))
+        LEFT[0] = left = LEFT[0] - OPERATION
+        if left < 0:
+            spent(True)
+        return self._take(me) or (blocking and self._wait(_real.monotonic() + timeout, me))
 
     def __enter__(self) -> bool:
         try:
@@ -335,9 +335,9 @@ class RLock(Mutex):
         if self._mutex_owner == me:
             self._mutex_count += 1
             return True
-        FUEL[0] = fuel = FUEL[0] - 1
-        if fuel < 0:
-            rest()
+        LEFT[0] = left = LEFT[0] - OPERATION
+        if left < 0:
+            spent(True)
         held, self._mutex_held = self._mutex_held, True
         if held:
             return self._wait(None, me)

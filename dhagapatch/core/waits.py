@@ -56,7 +56,7 @@ class Sleeper(NamedTuple):
     @property
     def wait(self) -> Wait | None:
         """What it waits for, if it is parked."""
-        return _describe(self) if self.frame is not None and getattr(self.greenlet, "parked", False) else None
+        return _describe(self) if self.frame is not None and getattr(self.greenlet, "dhaga_parked", False) else None
 
 
 def sleepers(hub: Hub) -> Iterator[Sleeper]:
@@ -71,7 +71,8 @@ def sleeper_of(hub: Hub, one: Any) -> Sleeper:
         return Sleeper(one, hub.ident, name_of_thread(hub.ident) or "main")
     call = getattr(one, "call", None)  # not begun yet: `threading` has no place for it so far
     thread = None if call is None else getattr(call[0], "__self__", None)
-    name = thread.name if isinstance(thread, threading.Thread) else name_of_thread(one.ident) or one.name
+    kind: Any = getattr(threading, "Thread", ())  # in the last moments there is none
+    name = thread.name if isinstance(thread, kind) else name_of_thread(one.ident) or one.name
     return Sleeper(one, one.ident, name)
 
 
@@ -93,7 +94,7 @@ def place(frame: FrameType) -> str:
 
 
 def _describe(sleeper: Sleeper) -> Wait:
-    what = sleeper.greenlet.waiting
+    what = sleeper.greenlet.dhaga_waiting
     if what is None or isinstance(what, str):
         text = what or "something"
         return Wait(text, kind=next((kind for words, kind in _KINDS.items() if text.endswith(words)), "other"))
@@ -143,8 +144,8 @@ def cycles(hubs: Iterable[Hub]) -> list[list[Sleeper]]:
     next_of: dict[int, int] = {}
     for hub in hubs:
         for one in (hub.main, *list(hub.dhagas)):
-            what = getattr(one, "waiting", None)
-            owner = 0 if what is None or isinstance(what, (str, Entry)) or not one.parked else owner_of(what)
+            what = getattr(one, "dhaga_waiting", None)
+            owner = 0 if what is None or isinstance(what, (str, Entry)) or not one.dhaga_parked else owner_of(what)
             if owner:
                 ident = hub.ident if one is hub.main else one.ident
                 waiting[ident] = sleeper_of(hub, one)

@@ -15,10 +15,12 @@ from dhagapatch import _real
 from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Dhaga, Queue, compiled, make_parker, own_native_threads, running_dhaga, start_thread, sync
-from dhagapatch.core.hub import all_hubs, hub_for_wait
+from dhagapatch.core.budget import LOOK, charge
+from dhagapatch.core.entry import enter_methods
+from dhagapatch.core.hub import all_hubs, current_hub, hub_for_wait
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 from dhagapatch.green.threading import lighten
-from dhagapatch.green.wording import reduce_ex
+from dhagapatch.green.wording import stand_for
 
 __all__ = [
     "AdoptedLock", "RLock", "SimpleQueue", "ThreadHandle", "allocate", "allocate_lock", "count", "get_ident", "lock",
@@ -86,10 +88,11 @@ class _Sentinel(sync.Lock):
         shutdown_locks().discard(self)  # before `threading` looks for it among all of them
 
 
-AdoptedLock.__name__ = AdoptedLock.__qualname__ = _Sentinel.__name__ = _Sentinel.__qualname__ = "lock"
-for _class in (lock, AdoptedLock, _Sentinel, RLock, SimpleQueue):
-    _class.__module__ = "_queue" if _class is SimpleQueue else "_thread"
-    _class.__reduce_ex__ = reduce_ex  # type: ignore[method-assign]
+enter_methods(SimpleQueue, "put", "put_nowait", "get", "get_nowait", real=_real.SimpleQueue, cost=0)
+for _class in (lock, AdoptedLock, _Sentinel):
+    stand_for(_class, _real.LockType)
+stand_for(RLock, _real.RLock)
+stand_for(SimpleQueue, _real.SimpleQueue)
 
 _new: Callable[[type[lock]], lock] = object.__new__
 _NO_NAMES: dict[str, Any] = {}  # for threads that are given none, and copied by whoever gets them
@@ -109,7 +112,7 @@ def simple_queue_for(real: type) -> type:
     """The class that stands for a `SimpleQueue`; one whose module was imported afresh raises that module's `Empty`."""
     if real is _real.SimpleQueue:
         return SimpleQueue
-    names = {"__slots__": (), "__module__": "_queue", "__doc__": SimpleQueue.__doc__, "empty_error": sys.modules["_queue"].Empty}
+    names = {"__slots__": (), "__module__": "_queue", "__doc__": SimpleQueue.__doc__, "_empty_error": sys.modules["_queue"].Empty}
     return type("SimpleQueue", (SimpleQueue,), names)
 
 
@@ -131,12 +134,22 @@ def get_ident() -> int:
 
 def count() -> int:
     """How many threads there are, the main one aside: dhagas, and native threads that are not the runtime's own."""
+    if sys.is_finalizing():
+        return max(int(_real.thread_count()) - own_native_threads(), 0)  # daemon threads are there no more
     return int(_real.thread_count()) - own_native_threads() + sum(len(hub.dhagas) for hub in all_hubs())
+
+
+def _starts_natively() -> bool:
+    """Whether no dhaga can be started here; a loop that hosts the hub can't park, but gives its threads their time."""
+    if hub_for_wait() is not None:
+        return False
+    hub = current_hub()
+    return hub is None or hub.host is None
 
 
 def start_new_thread(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any = None, /) -> int:
     valid = callable(function) and isinstance(args, tuple) and (kwargs is None or isinstance(kwargs, dict))
-    if not valid or hub_for_wait() is None:
+    if not valid or _starts_natively():
         return _real.start_new_thread(function, args, *(() if kwargs is None else (kwargs,)))
     sys.audit("_thread.start_new_thread", function, args, kwargs)
     lighten(function)
@@ -167,7 +180,7 @@ class ThreadHandle:
     A handle of a native thread (`native`) is asked now and then, as C code marks it.
     """
 
-    __slots__ = ("__weakref__", "_dhaga", "_ident", "_native", "_pid", "_state", "_waiters")
+    __slots__ = ("_dhaga", "_ident", "_native", "_pid", "_state", "_waiters")
 
     def __init__(self, native: Any = None) -> None:
         self._native = native
@@ -187,7 +200,7 @@ class ThreadHandle:
         return self.ident
 
     def is_done(self) -> bool:
-        sync.count_look()
+        charge(LOOK, True)
         if self._native is not None:
             return self._state == _DONE or bool(self._native.is_done())
         if self._state == _RUNNING and self._pid != _real.os_getpid():
@@ -233,11 +246,12 @@ class ThreadHandle:
                 return
 
     def __repr__(self) -> str:
-        return f"<_ThreadHandle object: ident={self.ident}>"
+        return f"<_thread._ThreadHandle object: ident={self.ident}>"
 
 
-ThreadHandle.__module__ = "_thread"
-ThreadHandle.__qualname__ = ThreadHandle.__name__ = "_ThreadHandle"
+if _real.ThreadHandle is not None:
+    enter_methods(ThreadHandle, "join", real=_real.ThreadHandle, cost=0)
+    stand_for(ThreadHandle, _real.ThreadHandle)
 
 
 def make_thread_handle(ident: int, /) -> ThreadHandle:
@@ -255,7 +269,7 @@ def start_joinable_thread(
         handle = ThreadHandle()
     if handle._state != _NOT_STARTED:
         raise RuntimeError("thread already started")
-    if hub_for_wait() is None:
+    if _starts_natively():
         assert _real.start_joinable_thread is not None
         handle._native = _real.start_joinable_thread(function, daemon=daemon)
         handle._state = _RUNNING
@@ -265,7 +279,12 @@ def start_joinable_thread(
     lighten(function)
     if not daemon:
         _joined_at_exit.add(handle)
-    dhaga = handle._dhaga = start_thread(function, (), _NO_NAMES, handle)
+    try:
+        dhaga = handle._dhaga = start_thread(function, (), _NO_NAMES, handle)
+    except BaseException:
+        handle._state = _NOT_STARTED  # there is no memory for it: nobody is to be joined, and it may be tried again
+        _joined_at_exit.discard(handle)
+        raise
     handle._ident = dhaga.ident
     return handle
 

@@ -45,7 +45,7 @@ class SetAsyncExc:
         if target is None:
             return self._real(*args)
         if target is getcurrent():
-            return self._real(_like(args[0], target.hub.ident), args[1])
+            return self._real(_like(args[0], target.dhaga_hub.ident), args[1])
         _forget(target)
         kind = _plain(args[1])
         if kind is not None:
@@ -55,9 +55,9 @@ class SetAsyncExc:
             # HAZARD: called like a signal handler, also where a kill would be left for the next wait
             target.again = False  # it is kept here
             due = _pending[target] = partial(_raise, error)
-            if target.interrupts is None:
-                target.interrupts = deque()
-            target.interrupts.append(due)
+            if target.dhaga_interrupts is None:
+                target.dhaga_interrupts = deque()
+            target.dhaga_interrupts.append(due)
         return 1
 
 
@@ -85,6 +85,6 @@ def _raise(error: BaseException) -> NoReturn:
 def _forget(target: greenlet) -> None:
     """An exception that has not come yet is replaced by the next one, or taken back."""
     due = _pending.pop(target, None)
-    interrupts = target.interrupts
+    interrupts = target.dhaga_interrupts
     if due is not None and interrupts and due in interrupts:
         interrupts.remove(due)

@@ -6,17 +6,18 @@ has something ready every time, would hold the OS thread.
 
 from __future__ import annotations
 
-from asyncio.base_events import BaseEventLoop
+import asyncio.base_events as _stdlib
 from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.sync import count_look
+from dhagapatch._real import pristine
+from dhagapatch.core.budget import LOOK, charge
 
 __all__ = ["run_once"]
 
-_run_once: Any = BaseEventLoop._run_once  # type: ignore[attr-defined]
+_run_once = pristine(_stdlib, "BaseEventLoop._run_once")
 
 
-def run_once(self: BaseEventLoop) -> None:
-    count_look()
+def run_once(self: Any) -> None:
+    charge(LOOK, True)
     _run_once(self)

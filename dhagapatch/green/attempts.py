@@ -11,6 +11,7 @@ import errno
 import os
 import struct
 from collections.abc import Callable
+from types import WrapperDescriptorType
 from typing import Any
 
 from greenlet import getcurrent
@@ -23,7 +24,7 @@ from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import HIDDEN, is_hidden, user_timeout
 from dhagapatch.green.waiting import is_shut, resumptions, wait_socket
 
-__all__ = ["DONTWAIT", "again", "await_drained", "held", "is_stream", "raise_pending", "view_of"]
+__all__ = ["DONTWAIT", "again", "await_drained", "held", "is_stream", "once", "once_writable", "raise_pending", "view_of"]
 
 _C = _real.socket
 _fileno = _C.fileno
@@ -44,7 +45,31 @@ def view_of(data: Any) -> memoryview | None:
     try:
         return memoryview(data)
     except (TypeError, BufferError):
+        if _asks_python(data):
+            raise  # the C method would ask once more
         return None
+
+
+def once(data: Any) -> Any:
+    """What has a `__buffer__` written in Python (since 3.12) is asked for it once, however often the call is tried."""
+    return memoryview(data) if _asks_python(data) else data
+
+
+def once_writable(data: Any, method: str) -> Any:
+    """As `once`, of the first argument of a method that fills it; whatever is raised, the C method has words of its own."""
+    try:
+        return once(data)
+    except Exception:
+        pass
+    raise TypeError(f"{method}() argument 1 must be read-write bytes-like object, not {type(data).__name__}")
+
+
+def _asks_python(data: Any) -> bool:
+    return _MAY_ASK and type(getattr(type(data), "__buffer__", _NOT_IN_PYTHON)) is not WrapperDescriptorType
+
+
+_MAY_ASK = hasattr(bytes, "__buffer__")
+_NOT_IN_PYTHON = object.__repr__
 
 
 def held(args: tuple[Any, ...], views: list[memoryview]) -> tuple[Any, ...]:
@@ -185,7 +210,7 @@ def await_drained(sock: Any, hub: Any, entry: Entry, direction: int) -> float | 
     deadline = None if timeout is None else _real.monotonic() + timeout
     # `wait_entry`, without a frame of its own: since 3.12 each frame below a switch costs an object
     me = getcurrent()
-    seen = me.parks
+    seen = me.dhaga_parks
     # HAZARD: a finalizer that ran meanwhile may have waited, and let the edge come, or closed the socket
     if (entry.readable if direction == READ else entry.writable) or hub.entries.get(entry.fd) is not entry:
         return deadline

@@ -11,11 +11,12 @@ from typing import Any
 
 from dhagapatch._config import SETTINGS
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.green.excepthook import is_runtime
 
 __all__ = ["stop_here"]
 
-_stop_here: Any = _stdlib.Bdb.stop_here
+_stop_here = pristine(_stdlib, "Bdb.stop_here")
 
 
 def stop_here(self: Any, frame: FrameType) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posix
 from collections.abc import Callable
 from typing import Any
 
@@ -15,27 +16,30 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import READ, hub_for_wait, offload_wait
+from dhagapatch.core.descriptors import forget_descriptor
 from dhagapatch.core.fork import tell_forked
 from dhagapatch.core.hub import parking_hub
-from dhagapatch.core.interrupts import deferred
-from dhagapatch.green.os import close
-from dhagapatch.green.waiting import handle_deferred, wait_descriptor
+from dhagapatch.core.interrupts import held_back
+from dhagapatch.core.own import close_own, set_apart
+from dhagapatch.green.kernel import await_child
+from dhagapatch.green.waiting import wait_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["fork", "forkpty", "system", "wait", "wait3", "wait4", "waitid", "waitpid"]
 
-_wait, _wait3, _wait4, _waitid = os.wait, os.wait3, os.wait4, getattr(os, "waitid", None)
-_system = os.system
-_fork, _forkpty = os.fork, os.forkpty
-_pidfd_open = getattr(os, "pidfd_open", None)
+_wait, _wait3, _wait4, _waitid = (pristine(posix, name) for name in ("wait", "wait3", "wait4", "waitid"))
+_system = pristine(posix, "system")
+_fork, _forkpty = pristine(posix, "fork"), pristine(posix, "forkpty")
+_pidfd_open = pristine(posix, "pidfd_open")
 
 
 def _await_child(pid: int, options: int) -> None:
     """Wait until the wait call asked for has something to say, or can't have."""
     if pid > 0 and _pidfd_open is not None and not options & (os.WUNTRACED | getattr(os, "WCONTINUED", 0)):
         try:
-            fd = _pidfd_open(pid)
+            fd = set_apart(_pidfd_open(pid))
         except OSError as error:
             if error.errno in (errno.ESRCH, errno.EINVAL):
                 return  # no such child: the call itself will tell
@@ -44,7 +48,8 @@ def _await_child(pid: int, options: int) -> None:
             try:
                 wait_descriptor(fd, READ)
             finally:
-                close(fd)
+                forget_descriptor(fd)
+                close_own(fd)
             return
     if _waitid is None:
         raise OSError(errno.ENOSYS, "waiting for any child needs os.waitid on this platform")
@@ -54,7 +59,7 @@ def _await_child(pid: int, options: int) -> None:
         flags |= os.WSTOPPED
     if options & os.WCONTINUED:
         flags |= os.WCONTINUED
-    _await_any(kind, abs(pid) if pid != -1 else 0, flags)
+    await_child(kind, abs(pid) if pid != -1 else 0, flags)
 
 
 def _asked(result: Any) -> Any:
@@ -68,19 +73,13 @@ def _asked(result: Any) -> Any:
     return result
 
 
-def _ended(result: Any) -> Any:
-    if deferred:
-        handle_deferred()
-    return result
-
-
 def _wait_for(pid: int, options: int, call: Callable[[int], Any]) -> Any:
     if type(options) is not int or type(pid) is not int or options & os.WNOHANG or hub_for_wait() is None:
         return _asked(call(options))
     while True:
         result = call(options | os.WNOHANG)
         if result[0]:
-            return _ended(result)
+            return result
         _await_child(pid, options)
 
 
@@ -107,23 +106,15 @@ def wait4(pid: int, options: int) -> Any:
 @worded_by(_waitid)
 def waitid(idtype: int, id: int, options: int, /) -> Any:
     if not type(idtype) is type(id) is type(options) is int or options & os.WNOHANG or hub_for_wait() is None:
-        return _asked(_waitid(idtype, id, options))  # type: ignore[misc]
+        return _asked(_waitid(idtype, id, options))
     while True:
-        result = _waitid(idtype, id, options | os.WNOHANG)  # type: ignore[misc]
+        result = _waitid(idtype, id, options | os.WNOHANG)
         if result is not None:
-            return _ended(result)
+            return result
         if idtype == os.P_PID and not options & (os.WSTOPPED | os.WCONTINUED):
             _await_child(id, 0)
         else:
-            _await_any(idtype, id, options | os.WNOWAIT)
-
-
-def _await_any(idtype: int, id: int, options: int) -> None:
-    """Have a native thread wait; what it finds is left for the call itself."""
-    try:
-        offload_wait(_waitid, idtype, id, options)  # type: ignore[arg-type]
-    except OSError:
-        pass
+            await_child(idtype, id, options | os.WNOWAIT)
 
 
 @worded_by(_fork)
@@ -150,4 +141,8 @@ def _forked(call: Callable[[], Any], pid_of: Callable[[Any], int]) -> Any:
 
 @worded_by(_system)
 def system(command: Any) -> int:
-    return offload_wait(_system, command)
+    if hub_for_wait() is None:
+        return _system(command)
+    # Ctrl-C is the child's alone meanwhile; other signals are looked at when it has ended, as the C library waits for it
+    with held_back(getcurrent()):
+        return offload_wait(_system, command)

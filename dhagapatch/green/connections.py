@@ -14,6 +14,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import READ, WRITE
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs, hub_for_wait
@@ -37,7 +38,7 @@ _fileno = _C.fileno
 _gettimeout = _C.gettimeout
 _settimeout = _C.settimeout
 _family = _C.family.__get__
-_init = _stdlib.socket.__init__
+_init = pristine(_stdlib, "socket.__init__")
 
 
 class _Mode:
@@ -77,25 +78,22 @@ def _accept_once(sock: Any) -> Any:
         # HAZARD: the mode belongs to the listener, not to us: whoever sets it back to blocking does so between another's
         # look and its accept, and that one then blocks its whole thread.  A shared listener stays non-blocking.
         make_nonblocking(sock)
-        return _C._accept(sock)  # type: ignore[attr-defined]
+        return _C._accept(sock)
     with _Mode(sock):
-        return _C._accept(sock)  # type: ignore[attr-defined]
+        return _C._accept(sock)
 
 
 def accept(self: Any, /) -> Any:
     hub = hub_for_wait()
     started = None
     if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.readable:
             started = await_drained(self, hub, entry, READ)
     elif all_hubs():
         note_sharing()
     elif not is_hidden(self):
-        return _C._accept(self)  # type: ignore[attr-defined]
+        return _C._accept(self)
     seen = resumptions()
     try:
         return _accept_once(self)
@@ -135,6 +133,8 @@ def _connect(sock: Any, address: Any, call: Callable[..., Any]) -> int:
         sleep_until(_real.monotonic() + pause)
         pause = min(pause * 2, _UNIX_FULL[1])
         code = _connect_once(sock, address, call)
+    if code == errno.EALREADY and timeout is not None:
+        return code  # another call has begun it: natively only a socket without a timeout waits for that
     while code in (errno.EINPROGRESS, errno.EALREADY, errno.EINTR):
         fd = _fileno(sock)
         if fd < 0:

@@ -14,7 +14,7 @@ from dhagapatch._config import SETTINGS
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["excepthook", "is_runtime", "strip", "thread_excepthook"]
+__all__ = ["excepthook", "is_runtime", "strip", "thread_excepthook", "unraisablehook"]
 
 _PACKAGE = __name__.partition(".")[0] + "."
 
@@ -73,3 +73,10 @@ def thread_excepthook(args: Any, /) -> None:
             make: Any = type(args)
             args = make((args[0], value, value.__traceback__, args[3]))
     _real.thread_excepthook(args)
+
+
+def unraisablehook(unraisable: Any, /) -> None:
+    value = getattr(unraisable, "exc_value", None)
+    if isinstance(value, BaseException):
+        strip(value)  # its first frame is the program's: so the traceback beside it is the same
+    _real.unraisablehook(unraisable)

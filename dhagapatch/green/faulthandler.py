@@ -10,6 +10,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import program_frame
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waits import LAUNCHER
@@ -18,7 +19,7 @@ from dhagapatch.green.sys import current_frames
 
 __all__ = ["dump_traceback"]
 
-_c_dump_traceback = _stdlib.dump_traceback
+_c_dump_traceback = pristine(_stdlib, "dump_traceback")
 _MOST = 100  # frames of a stack
 _LONGEST = 500  # characters of a name
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import _imp
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.green._thread import RLock
 
 __all__ = ["acquire_lock", "after_fork_in_child", "lock_held", "release_lock"]
 
 _lock = RLock()
-_release_lock, _lock_held = _imp.release_lock, _imp.lock_held
+_release_lock, _lock_held = pristine(_imp, "release_lock"), pristine(_imp, "lock_held")
 
 
 def acquire_lock() -> None:

@@ -1,39 +1,31 @@
 """Files over pipes, FIFOs, terminals and sockets, whose reading and writing lets other dhagas run.
 
 A regular file is the interpreter's own.  For a descriptor that can make one wait, `open` makes the same stack of
-objects, raw, buffered, text, from the subclasses below: the raw file waits until the kernel is ready, and the
-buffered ones wait for each other.
-
-HAZARD: `io.Buffered*` hold a native lock while they call the raw file.  If that parks, a second dhaga that uses the same
-buffer would be told "reentrant call", because to the native lock it is the same thread; threads wait.  So every
-method that can reach the raw file takes a green lock first.
+objects, raw, buffered, text, with a raw file that waits until the kernel is ready.  That threads which share the
+buffered one wait for each other is seen to by `buffers`.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import os
-import re
 import select
 import stat
-import sys
 import warnings
-from collections.abc import Callable
 from typing import Any
 
-from greenlet import getcurrent
-
 from dhagapatch import _real
+from dhagapatch._cpython import buffer_size
+from dhagapatch._guard import LAST
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import READ, WRITE, Dhaga, Lock, compiled, hub_for_wait
+from dhagapatch.core import READ, WRITE, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
-from dhagapatch.core.hub import HubGreenlet, parking_hub
-from dhagapatch.core.waitq import wake_one
+from dhagapatch.core.entry import CALLER, enter_methods
+from dhagapatch.core.hub import parking_hub
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.wording import worded_by
 
-__all__ = ["BufferedRWPair", "BufferedRandom", "BufferedReader", "BufferedWriter", "FileIO", "can_wait", "makefile", "open"]
+__all__ = ["FileIO", "can_wait", "open"]
 
 _MEMORY_DEVICES = 1  # major number of /dev/null, /dev/zero and the like, which never wait
 
@@ -86,10 +78,40 @@ class FileIO(io.FileIO):
             await_ready(self.fileno(), READ)
 
     def __repr__(self) -> str:
-        return re.sub(r"^<(\w+\.)*FileIO", "<_io.FileIO", super().__repr__())
+        return "<_io.FileIO " + super().__repr__().partition(" ")[2]
 
 
-FileIO.__module__ = "_io"
+class _DeviceIO(io.FileIO):
+    """A raw file over a device that never waits, like /dev/null: a call lets others run now and then, as it does natively."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        return super().readinto(buffer)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size)
+
+    def write(self, data: Any, /) -> int:
+        return super().write(data)
+
+    __repr__ = FileIO.__repr__
+
+
+enter_methods(FileIO, "readinto", "read", "readall", "write")
+enter_methods(_DeviceIO, "readinto", "read", "write")
+for _class in (FileIO, _DeviceIO):
+    _class.__module__ = "_io"
+    _class.__name__ = _class.__qualname__ = "FileIO"
+
+
+def _be_native() -> None:
+    """Nobody parks any more."""
+    for name in ("readinto", "read", "readall", "write", "close"):
+        delattr(FileIO, name)
+    for name in ("readinto", "read", "write"):
+        delattr(_DeviceIO, name)
+
+
+LAST.append(_be_native)
 
 
 def _size(data: Any) -> int:
@@ -101,144 +123,22 @@ def _size(data: Any) -> int:
         return 0
 
 
-class _Turns(Lock):
-    """The lock of a file's methods, and the greenlet that is in one of them."""
-
-    __slots__ = ("owner",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.owner: Any = None
-
-
-if compiled.speedups is not None:
-    compiled.speedups.setup_files(_Turns)
-
-
-def _exclusive(native: Any, lock_name: str) -> Callable[..., Any]:
-    """The method of the native class, called by one dhaga at a time; most often nobody else is in it."""
-    alone = lock_name == "_green_lock"
-
-    def method(self: Any, *args: Any, **wrong: Any) -> Any:
-        if wrong:
-            return native(self, *args, **wrong)  # there are no such arguments
-        try:
-            lock = self._green_lock if alone else getattr(self, lock_name)
-            me = getcurrent()
-        except RecursionError:
-            raise
-        except (AttributeError, RuntimeError):
-            lock = None  # no such file, or not set up: it has the words; or one that is closed as the interpreter ends
-        if lock is None:
-            return native(self, *args)
-        taken, lock._mutex_held = lock._mutex_held, True  # as `lock._take`, without a call
-        if taken and not _await_turn(lock, me):
-            return native(self, *args)
-        lock.owner = me
-        try:
-            return native(self, *args) if args else native(self)
-        finally:
-            lock.owner = None
-            if lock._waiters:
-                lock.release()
-            else:
-                lock._mutex_held = False
-                if lock._waiters:
-                    wake_one(lock)
-
-    method.__name__, method.__qualname__, method.__doc__ = native.__name__, native.__qualname__, native.__doc__
-    method.__wrapped__ = native  # type: ignore[attr-defined]  # it has the signature
-    return method if compiled.speedups is None else compiled.speedups.exclusive(native, lock_name, method)
-
-
-def _await_turn(lock: _Turns, above: Any) -> bool:
-    """Take the file's lock when it is free; False if the caller has it already: the native method has the words for it."""
-    while above is not lock.owner:  # a method of a file calls others, and the raw file's may call back
-        if type(above) in (Dhaga, HubGreenlet) or above.parent is None:
-            return lock.acquire()
-        above = above.parent  # a greenlet that a library made goes on for the one in which it was made
-    return False
-
-
-_READS = ("read", "read1", "readinto", "readinto1", "readline", "readlines", "peek", "__next__")
-_WRITES = ("write", "writelines", "flush")
-_PLACES = ("seek", "tell", "truncate", "close", "detach")
-
-
-def _buffered(base: Any, **names: tuple[str, ...]) -> type:
-    """The buffered class `base` whose methods take turns, those of each lock."""
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        for lock_name in names:
-            self.__dict__[lock_name] = _Turns()
-        base.__init__(self, *args, **kwargs)
-        if base is io.BufferedRWPair:
-            self.__dict__["_green_raw"] = args[1]  # of the writer
-
-    def __repr__(self: Any) -> str:
-        return base.__repr__(self).replace(f"<{type(self).__module__}.", "<_io.", 1).replace(
-            f"<{base.__name__}", f"<_io.{base.__name__}", 1
-        )
-
-    namespace: dict[str, Any] = {"__init__": __init__, "__repr__": __repr__, "__module__": "_io"}
-    for lock_name, methods in names.items():
-        for name in methods:
-            namespace[name] = _exclusive(getattr(base, name), lock_name)
-    return type(base.__name__, (base,), namespace)
-
-
-BufferedReader: Any = _buffered(io.BufferedReader, _green_lock=_READS + _PLACES)
-BufferedWriter: Any = _buffered(io.BufferedWriter, _green_lock=_WRITES + _PLACES)
-BufferedRandom: Any = _buffered(io.BufferedRandom, _green_lock=_READS + _WRITES + _PLACES)
-# the one half may wait while the other goes on
-BufferedRWPair: Any = _buffered(io.BufferedRWPair, _green_reading=_READS, _green_writing=_WRITES)
-
-
-def _close_pair() -> Callable[[Any], None]:
-    """Its `close`, which closes the writer at once, and the reader when nobody is in it."""
-
-    def close_writer(self: Any) -> None:
-        if not self._green_raw.closed:
-            try:
-                self.flush()
-            finally:
-                self._green_raw.close()
-
-    writer = _exclusive(close_writer, "_green_writing")
-    both = _exclusive(io.BufferedRWPair.close, "_green_reading")
-
-    def close(self: Any) -> None:
-        try:
-            if "_green_raw" in self.__dict__:
-                writer(self)
-        finally:
-            both(self)
-
-    return functools.update_wrapper(close, io.BufferedRWPair.close)
-
-
-BufferedRWPair.close = _close_pair()
-
-
-def _no_attribute(self: Any, name: str) -> Any:
-    raise AttributeError(f"'_io.BufferedRWPair' object has no attribute {name!r}", name=name, obj=self)
-
-
-BufferedRWPair.__getattr__ = _no_attribute  # in the words of the native one, which has no other attributes
-
-
 def can_wait(file: Any) -> int:
     """The st_mode of what `file` names if it can make one wait, else 0."""
+    mode, waits = _kind_of(file)
+    return mode if waits else 0
+
+
+def _kind_of(file: Any) -> tuple[int, bool]:
+    """The st_mode of what is no regular file, else 0; and whether it can make one wait."""
     try:
         status = _real.os_fstat(file) if isinstance(file, int) else _real.os_stat(file)
     except (OSError, ValueError, TypeError, OverflowError):
-        return 0
+        return 0, False
     mode = status.st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        return 0
-    if stat.S_ISCHR(mode) and os.major(status.st_rdev) == _MEMORY_DEVICES:
-        return 0
-    return mode
+        return 0, False
+    return mode, not stat.S_ISCHR(mode) or os.major(status.st_rdev) != _MEMORY_DEVICES
 
 
 @worded_by(_real.io_open)
@@ -248,7 +148,7 @@ def open(
 ) -> Any:  # fmt: skip
     if opener is not None and _plain_mode(mode) and callable(opener) and not isinstance(file, int):
         return _open_by(opener, file, mode, buffering, encoding, errors, newline, closefd)
-    kind = can_wait(file) if opener is None else 0
+    kind, waits = _kind_of(file) if opener is None else (0, False)
     if not kind or not _plain_mode(mode):
         return _real.io_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
     if stat.S_ISFIFO(kind) and not isinstance(file, int) and hub_for_wait() is not None:
@@ -262,11 +162,11 @@ def open(
     if binary and buffering == 1:
         warnings.warn(
             "line buffering (buffering=1) isn't supported in binary mode, the default buffer size will be used",
-            RuntimeWarning, stacklevel=3,
+            RuntimeWarning, stacklevel=CALLER,
         )  # fmt: skip
-    raw = FileIO(file, raw_mode, closefd, opener)
+    raw: Any = (FileIO if waits else _DeviceIO)(file, raw_mode, closefd, opener)
     try:
-        return _stack(raw, mode, buffering, io.text_encoding(encoding, 3) if not binary else None, errors, newline)
+        return _stack(raw, mode, buffering, io.text_encoding(encoding, CALLER) if not binary else None, errors, newline)
     except BaseException:
         raw.close()
         raise
@@ -317,55 +217,20 @@ def _open_fifo(path: Any, flags: int) -> int:
 def _stack(raw: FileIO, mode: str, buffering: int, encoding: str | None, errors: Any, newline: Any) -> Any:
     line_buffering = buffering == 1 or (buffering < 0 and raw.isatty())
     if buffering < 0 or buffering == 1:
-        buffering = io.DEFAULT_BUFFER_SIZE
+        buffering = buffer_size(raw)
     if buffering == 0:
         return raw
+    buffer: Any
     if "+" in mode:
         if not raw.seekable():
             raise io.UnsupportedOperation("File or stream is not seekable.")
-        buffer = BufferedRandom(raw, buffering)
+        buffer = io.BufferedRandom(raw, buffering)
     elif "r" in mode:
-        buffer = BufferedReader(raw, buffering)
+        buffer = io.BufferedReader(raw, buffering)
     else:
-        buffer = BufferedWriter(raw, buffering)
+        buffer = io.BufferedWriter(raw, buffering)
     if "b" in mode:
         return buffer
     text = io.TextIOWrapper(buffer, encoding, errors, newline, line_buffering)
-    text.mode = mode  # type: ignore[misc]
-    return text
-
-
-def makefile(
-    self: Any, mode: str = "r", buffering: int | None = None, *, encoding: str | None = None,
-    errors: str | None = None, newline: str | None = None,
-) -> Any:  # fmt: skip
-    """As the standard library's, with buffers that dhagas can share."""
-    if not set(mode) <= {"r", "w", "b"}:
-        raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
-    writing = "w" in mode
-    reading = "r" in mode or not writing
-    binary = "b" in mode
-    raw_mode = ("r" if reading else "") + ("w" if writing else "")
-    raw = sys.modules["socket"].SocketIO(self, raw_mode)
-    self._io_refs += 1
-    if buffering is None:
-        buffering = -1
-    if buffering < 0:
-        buffering = io.DEFAULT_BUFFER_SIZE
-    if buffering == 0:
-        if not binary:
-            raise ValueError("unbuffered streams must be binary")
-        return raw
-    buffer: Any
-    if reading and writing:
-        buffer = BufferedRWPair(raw, raw, buffering)
-    elif reading:
-        buffer = BufferedReader(raw, buffering)
-    else:
-        buffer = BufferedWriter(raw, buffering)
-    if binary:
-        return buffer
-    encoding = io.text_encoding(encoding)
-    text = io.TextIOWrapper(buffer, encoding, errors, newline)
     text.mode = mode  # type: ignore[misc]
     return text

@@ -67,12 +67,16 @@ def _methods(idle_dict_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
             return
         try:
             del dict_of(data_of(self), self)[name]
+            return
         except KeyError:
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'") from None
+            pass  # what is raised has no context, as natively
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     return {"__new__": staticmethod(new), "__getattribute__": get, "__setattr__": set, "__delattr__": delete}
 
 
 def _not_the_dict(self: Any, name: str) -> None:
+    if not isinstance(name, str):
+        _object_get(self, name)  # raises
     if name == "__dict__":
         raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")

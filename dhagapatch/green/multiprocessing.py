@@ -11,13 +11,16 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import hub_for_wait, owner_token
+from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import sleep_until
+from dhagapatch.green.wording import stand_for
 
-__all__ = ["SemLock"]
+__all__ = ["AdoptedSemLock", "SemLock", "native"]
 
-_native = _multiprocessing.SemLock
+native = pristine(_multiprocessing, "SemLock")
 _RECURSIVE = 0  # multiprocessing.synchronize.RECURSIVE_MUTEX
 _LEAST, _MOST = 0.0005, 0.01  # seconds
 
@@ -25,17 +28,19 @@ _LEAST, _MOST = 0.0005, 0.01  # seconds
 class SemLock:
     """`_multiprocessing.SemLock` whose acquire lets other dhagas run."""
 
-    SEM_VALUE_MAX = _native.SEM_VALUE_MAX
+    __slots__ = ("_depth", "_mutex_owner", "_native")
+
+    SEM_VALUE_MAX = native.SEM_VALUE_MAX
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._native = _native(*args, **kwargs)
+        self._native = native(*args, **kwargs)
         self._mutex_owner = 0
         self._depth = 0
 
     @classmethod
     def _rebuild(cls, *args: Any) -> SemLock:
         self = cls.__new__(cls)
-        self._native = _native._rebuild(*args)
+        self._native = native._rebuild(*args)
         self._mutex_owner = self._depth = 0
         return self
 
@@ -57,7 +62,8 @@ class SemLock:
             return True
         return self._take(block, timeout, lambda: True)
 
-    __enter__ = acquire
+    def __enter__(self) -> bool:
+        return self.acquire()
 
     def _take(self, block: bool, timeout: float | None, free: Any) -> bool:
         if not block or hub_for_wait() is None:
@@ -102,3 +108,52 @@ class SemLock:
     def _after_fork(self) -> None:
         self._native._after_fork()
         self._mutex_owner = self._depth = 0
+
+
+class AdoptedSemLock(SemLock):
+    """Stands for a native one that was there before, which a `with` block that is under way releases: the depth is in that."""
+
+    __slots__ = ()
+
+    def __init__(self, real: Any) -> None:
+        self._native = real
+        self._mutex_owner = owner_token() if real._is_mine() else 0  # 0: acquired natively
+
+    def _is_mine(self) -> bool:
+        if not self._native._is_mine():
+            return False
+        return self.kind != _RECURSIVE or self._mutex_owner == (owner_token() if self._mutex_owner else 0)
+
+    def _count(self) -> int:
+        return int(self._native._count())
+
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+        if self.kind != _RECURSIVE:
+            return self._take(block, timeout, lambda: True)
+        if self._is_mine():
+            return bool(self._native.acquire(False))
+        # HAZARD: the native one would let any dhaga of this OS thread in
+        mine = self._native._is_mine
+        if (mine() and not block) or not self._take(block, timeout, lambda: not mine()):
+            return False
+        self._mutex_owner = owner_token()
+        return True
+
+    def release(self) -> None:
+        if self.kind == _RECURSIVE:
+            if not self._is_mine():
+                raise AssertionError("attempt to release recursive lock not owned by thread")
+            if self._native._count() == 1:
+                self._mutex_owner = 0
+        self._native.release()
+
+    def _after_fork(self) -> None:
+        self._native._after_fork()
+        self._mutex_owner = 0
+
+    __enter__ = acquire
+
+
+for _class in (SemLock, AdoptedSemLock):
+    enter_methods(_class, "acquire", "release", real=native)
+    stand_for(_class, native)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl as _stdlib_fcntl
 import os
+import posix
 import select
 import stat
 import sys
@@ -21,11 +22,14 @@ from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import READ, WRITE, hub_for_wait, offload_wait
+from dhagapatch._real import pristine
+from dhagapatch.core import READ, WRITE, hub_for_wait
+from dhagapatch.core.budget import CALL, charge
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs
-from dhagapatch.core.own import HIGH, OWN, ranges_without_own
-from dhagapatch.green.waiting import is_ready, sleep_until, spend, wait_descriptor
+from dhagapatch.core.own import HIGH, OWN, ranges_without_own, refuse_own
+from dhagapatch.green.kernel import await_record_lock, open_waiting, record
+from dhagapatch.green.waiting import is_ready, sleep_until, wait_descriptor
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
@@ -53,23 +57,22 @@ __all__ = [
     "writev",
 ]  # fmt: skip
 
-_readv, _writev = getattr(os, "readv", None), getattr(os, "writev", None)
-_preadv: Any = getattr(os, "preadv", None)
-_pwritev: Any = getattr(os, "pwritev", None)
-_sched_yield: Any = getattr(os, "sched_yield", None)
-_sendfile = getattr(os, "sendfile", None)
-_splice = getattr(os, "splice", None)
-_eventfd_read, _eventfd_write = getattr(os, "eventfd_read", None), getattr(os, "eventfd_write", None)
-_closerange, _dup2 = os.closerange, os.dup2
-_lockf = getattr(os, "lockf", None)
-_fcntl = _stdlib_fcntl.fcntl
+_readv, _writev = pristine(posix, "readv"), pristine(posix, "writev")
+_preadv = pristine(posix, "preadv")
+_pwritev = pristine(posix, "pwritev")
+_sched_yield = pristine(posix, "sched_yield")
+_sendfile = pristine(posix, "sendfile")
+_splice = pristine(posix, "splice")
+_eventfd_read, _eventfd_write = pristine(posix, "eventfd_read"), pristine(posix, "eventfd_write")
+_closerange, _dup2 = pristine(posix, "closerange"), pristine(posix, "dup2")
+_lockf = pristine(posix, "lockf")
+_fcntl = _real.fcntl
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _LEAST, _MOST = 0.001, 0.01  # seconds: how often is tried again what the kernel has no event for
 _WRONG_MODE = {READ: os.O_WRONLY, WRITE: os.O_RDONLY}
 
 def await_ready(fd: int, direction: int) -> None:
     """Wait until a read or write of `fd` would not block, or would fail."""
-    spend(1)
     if is_ready(fd, direction):
         return
     try:
@@ -112,7 +115,7 @@ def _total(buffers: Any, writable: bool) -> int:
 def readv(*args: Any, **kwargs: Any) -> int:
     if len(args) == 2 and not kwargs and type(args[0]) is int and args[0] >= 0 and _total(args[1], True):
         await_ready(args[0], READ)
-    return _readv(*args, **kwargs)  # type: ignore[misc]
+    return _readv(*args, **kwargs)
 
 
 def preadv(*args: Any, **kwargs: Any) -> int:
@@ -138,21 +141,21 @@ def sched_yield() -> None:
 def eventfd_read(fd: int) -> int:
     if type(fd) is int and fd >= 0:
         await_ready(fd, READ)
-    return _eventfd_read(fd)  # type: ignore[misc]
+    return _eventfd_read(fd)
 
 
 @worded_by(_eventfd_write)
 def eventfd_write(fd: int, value: int) -> None:
     if type(fd) is not int or fd < 0 or type(value) is not int or not 0 < value < 1 << 64 or hub_for_wait() is None:
-        return _eventfd_write(fd, value)  # type: ignore[misc]
+        return _eventfd_write(fd, value)
     await_ready(fd, WRITE)
     if value == 1 or not _real.os_get_blocking(fd):
-        return _eventfd_write(fd, value)  # type: ignore[misc]
+        return _eventfd_write(fd, value)
     pause = _LEAST
     while True:
         try:
             with _Unblocked(fd):
-                return _eventfd_write(fd, value)  # type: ignore[misc]
+                return _eventfd_write(fd, value)
         except BlockingIOError:
             pass
         # HAZARD: "writable" says only that there is room for a 1
@@ -209,6 +212,7 @@ def write_pieces(fd: int, rest: memoryview) -> int:
             return done
         if done >= len(rest):
             return done
+        charge(CALL)
         await_ready(fd, WRITE)
         pause = _LEAST
 
@@ -221,7 +225,7 @@ def writev(*args: Any, **kwargs: Any) -> int:
             await_ready(fd, WRITE)
             if size > select.PIPE_BUF and hub_for_wait() is not None and not _takes_any_size(fd):
                 return write_pieces(fd, memoryview(b"".join(buffers)))
-    return _writev(*args, **kwargs)  # type: ignore[misc]
+    return _writev(*args, **kwargs)
 
 
 class _Unblocked:
@@ -257,7 +261,7 @@ def _moved(call: Callable[[], int], out_fd: int, in_fd: int) -> int:
             with _Unblocked(out_fd):
                 return call()
         except BlockingIOError:
-            continue
+            charge(CALL)
 
 
 def _waits_to_move(out_fd: Any, in_fd: Any, count: Any) -> bool:
@@ -268,7 +272,7 @@ def _waits_to_move(out_fd: Any, in_fd: Any, count: Any) -> bool:
 @worded_by(_sendfile)
 def sendfile(out_fd: int, in_fd: int, offset: Any, count: int, *args: Any, **kwargs: Any) -> int:
     def call() -> int:
-        return _sendfile(out_fd, in_fd, offset, count, *args, **kwargs)  # type: ignore[misc]
+        return _sendfile(out_fd, in_fd, offset, count, *args, **kwargs)
 
     return _moved(call, out_fd, in_fd) if _waits_to_move(out_fd, in_fd, count) else call()
 
@@ -276,7 +280,7 @@ def sendfile(out_fd: int, in_fd: int, offset: Any, count: int, *args: Any, **kwa
 @worded_by(_splice)
 def splice(src: int, dst: int, count: int, offset_src: Any = None, offset_dst: Any = None, flags: int = 0) -> int:
     def call() -> int:
-        return _splice(src, dst, count, offset_src, offset_dst, flags)  # type: ignore[misc]
+        return _splice(src, dst, count, offset_src, offset_dst, flags)
 
     if flags & getattr(os, "SPLICE_F_NONBLOCK", 2) or not _waits_to_move(dst, src, count):
         return call()
@@ -323,7 +327,7 @@ def open_fifo(path: Any, flags: int, mode: int = 0o777, dir_fd: int | None = Non
         fd = _open_writer(path, flags, mode, dir_fd)
         if fd >= 0:
             return fd
-    return offload_wait(_real.os_open, path, flags, mode, dir_fd=dir_fd)
+    return open_waiting(path, flags, mode, dir_fd)
 
 
 def _open_writer(path: Any, flags: int, mode: int, dir_fd: int | None) -> int:
@@ -340,8 +344,7 @@ def _open_writer(path: Any, flags: int, mode: int, dir_fd: int | None) -> int:
 
 @worded_by(_real.os_close)
 def close(fd: int) -> None:
-    if type(fd) is int and fd in OWN:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    refuse_own(fd)
     waiting = forget_descriptor(fd) if all_hubs() else []
     try:
         _real.os_close(fd)
@@ -350,8 +353,7 @@ def close(fd: int) -> None:
 
 
 def close_socket(fd: Any, /) -> None:
-    if type(fd) is int and fd in OWN:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    refuse_own(fd)
     waiting = forget_descriptor(fd) if all_hubs() and type(fd) is int else []
     try:
         _real.socket_close(fd)
@@ -390,12 +392,22 @@ def dup2(fd: int, fd2: int, inheritable: bool = True) -> int:
         wake_all(waiting)
 
 
+def _place_of(fd: int) -> tuple[int, int]:
+    """Where it reads and writes next, as `lseek` takes it."""
+    try:
+        return os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_SET
+    except OSError:
+        return 0, os.SEEK_CUR
+
+
 @worded_by(_lockf)
 def lockf(fd: int, command: int, length: int, /) -> None:
     if command == os.F_LOCK and hub_for_wait() is not None:
         try:
-            return _lockf(fd, os.F_TLOCK, length)  # type: ignore[misc]
+            return _lockf(fd, os.F_TLOCK, length)
         except (BlockingIOError, PermissionError):
             pass
-        return offload_wait(_lockf, fd, command, length)  # type: ignore[arg-type]
-    return _lockf(fd, command, length)  # type: ignore[misc]
+        place, whence = _place_of(fd)
+        await_record_lock("lockf", fd, record(_stdlib_fcntl.F_WRLCK, whence, place, index(length)))
+        return None
+    return _lockf(fd, command, length)

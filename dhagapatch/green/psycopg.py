@@ -115,7 +115,7 @@ def _due() -> None:
         raise
     except RuntimeError:
         return  # the interpreter's last moments
-    if getattr(me, "interrupts", None):
+    if getattr(me, "dhaga_interrupts", None):
         deliver_all(me)
 
 

@@ -17,8 +17,9 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE
+from dhagapatch.core.budget import CALL, charge
 from dhagapatch.green.timeouts import make_nonblocking, user_timeout
-from dhagapatch.green.waiting import resumptions, spend, wait_socket
+from dhagapatch.green.waiting import resumptions, wait_socket
 
 __all__ = ["sending_all", "waiting"]
 
@@ -37,7 +38,7 @@ def waiting(method: Callable[..., Any]) -> Callable[..., Any]:
         sock = self._socket
         if not _is_blocking(sock):
             return method(self, *args, **kwargs)
-        spend(1)
+        charge(CALL)
         while True:
             make_nonblocking(sock)  # each time: another dhaga may have set the timeout during the wait
             seen = resumptions()

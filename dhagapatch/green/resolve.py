@@ -7,7 +7,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import offload
+from dhagapatch.core.offload import look_up
 
 __all__ = [
     "getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo", "getprotobyname", "getservbyname",
@@ -41,42 +41,42 @@ def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
     host = args[0] if args else kwargs.get("host")
     if _is_numeric(host):
         return _real.getaddrinfo(*args, **kwargs)
-    return offload(_real.getaddrinfo, *args, **kwargs)
+    return look_up(_real.getaddrinfo, *args, **kwargs)
 
 
 def gethostbyname(*args: Any) -> Any:
     if args and _is_numeric(args[0]):
         return _real.gethostbyname(*args)
-    return offload(_real.gethostbyname, *args)
+    return look_up(_real.gethostbyname, *args)
 
 
 def gethostbyname_ex(*args: Any) -> Any:
-    return offload(_real.gethostbyname_ex, *args)
+    return look_up(_real.gethostbyname_ex, *args)
 
 
 def gethostbyaddr(*args: Any) -> Any:
-    return offload(_real.gethostbyaddr, *args)
+    return look_up(_real.gethostbyaddr, *args)
 
 
 def getnameinfo(*args: Any) -> Any:
     try:
         if not args or not isinstance(args[0], tuple):
             return _real.getnameinfo(*args)  # raises
-        return offload(_real.getnameinfo, *args)
+        return look_up(_real.getnameinfo, *args)
     finally:
         del args  # a traceback must not hold them longer than that of a C function would
 
 
 def getservbyname(*args: Any) -> Any:
-    return offload(_real.getservbyname, *args)
+    return look_up(_real.getservbyname, *args)
 
 
 def getservbyport(*args: Any) -> Any:
-    return offload(_real.getservbyport, *args)
+    return look_up(_real.getservbyport, *args)
 
 
 def getprotobyname(*args: Any) -> Any:
-    return offload(_real.getprotobyname, *args)
+    return look_up(_real.getprotobyname, *args)
 
 
 def resolve_address(sock: Any, address: Any) -> Any:
@@ -89,5 +89,5 @@ def resolve_address(sock: Any, address: Any) -> Any:
     host = address[0]
     if isinstance(host, str) and host.isascii():
         host = host.encode()  # as the C method does: a name that is no valid label is looked up all the same
-    found = offload(_real.getaddrinfo, host, None, family)
+    found = look_up(_real.getaddrinfo, host, None, family)
     return (found[0][4][0], *address[1:])

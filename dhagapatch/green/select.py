@@ -7,15 +7,17 @@ import select as _stdlib
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from greenlet import getcurrent
+from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
-from dhagapatch.core.descriptors import forget_descriptor, wait_entry, wake_all
-from dhagapatch.core.interrupts import deferred
+from dhagapatch.core.budget import QUESTION
+from dhagapatch.core.descriptors import forget_descriptor, wake_all
+from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import handle_deferred, sleep_until, spend
+from dhagapatch.green.waiting import is_open, sleep_until
+from dhagapatch.green.wording import stand_for
 
 __all__ = ["epoll", "make_poll", "poll", "select"]
 
@@ -23,80 +25,69 @@ T = TypeVar("T")
 _ALL = _stdlib.POLLIN | _stdlib.POLLPRI | _stdlib.POLLOUT
 _INT_MAX = (1 << 31) - 1  # milliseconds; the native call refuses more
 _LEAST, _MOST = 0.001, 0.02  # seconds: how often an object is asked whose descriptors are not known
-_COST = 8  # of the hub's fuel; a question costs more than a read
 
 
-def _wait_any(hub: Hub, interests: Collection[tuple[int, int]], deadline: float | None, ask: Callable[[], T]) -> T:
+def _wait_any(
+    hub: Hub, interests: Collection[tuple[int, int]], deadline: float | None, ask: Callable[[set[int], bool], T]
+) -> T:
     """Ask until there is an answer or `deadline` is over; parked between, until one of `interests` moves.
 
-    `interests` are descriptors with the events of poll(2) that are asked for.
-    """
-    wait = _wait_each if hub.netpoll.poller.one_shot or len(interests) == 0 else _wait_gathered
-    answer = wait(hub, interests, deadline, ask)
-    if deferred:
-        handle_deferred()
-    return answer
+    `interests` are descriptors with the events of poll(2) that are asked for.  `ask` is told which of them have been closed
+    meanwhile, and whether the time is over.  As natively, a close ends no wait: the kernel looks at the numbers again when
+    something else does, and tells then what it finds.
 
-
-def _wait_gathered(hub: Hub, interests: Collection[tuple[int, int]], deadline: float | None, ask: Callable[[], T]) -> T:
-    """With an epoll instance of the call's own, which is one descriptor to wait for."""
-    gathered = _real.epoll()
-    fd = gathered.fileno()
-    try:
-        for one, events in interests:
-            try:
-                # HAZARD: exactly the events that are asked for, and each once: hang-ups and urgent data that nobody asks
-                # about would otherwise be reported again and again
-                gathered.register(one, events | _stdlib.EPOLLET)
-            except PermissionError:
-                pass  # a regular file: it does not change, and the first question was answered for it
-            except OSError:
-                return ask()  # closed meanwhile: the question itself will tell
-        entry = hub.entries[fd] = Entry(fd)
-        while True:
-            in_time = wait_entry(hub, entry, READ, deadline, afresh=True)
-            gathered.poll(0)  # first: what comes after it is reported again
-            answer = ask()
-            if answer or not in_time:
-                return answer
-    finally:
-        forget_descriptor(fd)
-        gathered.close()
-
-
-def _wait_each(hub: Hub, interests: Collection[tuple[int, int]], deadline: float | None, ask: Callable[[], T]) -> T:
-    """The same without epoll.
-
-    Every descriptor is registered afresh for each wait, which reports its present state: a change between the
-    last question and the park is not lost.
+    The hub's own poller looks after the descriptors, so the wait needs none itself.  Who wakes: an edge of one of them, or its
+    close.  Who takes the waiter off the queues: this function, however the wait ends.
     """
     me = getcurrent()
+    closed: set[int] = set()
+    # HAZARD: once only, except where an edge must be asked for each time: registering afresh reports the present state, and a
+    # hang-up that nobody asks about would be reported again and again
+    afresh = True
     while True:
-        seen = me.parks
-        queues = []
+        seen = me.dhaga_parks
+        if not afresh and (answer := ask(closed, False)):  # after `seen`: what moves from here on ends the park before it begins
+            return answer
+        entries: list[Entry] = []
         try:
             for fd, events in interests:
-                mask = _directions(events)
-                entry = hub.entries.get(fd)
-                if entry is None:
-                    entry = hub.entries[fd] = Entry(fd)
-                for direction, queue in ((READ, entry.readers), (WRITE, entry.writers)):
-                    if mask & direction:
-                        hub.netpoll.watch(entry, direction, afresh=True)
-                        queue.append(me)
-                        queues.append(queue)
-            in_time = hub.park(me, deadline, f"one of {len(queues)} descriptors" if queues else "a deadline", seen)
-        except OSError as error:
-            if error.errno not in (errno.EBADF, errno.EPERM):
-                raise
-            in_time = False  # the question itself will tell what is wrong, or finds it ready
+                if fd not in closed and not _enqueue(hub, me, fd, events, afresh, entries):
+                    return ask(closed, True)  # closed behind our back: the question itself will tell
+            what: object = entries[0] if len(entries) == 1 else f"one of {len(entries)} descriptors" if entries else "a deadline"
+            in_time = hub.park(me, deadline, what, seen)
         finally:
-            for queue in queues:
-                if me in queue:
-                    queue.remove(me)
-        answer = ask()
-        if answer or not in_time:
-            return answer
+            for entry in entries:
+                for queue in (entry.readers, entry.writers):
+                    if me in queue:
+                        queue.remove(me)
+        closed.update(entry.fd for entry in entries if entry.closed)
+        afresh = hub.netpoll.poller.one_shot
+        if afresh or not in_time:
+            answer = ask(closed, not in_time)
+            if answer or not in_time:
+                return answer
+
+
+def _enqueue(hub: Hub, me: greenlet, fd: int, events: int, afresh: bool, entries: list[Entry]) -> bool:
+    """Have `me` woken when `fd` moves; False if it can't be waited for as it is closed.  `entries` gets what is waited for."""
+    entry = hub.entries.get(fd)
+    if entry is None:
+        entry = hub.entries[fd] = Entry(fd)
+    mask = _directions(events)
+    try:
+        for direction, queue in ((READ, entry.readers), (WRITE, entry.writers)):
+            if mask & direction:
+                if afresh or not entry.registered:
+                    hub.netpoll.watch(entry, direction, afresh=True)
+                queue.append(me)
+    except PermissionError:
+        return True  # a regular file: it does not change, and the first question was answered for it
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            return False
+        raise
+    entries.append(entry)
+    return True
 
 
 def _fileno(item: Any) -> int:
@@ -111,7 +102,6 @@ def select(*args: Any, **kwargs: Any) -> Any:
         return _real.select_select(*args)
     # a list is handed on as it is: `fileno` methods may change it, and the native call copes
     rlist, wlist, xlist = (items if isinstance(items, list) else list(items) for items in args[:3])
-    spend(_COST)
     ready = _real.select_select(rlist, wlist, xlist, 0)
     if any(ready) or timeout == 0:
         return ready
@@ -124,9 +114,21 @@ def select(*args: Any, **kwargs: Any) -> Any:
             fd = _fileno(item)
             masks[fd] = masks.get(fd, 0) | events
 
-    def ask() -> Any:
-        ready = _real.select_select(rlist, wlist, xlist, 0)
-        return ready if any(ready) else None
+    def ask_without(fds: set[int]) -> Any:
+        lists: Any = [[item for item in items if _fileno(item) not in fds] for items in (rlist, wlist, xlist)]
+        return _real.select_select(lists[0], lists[1], lists[2], 0)
+
+    def ask(closed: set[int], final: bool) -> Any:
+        if not closed:
+            ready = _real.select_select(rlist, wlist, xlist, 0)
+            return ready if any(ready) else None
+        ready = ask_without(closed)
+        if not any(ready) and not final:
+            return None
+        # what is not open counts as ready for everything (the kernel's POLLIN_SET and its kin)
+        bad = {fd for fd in closed if not is_open(fd)}
+        pairs = zip((rlist, wlist, xlist), ask_without(bad), strict=True)
+        return tuple([item for item in items if item in found or _fileno(item) in bad] for items, found in pairs)
 
     return _wait_any(hub, masks.items(), deadline_of(timeout), ask) or ([], [], [])
 
@@ -141,13 +143,13 @@ def _directions(events: int) -> int:
 class poll:
     """A polling object; between its questions to the kernel the dhaga is parked."""
 
-    __slots__ = ("__weakref__", "_events", "_poll", "_polling")
+    __slots__ = ("_events", "_poll", "_polling")
 
     _poll: Any
     _events: dict[int, int] | None
     _polling: bool
 
-    def __new__(cls) -> poll:
+    def __new__(cls, *args: Any, **kwargs: Any) -> poll:
         raise TypeError("cannot create 'select.poll' instances")
 
     @classmethod
@@ -181,7 +183,6 @@ class poll:
         timeout = args[0] if args else None
         if len(args) > 1 or (timeout is not None and (not isinstance(timeout, (int, float)) or not timeout <= _INT_MAX)):
             return self._poll.poll(*args)  # raises
-        spend(_COST)
         ready = self._poll.poll(0)
         if ready or timeout == 0:
             return ready
@@ -193,9 +194,13 @@ class poll:
         try:
             if self._events is None:
                 return self._ask_now_and_then(deadline)
-            return _wait_any(hub, list(self._events.items()), deadline, lambda: self._poll.poll(0))
+            return _wait_any(hub, list(self._events.items()), deadline, self._ask)
         finally:
             self._polling = False
+
+    def _ask(self, closed: set[int], final: bool) -> list[tuple[int, int]]:
+        ready = self._poll.poll(0)
+        return ready if final or not closed or any(fd not in closed for fd, _ in ready) else []
 
     def _ask_now_and_then(self, deadline: float | None) -> list[tuple[int, int]]:
         pause = _LEAST
@@ -217,7 +222,7 @@ def make_poll() -> poll:
 class epoll:
     """An epoll object; its descriptor is itself waited for, so its registrations stay the kernel's."""
 
-    __slots__ = ("__weakref__", "_epoll")
+    __slots__ = ("_epoll",)
 
     def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
         self._epoll = _real.epoll(sizehint, flags)
@@ -260,7 +265,6 @@ class epoll:
         """Ready descriptors with their events, within `timeout` seconds (None or negative: no end)."""
         if timeout is not None and not isinstance(timeout, (int, float)):
             return self._epoll.poll(timeout, maxevents)
-        spend(_COST)
         ready = self._epoll.poll(0, maxevents)
         if ready or timeout == 0:
             return ready
@@ -268,8 +272,16 @@ class epoll:
         if hub is None:
             return self._epoll.poll(timeout, maxevents)
         deadline = None if timeout is None or timeout < 0 else deadline_of(timeout)
-        return _wait_any(hub, ((self._epoll.fileno(), _stdlib.POLLIN),), deadline, lambda: self._epoll.poll(0, maxevents))
+
+        def ask(closed: set[int], final: bool) -> list[tuple[int, int]]:
+            return self._epoll.poll(0, maxevents)
+
+        return _wait_any(hub, ((self._epoll.fileno(), _stdlib.POLLIN),), deadline, ask)
 
 
-for _class in (poll, epoll):
-    _class.__module__ = "select"
+if _real.poll is not None:
+    enter_methods(poll, "poll", real=type(_real.poll()), cost=QUESTION)
+    stand_for(poll, type(_real.poll()))
+if _real.epoll is not None:
+    enter_methods(epoll, "poll", real=_real.epoll, cost=QUESTION)
+    stand_for(epoll, _real.epoll)

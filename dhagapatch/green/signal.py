@@ -2,7 +2,14 @@
 
 The interpreter calls a handler in the main OS thread, between two bytecodes of whatever greenlet runs there.  So
 every Python handler is installed inside a `_Relay`, which looks where it has been called: in the main dhaga it calls
-the handler on the spot, unless it is between two steps of the runtime; elsewhere it has the main dhaga call it.  Relays are
+the handler on the spot; elsewhere it has the main dhaga call it.
+
+Between two steps of the runtime no handler may run, as what it raises would come there.  Then it is left due, and a signal of the
+runtime's own is tripped: the interpreter calls its handler when it looks for signals again, and so on until it looks in the
+program's own frame.  It does so when a call of C code has ended, and every patched call is one (`core.entry`): so the handler
+runs at the end of the call into which its signal came.  No signal is sent for that: it is a flag of the interpreter's.
+
+Relays are
 installed with the patch (or, if that is made in another OS thread, with the main thread's hub), and by `signal.signal` from
 then on; `getsignal` shows the user's own handler.
 """
@@ -11,60 +18,62 @@ from __future__ import annotations
 
 import _signal
 import _thread
-import os
 import signal as _stdlib
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from functools import partial
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.core import Hub, hub_for_wait, running_dhaga, start_helper
+from dhagapatch.core.budget import LOOK, charge
 from dhagapatch.core.deadlock import quiet_exceptions
 from dhagapatch.core.dhaga import find_dhaga
+from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread
-from dhagapatch.core.interrupts import deferred
-from dhagapatch.core.sync import count_look, deadline_of
-from dhagapatch.green.waiting import sleep_until
+from dhagapatch.core.interrupts import at_end_of_callback
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "OWN_SIGNALS", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill", "pthread_sigmask",
-    "raise_signal", "set_wakeup_fd", "signal", "sigtimedwait", "sigwait", "sigwaitinfo", "uninstall",
+    "OWN_SIGNALS", "PENDING", "PLACES", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill",
+    "pthread_sigmask", "raise_signal", "set_wakeup_fd", "signal", "uninstall", "valid_set",
 ]  # fmt: skip
 
-_c_signal, _c_getsignal = _signal.signal, _signal.getsignal
-_c_pause: Any = getattr(_signal, "pause", None)
-_c_pthread_kill: Any = getattr(_signal, "pthread_kill", None)
-_c_pthread_sigmask: Any = getattr(_signal, "pthread_sigmask", None)
-_c_raise_signal: Any = _signal.raise_signal
-_c_set_wakeup_fd: Any = _signal.set_wakeup_fd
-_c_sigwait: Any = getattr(_signal, "sigwait", None)
-_c_sigwaitinfo: Any = getattr(_signal, "sigwaitinfo", None)
-_c_sigtimedwait: Any = getattr(_signal, "sigtimedwait", None)
-_c_sigpending: Any = getattr(_signal, "sigpending", None)
-_interrupt_main: Any = _thread.interrupt_main
+_c_signal, _c_getsignal = pristine(_signal, "signal"), pristine(_signal, "getsignal")
+_c_pause = pristine(_signal, "pause")
+_c_pthread_kill = pristine(_signal, "pthread_kill")
+_c_pthread_sigmask = pristine(_signal, "pthread_sigmask")
+_c_raise_signal = pristine(_signal, "raise_signal")
+_c_set_wakeup_fd = pristine(_signal, "set_wakeup_fd")
+_interrupt_main = pristine(_thread, "interrupt_main")
 _RUNTIME = __name__.rpartition(".green.")[0]
-_TRIP_AGAIN = 0.0005  # seconds
+_LOOK_AGAIN = 0.0005  # seconds
 OWN_SIGNALS: set[int] = set()  # whose handlers are the runtime's
 _main_hub: Hub | None = None
 _relaying = False
 _deliveries = 0
 _paused: list[Any] = []
+_HIGHEST, _LOWEST = getattr(_stdlib, "SIGRTMAX", 0) - 7, getattr(_stdlib, "SIGRTMIN", 0)
 _masks: weakref.WeakKeyDictionary[Any, frozenset[int]] = weakref.WeakKeyDictionary()  # of dhagas other than the main one
-_pending: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()  # sent to one of them, and blocked by it
+PENDING: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()  # sent to one of them, and blocked by it
 _HOWS = (_stdlib.SIG_BLOCK, _stdlib.SIG_UNBLOCK, _stdlib.SIG_SETMASK)
 _NEVER_BLOCKED = {_stdlib.SIGKILL, _stdlib.SIGSTOP}
 
 
 _hides = False
 _hidden_fd = -1  # the program's wake-up descriptor, while the interpreter is not told of it
-_told: set[int] = set()  # signals of which it was told, and whose handlers come a moment later
+PLACES: set[CodeType] = set()  # the runtime's own code in whose frames handlers may run, as in the program's
+_due: list[int] = []  # signals whose handlers are left for the next look
+_is_muted = False
+_looks = False  # it has been asked for, and `_deliver` is still to come
+_own = 0  # the signal that has the interpreter look again
 
 
 class _Relay:
@@ -80,13 +89,10 @@ class _Relay:
         me = getcurrent()
         if _hidden_fd >= 0:
             _tell_wakeup(signum)
-        if (hub is None or me is hub.main) and _in_runtime(frame) and frame.f_code not in _SENDERS:  # type: ignore[union-attr]
-            # HAZARD: an exception must not come between two steps of a primitive, so the signal is tripped again a
-            # moment later.  Not from here: the interpreter would look for signals at once, in this very frame.
-            call = partial(_late, signum)
-            _told.add(signum)
-            deferred.append(call)
-            start_helper(partial(_trip_later, signum, call))
+        if (hub is None or me is hub.main) and _is_at_work(frame):
+            _due.append(signum)
+            _mute()
+            _look_again()  # HAZARD: last, see there
             return None
         if hub is None:
             return self.handler(signum, frame)
@@ -99,13 +105,16 @@ class _Relay:
 
 def _tell_wakeup(signum: int) -> None:
     """What the interpreter would have done when the signal came."""
-    if signum in _told:
-        _told.discard(signum)  # it is tripped for the second time
-        return
     try:
         _real.os_write(_hidden_fd, bytes((signum,)))
     except OSError:
         pass  # full, or closed
+
+
+if speedups is not None:
+    _signal_at_next_look: Callable[[int], bool] = speedups.signal_at_next_look
+else:
+    from dhagapatch._ctypes import signal_at_next_look as _signal_at_next_look
 
 
 def hide_wakeup_fd(hides: bool) -> None:
@@ -129,22 +138,100 @@ def hide_wakeup_fd(hides: bool) -> None:
             pass  # closed meanwhile
 
 
-def _trip_later(signum: int, call: Any) -> None:
-    _real.sleep(_TRIP_AGAIN)
+def _mute() -> None:
+    """While a handler is due, the program's wake-up descriptor is not told of the runtime's own signal; relays tell it of others.
+
+    HAZARD: a loop in C that reads it until nothing more comes would never end.
+    """
+    global _hidden_fd, _is_muted
+    if _hidden_fd < 0:
+        _hidden_fd = _c_set_wakeup_fd(-1)
+        _is_muted = _hidden_fd >= 0
+
+
+def _unmute() -> None:
+    """Nothing is due any more."""
+    global _hidden_fd, _is_muted
+    if _is_muted:
+        _is_muted = False
+        if not _hides:
+            fd, _hidden_fd = _hidden_fd, -1
+            try:
+                _c_set_wakeup_fd(fd, warn_on_full_buffer=False)
+            except (OSError, ValueError):
+                pass  # closed meanwhile
+
+
+def _look_again() -> None:
+    """Have `_deliver` called when the interpreter looks for signals, next but one.
+
+    HAZARD: this must be the last thing that a handler of ours does: the interpreter looks in the handler's own frames too.  And
+    once only until then: what is asked for twice comes while the second is being asked for, again and again.
+    """
+    global _looks
+    if _looks:
+        return
+    _looks = True
+    if not _own or not _signal_at_next_look(_own):
+        start_helper(_look_later)
+
+
+def _look_later() -> None:
+    _real.sleep(_LOOK_AGAIN)
+    _interrupt_main(_own or _due[0])
+    if _main_hub is not None:
+        _main_hub.notify()  # HAZARD: by now it may wait, and what was tripped does not end that
+
+
+def _deliver(signum: int, frame: FrameType | None) -> None:
+    """The handlers that are due; those that are set by now."""
+    global _looks
+    _looks = False
+    if not _due:
+        return
+    hub = _main_hub if _main_hub in all_hubs() else None
+    if hub is not None and getcurrent() is not hub.main:
+        while _due:
+            _count_delivery(hub)
+            hub.interrupt(hub.main, partial(_late, _due.pop(0)))
+        _unmute()
+    elif _is_at_work(frame):
+        _look_again()
+    else:
+        try:
+            while _due:
+                if hub is not None:
+                    _count_delivery(hub)
+                _call(_due.pop(0), frame)
+        finally:
+            if not _due:
+                _unmute()
+            else:  # one has raised: the others are due at the next look, as natively
+                _look_again()
+
+
+def _run_due() -> None:
+    """In the main thread, where no frame of the program's is: the handlers that are due."""
     try:
-        deferred.remove(call)
-    except ValueError:
-        return  # the call that it came into has ended, and has handled it
-    _interrupt_main(signum)
+        while _due:
+            _call(_due.pop(0), sys._getframe())
+    finally:
+        if not _due:
+            _unmute()
+
+
+at_end_of_callback.append(_run_due)
 
 
 def _late(signum: int) -> None:
-    """At the end of the patched call that the signal came into; the handler is the one that is set by then."""
-    if _main_hub is not None:
-        _count_delivery(_main_hub)
+    """Called where the main dhaga waits."""
+    _call(signum, sys._getframe())
+
+
+def _call(signum: int, frame: FrameType | None) -> None:
     handler = _user(_c_getsignal(signum))
     if _known(handler):
-        _handle(handler, signum)
+        handler(signum, _of_user(frame))
 
 
 def _count_delivery(hub: Hub) -> None:
@@ -169,6 +256,11 @@ def _in_runtime(frame: FrameType | None) -> bool:
     return frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_RUNTIME + ".")
 
 
+def _is_at_work(frame: FrameType | None) -> bool:
+    """Whether the runtime is between two steps in this innermost frame."""
+    return _in_runtime(frame) and frame.f_code not in PLACES  # type: ignore[union-attr]
+
+
 def _known(handler: Any) -> bool:
     """Whether it is a Python handler, and not SIG_DFL, SIG_IGN or None."""
     return callable(handler) and not isinstance(handler, int)
@@ -181,6 +273,7 @@ def install(hub: Hub | None = None) -> None:
         return
     _main_hub = hub or current_hub()
     _relaying = True
+    _choose_own()
     for signum in _stdlib.valid_signals():
         try:
             handler = _c_getsignal(signum)
@@ -197,10 +290,28 @@ def uninstall() -> None:
     if not in_main_thread():
         return
     _main_hub = None
+    if _own and _c_getsignal(_own) is _deliver:
+        _c_signal(_own, _signal.SIG_DFL)
+        OWN_SIGNALS.discard(_own)
     for signum in _stdlib.valid_signals():
         handler = _c_getsignal(signum)
         if isinstance(handler, _Relay):
             _c_signal(signum, handler.handler)
+
+
+def _choose_own(besides: int = 0) -> None:
+    """A signal for `_look_again` that nobody uses; one that the program comes to use is let go."""
+    global _own
+    if _own and _own != besides and _c_getsignal(_own) is _deliver:
+        return
+    OWN_SIGNALS.discard(_own)
+    _own = 0
+    for signum in range(_HIGHEST, _LOWEST, -1):
+        if signum != besides and signum not in OWN_SIGNALS and _c_getsignal(signum) == _signal.SIG_DFL:
+            _c_signal(signum, _deliver)
+            OWN_SIGNALS.add(signum)
+            _own = signum
+            return
 
 
 def _has_handlers() -> bool:
@@ -236,14 +347,19 @@ quiet_exceptions += [_has_handlers, _ctrl_c_may_come, _timer_runs]
 def _in_main_dhaga() -> bool:
     """Whether the caller is not another thread than the main one, as the program sees it."""
     dhaga = running_dhaga()
-    return dhaga is None or dhaga.leads
+    return dhaga is None or dhaga.dhaga_leads
 
 
 @worded_by(_c_signal)
 def signal(signalnum: Any, handler: Any, /) -> Any:
+    global _looks
     if not _in_main_dhaga():
         raise ValueError("signal only works in main thread of the main interpreter")
-    count_look()
+    charge(LOOK, True)
+    if _relaying and type(signalnum) is not str and signalnum == _own:
+        _choose_own(int(_own))  # the program wants this one
+        _looks = False
+        _c_signal(signalnum, _signal.SIG_DFL)
     if _relaying and _known(handler):
         handler = _Relay(handler)
     return _user(_c_signal(signalnum, handler))
@@ -255,6 +371,8 @@ def getsignal(signalnum: int, /) -> Any:
 
 
 def _user(handler: Any) -> Any:
+    if handler is _deliver:
+        return _stdlib.SIG_DFL
     return handler.handler if isinstance(handler, _Relay) else handler
 
 
@@ -269,7 +387,7 @@ def pause() -> None:
     hub.waits_for_signal += 1
     try:
         while True:
-            parks = me.parks
+            parks = me.dhaga_parks
             if seen != _deliveries:
                 break
             hub.park(me, None, "a signal", parks)
@@ -279,31 +397,10 @@ def pause() -> None:
     return None
 
 
-# Blocked signals have no descriptor that could be waited for in Python; they are looked for, more and more seldom.
-_LEAST, _MOST = 0.001, 0.01  # seconds
-_LONGEST = 9e9  # seconds; the native call refuses what does not fit into its clock
 _SIGNALS = frozenset(_stdlib.valid_signals())
 
 
-def _look(sigset: Any, deadline: float | None) -> Any:
-    pause = _LEAST
-    me = running_dhaga()
-    pending = _pending.setdefault(me, set()) if me is not None else set()
-    while True:
-        for signum in sorted(pending & sigset):
-            pending.remove(signum)
-            return _stdlib.struct_siginfo((signum, 0, 0, os.getpid(), os.getuid(), 0, 0))
-        info = _c_sigtimedwait(sigset, 0)
-        if info is not None:
-            return info
-        now = _real.monotonic()
-        if deadline is not None and now >= deadline:
-            return None
-        sleep_until(now + pause if deadline is None else min(now + pause, deadline))
-        pause = min(pause * 2, _MOST)
-
-
-def _valid(sigset: Any) -> set[int] | None:
+def valid_set(sigset: Any) -> set[int] | None:
     """The set that `sigset` names; None for what the native call refuses."""
     try:
         wanted = set(sigset)
@@ -312,40 +409,14 @@ def _valid(sigset: Any) -> set[int] | None:
     return wanted if wanted <= _SIGNALS else None
 
 
-@worded_by(_c_sigwait)
-def sigwait(sigset: Any, /) -> Any:
-    wanted = None if hub_for_wait() is None else _valid(sigset)
-    if wanted is None:
-        return _c_sigwait(sigset)
-    if _c_sigtimedwait is not None:
-        return _stdlib.Signals(_look(wanted, None).si_signo)
-    while not wanted & set(_c_sigpending()):
-        sleep_until(_real.monotonic() + _MOST)
-    return _c_sigwait(wanted)
-
-
-@worded_by(_c_sigwaitinfo)
-def sigwaitinfo(sigset: Any, /) -> Any:
-    wanted = None if hub_for_wait() is None else _valid(sigset)
-    return _c_sigwaitinfo(sigset) if wanted is None else _look(wanted, None)
-
-
-@worded_by(_c_sigtimedwait)
-def sigtimedwait(sigset: Any, timeout: Any, /) -> Any:
-    if not isinstance(timeout, (int, float)) or not 0 < timeout < _LONGEST or hub_for_wait() is None:
-        return _c_sigtimedwait(sigset, timeout)
-    wanted = _valid(sigset)
-    return _c_sigtimedwait(sigset, timeout) if wanted is None else _look(wanted, deadline_of(timeout))
-
-
 def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
     dhaga = find_dhaga(thread_id)
-    if dhaga is not None and dhaga.hub is not None:
+    if dhaga is not None and dhaga.dhaga_hub is not None:
         if signalnum in _masks.get(dhaga, ()):
             dhaga.again = False  # it is kept here
-            _pending.setdefault(dhaga, set()).add(signalnum)
+            PENDING.setdefault(dhaga, set()).add(signalnum)
             return
-        thread_id = dhaga.hub.ident
+        thread_id = dhaga.dhaga_hub.ident
     _c_pthread_kill(thread_id, signalnum)
 
 
@@ -354,7 +425,7 @@ pthread_kill = worded_by(_c_pthread_kill)(_pthread_kill)
 
 
 def _raise_signal(signalnum: int, /) -> None:
-    count_look()  # programs raise them in a loop until another thread has seen one
+    charge(LOOK, True)  # programs raise them in a loop until another thread has seen one
     _c_raise_signal(signalnum)
 
 
@@ -365,7 +436,7 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
     HAZARD: threads block all signals for themselves, so that others get them; the OS thread must not follow.
     """
     me = None if _in_main_dhaga() else running_dhaga()
-    wanted = _valid(mask) if me is not None and how in _HOWS else None
+    wanted = valid_set(mask) if me is not None and how in _HOWS else None
     if me is None or wanted is None:
         return set(_c_pthread_sigmask(how, mask))
     before = _masks.get(me)
@@ -377,31 +448,35 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
         wanted = set(before - wanted)
     me.again = False  # it is kept here
     _masks[me] = frozenset(wanted - _NEVER_BLOCKED)
-    for signum in sorted(_pending.get(me, set()) - _masks[me]):
-        _pending[me].remove(signum)
+    for signum in sorted(PENDING.get(me, set()) - _masks[me]):
+        PENDING[me].remove(signum)
         _c_raise_signal(signum)
     return set(before)
 
 
 def mask_of_child() -> None:
-    """A forked child's main flow has the mask of the dhaga that forked."""
+    """A forked child's main flow has the mask of the dhaga that forked, and nothing that is due to its parent."""
+    global _looks
+    _looks = False
+    _due.clear()
+    _unmute()
     me = running_dhaga()
     if me is not None and me in _masks:
         _c_pthread_sigmask(_stdlib.SIG_SETMASK, _masks.pop(me))
 
 
 # what is sent in these is handled in these: a second one must not find it pending
-_SENDERS = (_pthread_kill.__code__, _raise_signal.__code__)
+PLACES |= {_pthread_kill.__code__, _raise_signal.__code__}
 _raise_signal.__name__ = _raise_signal.__qualname__ = "raise_signal"
 raise_signal = worded_by(_c_raise_signal)(_raise_signal)
 
 
 @worded_by(_c_set_wakeup_fd)
 def set_wakeup_fd(fd: int, /, *, warn_on_full_buffer: bool = True) -> int:
-    global _hidden_fd  # from any dhaga: uvloop looks at the OS thread, and would be told that it is in the wrong one
+    global _hidden_fd, _is_muted  # from any dhaga: uvloop looks at the OS thread, and would be told that it is in the wrong one
     before = _c_set_wakeup_fd(fd, warn_on_full_buffer=warn_on_full_buffer)
     if _hidden_fd >= 0:
-        before, _hidden_fd = _hidden_fd, -1
+        before, _hidden_fd, _is_muted = _hidden_fd, -1, False
     if _hides:
         hide_wakeup_fd(True)
     return before

@@ -16,9 +16,10 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, compiled
+from dhagapatch.core.budget import CALL, charge
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, raise_pending, view_of
+from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, once, once_writable, raise_pending, view_of
 from dhagapatch.green.resolve import resolve_address
 from dhagapatch.green.timeouts import HIDDEN, user_timeout
 from dhagapatch.green.waiting import resumptions, wait_socket
@@ -35,19 +36,36 @@ _send = _C.send
 _type = _C.type.__get__
 _MOST = 1 << 24  # bytes: for more there may be no memory, which is told at once
 _PASS = DONTWAIT | getattr(_socket, "MSG_ERRQUEUE", 0) | _socket.MSG_OOB
+_NO_FLAGS = 0
+_FLAGS: Any = object()  # stands in arguments for the flags
+
+
+def _passes(sock: Any, flags: int) -> bool:
+    """Whether the C method is to be called as it is.  HAZARD: natively a socket with a timeout waits, asked to or not."""
+    return bool(flags & _PASS) and (flags & _PASS != DONTWAIT or not user_timeout(sock))
+
+
+def _flags_of(flags: Any, call: Callable[..., Any], *args: Any) -> int:
+    """Flags as an integer; what is none the C method refuses, which looks at its other arguments first."""
+    try:
+        return index(flags)
+    except TypeError:
+        pass
+    call(*args, flags)  # raises
+    raise TypeError("flags are an integer")
 
 
 def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], flags: int) -> Any:
-    """One call that takes `flags` as the argument at the place of None in `args`."""
-    if index(flags) & _PASS:
-        return call(sock, *(flags if arg is None else arg for arg in args))
-    place = next(n for n, arg in enumerate(args) if arg is None)
+    """One call that takes `flags` as the argument at the place of _FLAGS in `args`."""
+    place = next(n for n, arg in enumerate(args) if arg is _FLAGS)
+    try:
+        number = index(flags)
+    except TypeError:
+        number = _PASS  # the C method looks at the other arguments first
+    if _passes(sock, number):
+        return call(sock, *args[:place], flags, *args[place + 1 :])
+    flags = number
     args = (*args[:place], flags | DONTWAIT, *args[place + 1 :])
-    hub = parking_hub()
-    if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
     seen = resumptions()
     try:  # also if the descriptor is known not to be ready: arguments that are wrong are, whether or not
         return call(sock, *args)
@@ -61,18 +79,15 @@ def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, 
 
 
 def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
-    if flags:
+    if flags is not _NO_FLAGS:
         return _recv_flags(self, _recv, buffersize, flags)
     try:
-        hub = getcurrent().hub
+        hub = getcurrent().dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = parking_hub()
     entry = started = None
     plain = type(buffersize) is int and 0 < buffersize <= _MOST
     if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.readable and plain:
             started = await_drained(self, hub, entry, READ)
@@ -96,10 +111,12 @@ def recv(self: Any, buffersize: int, flags: int = 0, /) -> bytes:
 
 
 def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-    if flags:
-        return _recv_flags(self, _recv_into, buffer, flags, nbytes)
+    if flags is not _NO_FLAGS:
+        return _recv_flags(self, _recv_into, once_writable(buffer, "recv_into"), flags, nbytes)
+    if type(buffer) is not bytearray and type(buffer) is not memoryview:
+        buffer = once_writable(buffer, "recv_into")
     try:
-        hub = getcurrent().hub
+        hub = getcurrent().dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = parking_hub()
     entry = started = None
@@ -107,9 +124,6 @@ def recv_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     wanted = 0 if view is None else nbytes or view.nbytes
     try:
         if hub is not None:
-            hub.fuel -= 1
-            if hub.fuel < 0:
-                hub.rest()
             entry = hub.entries.get(_fileno(self))
             if entry is not None and not entry.readable and wanted:
                 started = await_drained(self, hub, entry, READ)
@@ -143,18 +157,22 @@ def _room(buffer: Any, nbytes: int) -> memoryview | None:
 
 
 def _recv_flags(sock: Any, call: Callable[..., Any], first: Any, flags: int, *middle: int) -> Any:
-    flags = index(flags)
+    flags = _flags_of(flags, call, sock, first, *middle)
     if _waits_for_all(sock, flags):
         if call is _recv:
             buffer = bytearray(first)
             return bytes(buffer[: _recv_all(sock, [buffer], 0, flags)[0]])
         view = memoryview(first).cast("B")
         return _recv_all(sock, [view[: middle[0] or None] if middle else view], 0, flags)[0]
-    return _call(sock, READ, call, (first, *middle, None), flags)
+    return _call(sock, READ, call, (first, *middle, _FLAGS), flags)
 
 
 def _waits_for_all(sock: Any, flags: int) -> bool:
     """Whether MSG_WAITALL has a meaning, which MSGDONTWAIT would undo: not with a timeout, and for streams only."""
+    try:
+        flags = index(flags)
+    except TypeError:
+        return False
     if not flags & _socket.MSG_WAITALL or flags & (_PASS | _socket.MSG_PEEK):
         return False
     return user_timeout(sock) is None and _type(sock) == _socket.SOCK_STREAM
@@ -168,14 +186,15 @@ def _recv_all(sock: Any, buffers: list[Any], ancbufsize: int, flags: int) -> tup
     flags &= ~_socket.MSG_WAITALL
     rest = [memoryview(buffer).cast("B") for buffer in buffers]
     wanted = sum(map(len, rest))
-    done, ancdata, said, address = _call(sock, READ, _C.recvmsg_into, (rest, ancbufsize, None), flags)
+    done, ancdata, said, address = _call(sock, READ, _C.recvmsg_into, (rest, ancbufsize, _FLAGS), flags)
     got = done
     while got and done < wanted and not ancdata:
+        charge(CALL)
         while got >= len(rest[0]):
             got -= len(rest.pop(0))
         rest[0] = rest[0][got:]
         try:
-            got, ancdata, more, _ = _call(sock, READ, _C.recvmsg_into, (rest, ancbufsize, None), flags)
+            got, ancdata, more, _ = _call(sock, READ, _C.recvmsg_into, (rest, ancbufsize, _FLAGS), flags)
         except OSError:
             break
         done += got
@@ -184,33 +203,33 @@ def _recv_all(sock: Any, buffers: list[Any], ancbufsize: int, flags: int) -> tup
 
 
 def recvfrom(self: Any, buffersize: int, flags: int = 0, /) -> Any:
-    if flags and _waits_for_all(self, index(flags)):
+    if flags and _waits_for_all(self, flags):
         buffer = bytearray(buffersize)
         done, _, _, address = _recv_all(self, [buffer], 0, flags)
         return bytes(buffer[:done]), address
-    return _call(self, READ, _C.recvfrom, (buffersize, None), flags)
+    return _call(self, READ, _C.recvfrom, (buffersize, _FLAGS), flags)
 
 
 def recvfrom_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> Any:
-    if flags and _waits_for_all(self, index(flags)):
+    if flags and _waits_for_all(self, flags):
         done, _, _, address = _recv_all(self, [memoryview(buffer).cast("B")[: nbytes or None]], 0, flags)
         return done, address
-    return _call(self, READ, _C.recvfrom_into, (buffer, nbytes, None), flags)
+    return _call(self, READ, _C.recvfrom_into, (once_writable(buffer, "recvfrom_into"), nbytes, _FLAGS), flags)
 
 
 def recvmsg(self: Any, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:
-    if flags and _waits_for_all(self, index(flags)):
+    if flags and _waits_for_all(self, flags):
         buffer = bytearray(bufsize)
         done, *rest = _recv_all(self, [buffer], ancbufsize, flags)
         return (bytes(buffer[:done]), *rest)
-    return _call(self, READ, _C.recvmsg, (bufsize, ancbufsize, None), flags)
+    return _call(self, READ, _C.recvmsg, (bufsize, ancbufsize, _FLAGS), flags)
 
 
 def recvmsg_into(self: Any, buffers: Any, ancbufsize: int = 0, flags: int = 0, /) -> Any:
-    buffers = _listed(buffers)
-    if flags and _waits_for_all(self, index(flags)):
+    buffers = _asked_once(buffers)
+    if flags and _waits_for_all(self, flags):
         return _recv_all(self, buffers, ancbufsize, flags)
-    return _call(self, READ, _C.recvmsg_into, (buffers, ancbufsize, None), flags)
+    return _call(self, READ, _C.recvmsg_into, (buffers, ancbufsize, _FLAGS), flags)
 
 
 def _listed(items: Any) -> Any:
@@ -223,22 +242,28 @@ def _listed(items: Any) -> Any:
         return items
 
 
+def _asked_once(buffers: Any) -> Any:
+    listed = _listed(buffers)
+    return tuple(map(once, listed)) if type(listed) is tuple else listed
+
+
 # sending
 
 
 def send(self: Any, data: Any, flags: int = 0, /) -> int:
-    if flags and index(flags) & _PASS:
-        return _send(self, data, flags)
+    if flags is not _NO_FLAGS:
+        flags = _flags_of(flags, _send, self, data)
+        if _passes(self, flags):
+            return _send(self, data, flags)
+    if type(data) is not bytes:
+        data = once(data)
     try:
-        hub = getcurrent().hub
+        hub = getcurrent().dhaga_hub
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
         hub = parking_hub()
     flags |= DONTWAIT
     started = None
     if hub is not None:
-        hub.fuel -= 1
-        if hub.fuel < 0:
-            hub.rest()
         entry = hub.entries.get(_fileno(self))
         if entry is not None and not entry.writable and (view := _view(data)) is not None:
             with view:
@@ -254,8 +279,10 @@ def send(self: Any, data: Any, flags: int = 0, /) -> int:
 
 
 def sendall(self: Any, data: Any, flags: int = 0, /) -> None:
-    if flags and index(flags) & _PASS:
-        return _C.sendall(self, data, flags)
+    if flags is not _NO_FLAGS:
+        flags = _flags_of(flags, _C.sendall, self, data)
+        if _passes(self, flags):
+            return _C.sendall(self, data, flags)
     flags |= DONTWAIT
     done = 0
     if type(data) is bytes:  # most data is sent at once
@@ -285,6 +312,7 @@ def _send_rest(self: Any, data: Any, flags: int, done: int) -> None:
                 done += _send(self, rest[done:] if done else rest, flags)
                 if done >= total:
                     return None
+                charge(CALL)
                 continue
             except BlockingIOError:
                 pass
@@ -307,15 +335,22 @@ def sendto(self: Any, data: Any, *args: Any) -> int:
         return _C.sendto(self, data, *args)  # raises
     flags, address = (0, args[0]) if len(args) == 1 else args
     if not isinstance(flags, int):
-        return _C.sendto(self, data, *args)
+        try:
+            flags = index(flags)
+        except TypeError:
+            pass
+        else:
+            return sendto(self, data, flags, address)
+        return _C.sendto(self, data, flags, address)  # raises
     address = resolve_address(self, address)
-    return _call(self, WRITE, _C.sendto, (data, None, address), flags)
+    return _call(self, WRITE, _C.sendto, (once(data), _FLAGS, address), flags)
 
 
 def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
-    if index(flags) & _PASS:
+    flags = index(flags)
+    if _passes(self, flags):
         return _C.sendmsg(self, buffers, ancdata, flags, address)
-    buffers, ancdata, address = _listed(buffers), _listed(ancdata), resolve_address(self, address)
+    buffers, ancdata, address = _asked_once(buffers), _listed(ancdata), resolve_address(self, address)
     flags |= DONTWAIT
     seen = resumptions()
     try:

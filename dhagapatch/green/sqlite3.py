@@ -10,6 +10,9 @@ anywhere.
 The library's check that a connection stays in the thread that made it compares native threads; so here it is made
 without, and checked against the dhaga that calls.
 
+Who leaves while a statement runs (a handler that raises, a kill, a `Timeout`) has it interrupted, as by `interrupt`, and goes on
+when it has ended; rows that were being fetched for an iteration are kept for the next one who asks.
+
 Rows that are iterated over are fetched some at a time: a first one, then twice as many each time, for a few milliseconds at most.
 SQLite leaves open whether a query sees what is changed on its connection meanwhile.
 """
@@ -20,6 +23,7 @@ import _sqlite3
 from abc import ABCMeta
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import wrapt
@@ -27,6 +31,7 @@ import wrapt
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import owner_token
+from dhagapatch.core.endable import Ending
 from dhagapatch.core.offload import OwnThread
 from dhagapatch.green._thread import get_ident
 
@@ -78,7 +83,19 @@ def _thread_of(connection: Any) -> OwnThread | None:
 
 def _call(connection: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     own = _thread_of(connection)
-    return function(*args, **kwargs) if own is None else own.call(function, *args, **kwargs)
+    return function(*args, **kwargs) if own is None else _run(own, connection, function, *args, **kwargs)
+
+
+def _run(own: OwnThread, connection: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call it on the connection's native thread, where it is interrupted if the caller leaves."""
+
+    def stop(_: int) -> None:
+        try:
+            _RealConnection.interrupt(connection)
+        except _sqlite3.Error:
+            pass  # it is being closed
+
+    return own.call_endable(Ending(getattr(function, "__name__", "sqlite3"), partial(function, *args, **kwargs), stop))
 
 
 def _named(method: Any, real: Any) -> Any:
@@ -177,7 +194,7 @@ class Connection(_RealConnection, metaclass=_Kind):  # type: ignore[misc]
         own = _thread_of(self)
         if own is None:
             return super().blobopen(*args, **kwargs)
-        return _Blob(own.call(super().blobopen, *args, **kwargs), self)
+        return _Blob(_run(own, self, super().blobopen, *args, **kwargs), self)
 
 
 def _running(real: Any) -> Any:
@@ -189,7 +206,7 @@ def _running(real: Any) -> Any:
             return real(self, *args, **kwargs)
         self._dhaga_rows.clear()
         self._dhaga_next, self._dhaga_error = 1, None
-        return own.call(real, self, *args, **kwargs)
+        return _run(own, _connection_of(self), real, self, *args, **kwargs)
 
     return _named(method, real)
 
@@ -227,7 +244,7 @@ class Cursor(_RealCursor, metaclass=_Kind):  # type: ignore[misc]
         own = _own_of(self)
         if own is not None and (self._dhaga_rows or self._dhaga_error is not None):
             return self._dhaga_take()
-        return super().fetchone() if own is None else own.call(super().fetchone)
+        return super().fetchone() if own is None else _run(own, _connection_of(self), super().fetchone)
 
     def fetchmany(self, size: Any = _ARRAYSIZE) -> Any:
         own = _own_of(self)
@@ -235,12 +252,14 @@ class Cursor(_RealCursor, metaclass=_Kind):  # type: ignore[misc]
             return super().fetchmany(*(() if size is _ARRAYSIZE else (size,)))
         ahead = getattr(self, "_dhaga_rows", None)
         if not ahead and self._dhaga_error is None:
-            return own.call(super().fetchmany, *(() if size is _ARRAYSIZE else (size,)))
+            return _run(own, _connection_of(self), super().fetchmany, *(() if size is _ARRAYSIZE else (size,)))
         wanted = self.arraysize if size is _ARRAYSIZE else size
         rows: list[Any] = []
         while len(rows) < wanted and (ahead or self._dhaga_error is not None):
             rows.append(self._dhaga_take())
-        return rows + own.call(super().fetchmany, wanted - len(rows)) if len(rows) < wanted else rows
+        if len(rows) < wanted:
+            rows += _run(own, _connection_of(self), super().fetchmany, wanted - len(rows))
+        return rows
 
     def fetchall(self) -> Any:
         own = _own_of(self)
@@ -249,7 +268,7 @@ class Cursor(_RealCursor, metaclass=_Kind):  # type: ignore[misc]
         rows: list[Any] = []
         while self._dhaga_rows or self._dhaga_error is not None:
             rows.append(self._dhaga_take())
-        return rows + own.call(super().fetchall)
+        return rows + _run(own, _connection_of(self), super().fetchall)
 
 
 def _own_of(cursor: Any) -> OwnThread | None:

@@ -14,12 +14,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from greenlet import getcurrent
-
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, compiled
-from dhagapatch.core.hub import parking_hub
+from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import held
 from dhagapatch.green.timeouts import make_blocking, make_nonblocking, user_timeout
@@ -27,7 +25,7 @@ from dhagapatch.green.waiting import resumptions, wait_socket
 
 __all__ = ["Connection", "adopt", "wrap_socket"]
 
-_wrap_socket = _stdlib.SSLContext.__base__._wrap_socket  # type: ignore[union-attr]
+_wrap_socket = _real.pristine(_stdlib, "SSLContext").__base__._wrap_socket
 _INSTANT = 1e-6  # seconds
 _fileno, _gettimeout = _real.sock_fileno, _real.socket.gettimeout
 
@@ -84,14 +82,6 @@ class Connection:
             timeout = user_timeout(sock)
             if timeout == 0.0 or _fileno(sock) < 0:
                 return self._try(call, args, reads)
-            try:
-                hub = getcurrent().hub
-            except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
-                hub = parking_hub()
-            if hub is not None:
-                hub.fuel -= 1
-                if hub.fuel < 0:
-                    hub.rest()
         views: list[memoryview] = []
         try:
             while True:
@@ -144,6 +134,7 @@ class Connection:
                 _real.sock_settimeout(sock, 0.0)
 
 
+enter_methods(Connection, "read", "write", "do_handshake", "shutdown", "verify_client_post_handshake")
 _set_flows = Connection._flows.__set__  # type: ignore[attr-defined]
 
 

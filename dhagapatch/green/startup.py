@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
@@ -38,10 +39,10 @@ _MOST = 200  # children that are told apart
 _LINE = 128  # bytes of a script in which its interpreter is named
 _TRACKER = "from multiprocessing.resource_tracker import"
 _ADAPTER = os.path.join("debugpy", "adapter")
-_c_putenv, _c_unsetenv, _c_execve = posix.putenv, posix.unsetenv, posix.execve
-_c_fork_exec: Any = _posixsubprocess.fork_exec
-_c_posix_spawn: Any = getattr(posix, "posix_spawn", None)
-_c_posix_spawnp: Any = getattr(posix, "posix_spawnp", None)
+_c_putenv, _c_unsetenv, _c_execve = (pristine(posix, name) for name in ("putenv", "unsetenv", "execve"))
+_c_fork_exec = pristine(_posixsubprocess, "fork_exec")
+_c_posix_spawn = pristine(posix, "posix_spawn")
+_c_posix_spawnp = pristine(posix, "posix_spawnp")
 _disabled: list[str] = []
 _timeslice = 0.0
 _offload: list[str] = []

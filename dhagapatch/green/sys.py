@@ -1,19 +1,22 @@
-"""`sys._current_frames` and `sys._current_exceptions` with dhagas in them."""
+"""What `sys` has for all threads, with dhagas in it; and what it sets for one, for that dhaga alone."""
 
 from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import program_frame, running_dhaga
-from dhagapatch.core.hub import all_hubs, current_hub
+from dhagapatch.core.hub import Hub, all_hubs, current_hub
+from dhagapatch.core.offload import is_own_native_thread
+from dhagapatch.core.threadstate import has_hooks
 from dhagapatch.green.wording import worded_by
 
-__all__ = ["current_exceptions", "current_frames", "setprofileallthreads", "settraceallthreads"]
+__all__ = ["current_exceptions", "current_frames", "noted", "setprofileallthreads", "settraceallthreads"]
 
 
 def current_frames() -> dict[int, FrameType]:
@@ -26,7 +29,7 @@ def current_frames() -> dict[int, FrameType]:
         for dhaga in list(hub.dhagas):
             _show(frames, dhaga.ident, dhaga.gr_frame)
     frames[_real.get_ident() if me is None else me.ident] = here
-    return frames
+    return {ident: frame for ident, frame in frames.items() if not is_own_native_thread(ident)}
 
 
 def _show(frames: dict[int, FrameType], ident: int, frame: FrameType | None) -> None:
@@ -47,8 +50,8 @@ def current_exceptions() -> dict[int, Any]:
         return told
     me = running_dhaga()
     here = told[_real.get_ident()]
-    asked: dict[int, Any] = {dhaga.ident: dhaga for dhaga in list(hub.dhagas) if dhaga is not me and dhaga.parked}
-    if me is not None and hub.main.parked:
+    asked: dict[int, Any] = {dhaga.ident: dhaga for dhaga in list(hub.dhagas) if dhaga is not me and dhaga.dhaga_parked}
+    if me is not None and hub.main.dhaga_parked:
         asked[hub.ident] = hub.main
     for ident, one in asked.items():
         told.pop(ident, None)
@@ -77,6 +80,50 @@ def _set_in_all(set_it: Any, function: Any) -> None:
         for one in (hub.main, *hub.dhagas):
             if one.gr_frame is not None:  # it has begun, and is not the one that runs
                 hub.interrupt(one, functools.partial(set_it, function))
+
+
+def noted(real: Callable[..., Any]) -> Callable[..., Any]:
+    """`real` sets what each dhaga has for itself, and its hub is to know; the compiled part sees it by itself."""
+    if Hub.always_carries:
+        return real
+    if real.__name__ in ("get_errno", "set_errno"):
+        _real.keep_errno(real)
+    return _NOTED[real.__name__]
+
+
+def _set_asyncgen_hooks(*args: Any, **kwargs: Any) -> None:
+    _real.set_asyncgen_hooks(*args, **kwargs)
+    _note_hooks()
+
+
+def _set_coroutine_origin_tracking_depth(*args: Any, **kwargs: Any) -> None:
+    _real.set_coroutine_origin_tracking_depth(*args, **kwargs)
+    _note_hooks()
+
+
+def _get_errno(*args: Any, **kwargs: Any) -> int:
+    value: int = _real.get_errno(*args, **kwargs)
+    if value:  # it may come of a foreign function
+        _note_hooks()
+    return value
+
+
+def _set_errno(*args: Any, **kwargs: Any) -> int:
+    before: int = _real.set_errno(*args, **kwargs)
+    _note_hooks()
+    return before
+
+
+_NOTED = {
+    function.__name__[1:]: function
+    for function in (_set_asyncgen_hooks, _set_coroutine_origin_tracking_depth, _get_errno, _set_errno)
+}
+
+
+def _note_hooks() -> None:
+    hub = current_hub()
+    if hub is not None:
+        hub.carries = has_hooks()
 
 
 def _tell(told: dict[int, Any], ident: int) -> None:

@@ -11,34 +11,36 @@ from typing import Any
 
 from dhagapatch._cpython import shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch._real import pristine
+from dhagapatch.core.budget import LOOK, charge
+from dhagapatch.core.entry import give_way
 from dhagapatch.core.offload import is_own_native_thread
-from dhagapatch.core.sync import count_look, rest
 
 __all__ = ["active_count", "enumerate", "is_set", "lighten", "maintain_shutdown_locks"]
 
-_enumerate = _stdlib.enumerate
-_is_set = _stdlib.Event.is_set
-_maintain: Callable[[], None] = getattr(_stdlib, "_maintain_shutdown_locks", lambda: None)  # until 3.12
+_enumerate, _active_count = pristine(_stdlib, "enumerate"), pristine(_stdlib, "active_count")
+_is_set = pristine(_stdlib, "Event.is_set")
+_maintain: Callable[[], None] = pristine(_stdlib, "_maintain_shutdown_locks") or (lambda: None)  # until 3.12
 _LEAST = 64
 _sweep_at = _LEAST
 
 
 def is_set(self: _stdlib.Event) -> bool:
-    count_look()
+    charge(LOOK, True)
     return _is_set(self)
 
 
-@functools.wraps(_stdlib.active_count)
+@functools.wraps(_active_count)
 def active_count() -> int:
     # Natively a thread that was told to end has done so a few instructions later.  Here it stands in the run queue until this
     # one waits, and would be counted for as long.
-    rest()
+    give_way()
     return sum(not is_own_native_thread(thread.ident) for thread in _enumerate())
 
 
 @functools.wraps(_enumerate)
 def enumerate() -> list[_stdlib.Thread]:
-    rest()
+    give_way()
     # code that runs on a native thread of the runtime may have asked who it is, and is a dummy then
     return [thread for thread in _enumerate() if not is_own_native_thread(thread.ident)]
 

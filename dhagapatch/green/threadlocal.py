@@ -12,7 +12,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import Dhaga, compiled, running_dhaga
 from dhagapatch.core.hub import in_main_thread
-from dhagapatch.green.wording import reduce_ex
+from dhagapatch.green.wording import stand_for
 
 __all__ = ["Locals", "adopt_local", "data_descriptor", "dict_of", "local", "locals_of", "new_dict"]
 
@@ -58,7 +58,7 @@ def dict_of(data: Locals, owner: local) -> dict[str, Any]:
         me = running_dhaga()
         if me is None:
             if data.native is None:
-                return _native_get(owner, "__dict__")  # type: ignore[arg-type]  # it is a native one
+                return _native_get(owner, "__dict__")  # it is a native one
             try:
                 namespace = data.native.namespace
             except AttributeError:
@@ -94,11 +94,7 @@ class _LocalsEnd:
     """When a dhaga ends its data goes, as a thread's does."""
 
     def thread_ended(self, dhaga: Dhaga, /) -> None:
-        while dhaga.locals:
-            _, reference = dhaga.locals.popitem()
-            data = reference()
-            if data is not None:
-                data.dicts.pop(dhaga, None)
+        dhaga.drop_locals()
         dhaga.locals = None  # who makes some now has them dropped, too
 
 
@@ -129,7 +125,6 @@ class local:
     """Thread-local data: each dhaga, and each native thread, sees attributes of its own."""
 
     __slots__ = ("__dict__", "__weakref__", "_local__data", "_local__dicts")
-    __reduce_ex__ = reduce_ex
 
     def __new__(cls, /, *args: Any, **kwargs: Any) -> local:
         if (args or kwargs) and cls.__init__ is object.__init__:
@@ -168,6 +163,8 @@ class local:
 
     def __setattr__(self, name: str, value: Any, /) -> None:
         kind = type(self)
+        if not isinstance(name, str):
+            object.__setattr__(self, name, value)  # raises
         if name in _OF_ALL:
             if name == "__dict__":
                 raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
@@ -186,6 +183,8 @@ class local:
 
     def __delattr__(self, name: str, /) -> None:
         kind = type(self)
+        if not isinstance(name, str):
+            object.__delattr__(self, name)  # raises
         if name == "__dict__":
             raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
         if kind is not local and data_descriptor(kind, name) is not None:
@@ -193,8 +192,10 @@ class local:
             return
         try:
             del dict_of(_data_of(self), self)[name]
+            return
         except KeyError:
-            raise AttributeError(f"'{_name_in_c(kind)}' object has no attribute '{name}'") from None
+            pass  # what is raised has no context, as natively
+        raise AttributeError(f"'{_name_in_c(kind)}' object has no attribute '{name}'")
 
     def __dir__(self) -> list[str]:
         return sorted({*dict_of(_data_of(self), self), *dir(type(self))} - {"_local__data", "_local__dicts"})
@@ -231,8 +232,7 @@ def locals_of(real: Any) -> Locals:
     return data
 
 
-local.__module__ = "_thread"
-local.__qualname__ = local.__name__ = "_local"
+stand_for(local, _real.local)
 
 if compiled.speedups is not None:
     compiled.speedups.setup_local({"local": local, "get": local.__getattribute__, "set": local.__setattr__})

@@ -10,8 +10,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait
-from dhagapatch.core.interrupts import deferred
-from dhagapatch.green.waiting import handle_deferred, sleep_until
+from dhagapatch.green.waiting import sleep_until
 
 __all__ = ["sleep"]
 
@@ -30,7 +29,5 @@ def sleep(*args: Any, **kwargs: Any) -> None:
                     sleep_until(_real.monotonic() + seconds)
                 else:
                     hub.yield_(getcurrent())
-                if deferred:
-                    handle_deferred()
                 return None
     return _real.sleep(*args, **kwargs)

@@ -12,13 +12,14 @@ from functools import partial
 from typing import Any
 
 from dhagapatch import _real
+from dhagapatch._guard import LAST
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import compiled
 from dhagapatch.core.descriptors import renew_descriptor
 
 __all__ = [
     "HIDDEN", "adopt_timeout", "drop_dead", "drop_hidden", "getblocking", "gettimeout", "is_hidden", "make_blocking",
-    "make_nonblocking", "restore_timeout", "setblocking", "setsockopt", "settimeout", "timeout", "user_timeout",
+    "make_nonblocking", "restore_all", "restore_timeout", "setblocking", "setsockopt", "settimeout", "timeout", "user_timeout",
 ]  # fmt: skip
 
 _C = _real.socket
@@ -108,6 +109,17 @@ def restore_timeout(sock: Any) -> None:
         _settimeout(sock, known[0])
 
 
+def restore_all() -> None:
+    """The way back, for the last moments."""
+    for _, reference in list(HIDDEN.values()):
+        sock = reference()
+        if sock is not None:
+            restore_timeout(sock)
+
+
+LAST.append(restore_all)
+
+
 def make_nonblocking(sock: Any) -> None:
     """For TLS, which has no call that takes a flag: from now on, with the user's timeout kept here."""
     if _gettimeout(sock) is None:
@@ -158,7 +170,7 @@ def setsockopt(self: Any, *args: Any) -> None:
 
 
 def _set_property(sock: Any, value: object) -> None:
-    _C.timeout.__set__(sock, value)  # type: ignore[attr-defined]  # raises
+    _C.timeout.__set__(sock, value)  # raises
 
 
 timeout = property(user_timeout, _set_property)

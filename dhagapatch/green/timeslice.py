@@ -27,6 +27,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _frames, _real
+from dhagapatch._ctypes import add_pending_call, signal_at_next_look
 from dhagapatch._errors import DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.dhaga import ROOTS
@@ -44,9 +45,6 @@ _MONOTONIC = 1  # CLOCK_MONOTONIC
 _BY_SIGNAL = 0  # SIGEV_SIGNAL
 _RUNTIME = __name__.rpartition(".green.")[0] + "."
 _IMPORTS = ("importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib", "_frozen_importlib_external")
-_add_pending_call: Any = ctypes.pythonapi.Py_AddPendingCall
-_add_pending_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
-_set_interrupt = ctypes.cast(ctypes.pythonapi.PyErr_SetInterruptEx, ctypes.c_void_p)
 
 
 class _Event(ctypes.Structure):
@@ -131,7 +129,7 @@ class _Slices:
                 hub.netpoll.on_busy.append(self.go_on)
             return
         me = getcurrent()
-        running = (id(me), me.parks)
+        running = (id(me), me.dhaga_parks)
         if running != self._ran:
             self._ran = running
             self._retry = LEAST
@@ -175,7 +173,7 @@ def _at_next_check() -> None:
     HAZARD: this must be the last thing that the handler does.  The interpreter looks for signals in the handler's own
     frames too; so what it calls there, after it has looked, is only what sends the signal.
     """
-    _add_pending_call(_set_interrupt, _SIGNAL)
+    signal_at_next_look(_SIGNAL)
 
 
 def holds_nothing(frame: FrameType) -> bool:
@@ -258,7 +256,7 @@ def slice_the_rest() -> None:
         return
     if not in_main_thread():
         # HAZARD: at once: none of them may ever wait again, and what is due to one at its next wait would never come
-        _add_pending_call(_slice_the_rest_there, None)
+        add_pending_call(_slice_the_rest_there, None)
         return
     try:
         start(_OF_THE_REST)

@@ -17,27 +17,14 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, Entry, compiled, hub_for_wait
 from dhagapatch.core.descriptors import wait_entry
-from dhagapatch.core.hub import in_main_thread, parking_hub
-from dhagapatch.core.interrupts import deferred
+from dhagapatch.core.hub import parking_hub
 
 __all__ = [
-    "handle_deferred", "is_ready", "is_shut", "native_wait", "resumptions", "sleep_until", "spend", "wait_descriptor",
+    "is_open", "is_ready", "is_shut", "native_wait", "resumptions", "sleep_until", "wait_descriptor",
     "wait_socket",
 ]  # fmt: skip
 
 _SHUT = getattr(select, "POLLRDHUP", 0)
-
-
-def spend(cost: int) -> None:
-    """Before a call that may come through at once: programs make such calls in loops, and now and then the others run.
-
-    `cost` is in the units of the hub's fuel.  Before the call, so that an interrupt does not lose what it yields.
-    """
-    hub = parking_hub()
-    if hub is not None:
-        hub.fuel -= cost
-        if hub.fuel < 0:
-            hub.rest()
 
 
 def _poll_mask(direction: int) -> int:
@@ -49,6 +36,15 @@ def is_ready(fd: int, direction: int) -> bool:
     poll = _real.poll()
     poll.register(fd, _poll_mask(direction))
     return bool(poll.poll(0))
+
+
+def is_open(fd: int) -> bool:
+    """Whether this number is an open descriptor."""
+    try:
+        _real.os_fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def is_shut(fd: int) -> bool:
@@ -70,7 +66,7 @@ def native_wait(fd: int, direction: int, deadline: float | None) -> bool:
 def resumptions() -> int:
     """How often the caller has been resumed; asked before a try that may fail, for `wait_socket`."""
     try:
-        return getcurrent().parks
+        return getcurrent().dhaga_parks
     except RecursionError:
         raise
     except (AttributeError, RuntimeError):  # not known yet, or the interpreter's last moments
@@ -89,7 +85,7 @@ def wait_socket(sock: Any, fd: int, direction: int, deadline: float | None, seen
     entry = hub.entries.get(fd)
     if entry is None:
         entry = hub.entries[fd] = Entry(fd, stream)
-    changed = seen != getcurrent().parks
+    changed = seen != getcurrent().dhaga_parks
     if direction == READ:
         entry.readable = changed
     else:
@@ -105,7 +101,8 @@ if compiled.speedups is not None:
 def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> bool:
     """Wait until the kernel says that `fd` is ready; False when `deadline` is over.
 
-    A descriptor that is always ready, or in non-blocking mode, is not waited for.
+    A descriptor that is always ready, or in non-blocking mode, is not waited for.  A wait that has begun goes on if the mode
+    changes.
     """
     hub = parking_hub()
     if hub is None:
@@ -114,9 +111,11 @@ def wait_descriptor(fd: int, direction: int, deadline: float | None = None) -> b
         hub = hub_for_wait()
         if hub is None:
             return True if deadline is None else native_wait(fd, direction, deadline)
+    begun = False
     while not is_ready(fd, direction):
-        if not _real.os_get_blocking(fd) and deadline is None:
+        if not begun and deadline is None and not _real.os_get_blocking(fd):
             return True
+        begun = True
         entry = hub.entries.get(fd)
         if entry is None:
             entry = hub.entries[fd] = Entry(fd)
@@ -137,19 +136,5 @@ def sleep_until(deadline: float) -> None:
         _real.sleep(max(0.0, deadline - _real.monotonic()))
         return
     me = getcurrent()
-    while hub.park(me, deadline, "a deadline", me.parks):
+    while hub.park(me, deadline, "a deadline", me.dhaga_parks):
         pass
-
-
-def handle_deferred() -> None:
-    """At the end of a patched call that has waited, when `deferred` is not empty.
-
-    HAZARD: a signal that arrived during the call must have been handled when it returns: who has waited for a child counts on
-    its SIGCHLD.  The caller has nothing left to do but to return; what a handler raises takes the place of the result, as
-    natively.
-    """
-    hub = parking_hub()
-    if hub is None or hub.main is not getcurrent() or not in_main_thread():
-        return
-    while deferred:
-        deferred.pop(0)()

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import compiled
 
-__all__ = ["reduce_ex", "worded_by"]
+__all__ = ["reduce_ex", "stand_for", "worded_by"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def worded_by(native: Any) -> Callable[[F], F]:
-    """Have `native` complain of a call whose arguments do not fit."""
+    """Have `native` complain of a call whose arguments do not fit: `core.entry` asks for it."""
 
     def decorate(green: F) -> F:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return green(*args, **kwargs)
-            except TypeError as error:
-                # HAZARD: only if the arguments did not fit, nothing was done yet: then the called function has
-                # no frame in the traceback
-                if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-                    raise
-            return native(*args, **kwargs)
-
-        call.__name__ = green.__name__
-        call.__qualname__ = green.__qualname__
-        call.__wrapped__ = green  # type: ignore[attr-defined]
-        return call  # type: ignore[return-value]
+        green.native = native  # type: ignore[attr-defined]
+        return green
 
     return decorate
 
@@ -40,5 +30,21 @@ def reduce_ex(self: Any, protocol: Any, /) -> Any:
     says_how = kind.__reduce__ is not object.__reduce__ or kind.__getstate__ is not object.__getstate__
     if says_how or hasattr(kind, "__getnewargs__") or hasattr(kind, "__getnewargs_ex__"):
         return object.__reduce_ex__(self, protocol)
-    name = f"{kind.__module__}.{kind.__qualname__}" if "__reduce_ex__" in vars(kind) else kind.__name__
+    name = f"{kind.__module__}.{kind.__qualname__}" if protocol >= 2 and "__reduce_ex__" in vars(kind) else kind.__name__
     raise TypeError(f"cannot pickle {name!r} object")
+
+
+def _name_type() -> Callable[[type, str, bool], None]:
+    compiled_one: Any = getattr(compiled.speedups, "name_type", None)
+    return compiled_one or importlib.import_module("dhagapatch._names").name_type
+
+
+def stand_for(kind: type, native: type) -> None:
+    """Have a class look like the one of C that it stands for: name, module, description; in errors, and pickled as that."""
+    kind.__module__, kind.__name__, kind.__qualname__ = native.__module__, native.__name__, native.__qualname__
+    kind.__doc__ = native.__doc__
+    kind.__reduce_ex__ = reduce_ex  # type: ignore[method-assign, assignment]
+    _name_type()(kind, f"{native.__module__}.{native.__name__}", not native.__flags__ & _BASE)
+
+
+_BASE = 1 << 10  # a flag of a type: it may have subclasses

@@ -16,9 +16,9 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import deadline_of, offload_wait
+from dhagapatch.core.budget import CALL, charge
 from dhagapatch.green.exchange import Exchange
 from dhagapatch.green.select import make_poll
-from dhagapatch.green.waiting import spend
 
 __all__ = ["install", "monitoring", "polling", "proxying"]
 
@@ -59,7 +59,7 @@ def _waiting(real: Callable[..., Any], get: Callable[[Any, int], Any], name: str
     @wraps(real)
     def waits(self: Any, *args: Any, **kwargs: Any) -> Any:
         flags = args[position] if len(args) > position else kwargs.get("flags", 0)
-        spend(1)
+        charge(CALL)
         if flags & _DONTWAIT:
             return real(self, *args, **kwargs)
         if len(args) > position:
@@ -94,7 +94,7 @@ def polling(real: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(real)
     def zmq_poll(sockets: Any, timeout: Any = -1) -> Any:
-        spend(1)
+        charge(CALL)
         if not isinstance(timeout, (int, float)):
             return real(sockets, timeout=timeout)  # raises
         ready = real(sockets, timeout=0)

@@ -72,7 +72,7 @@ class _Counts:
 
         def timed_park(me: greenlet, deadline: float | None, what: object, seen: int) -> bool:
             self.parks += 1
-            me.since = clock()  # for dumps
+            me.dhaga_since = clock()  # for dumps
             return park(me, deadline, what, seen)
 
         return timed_park
@@ -107,7 +107,7 @@ class _Counting:
             del poller._poll, hub.park
             hub.counted = False
             for one in (hub.main, *list(hub.dhagas)):
-                vars(one).pop("since", None)
+                vars(one).pop("dhaga_since", None)
             if not hub.abandoned:
                 _run_anew(hub)
 
@@ -164,7 +164,7 @@ def stats() -> dict[str, Any]:
     """See `dhagapatch.stats`."""
     hubs = list(all_hubs())
     dhagas = [one for hub in hubs for one in (hub.main, *list(hub.dhagas))]
-    parked = sum(bool(one.parked) for one in dhagas)
+    parked = sum(bool(one.dhaga_parked) for one in dhagas)
     running = sum(running_in(hub) is not None for hub in hubs)
     result: dict[str, Any] = {
         "pid": _real.os_getpid(),
@@ -174,7 +174,7 @@ def stats() -> dict[str, Any]:
         "running": running,
         "ready": max(len(dhagas) - parked - running, 0),
         "parked": parked,
-        "resumed": sum(one.parks for one in dhagas),
+        "resumed": sum(one.dhaga_parks for one in dhagas),
         "deadlines": sum(len(hub.deadlines) for hub in hubs),
         "descriptors": sum(sum(1 for one in list(hub.entries.values()) if one.registered) for hub in hubs),
         "offload": {"calls": sum(hub.offloaded for hub in hubs), **figures()},

@@ -34,7 +34,7 @@ class RingWatch(Part):
 
     def act(self, ready: list[int]) -> None:
         self.at = _real.monotonic() + _EVERY
-        rings = {frozenset((one.ident, one.greenlet.parks) for one in ring): ring for ring in cycles(list(all_hubs()))}
+        rings = {frozenset((one.ident, one.greenlet.dhaga_parks) for one in ring): ring for ring in cycles(list(all_hubs()))}
         for key, ring in rings.items():
             if key in self._seen and key not in self._told:
                 self._told.add(key)

@@ -13,12 +13,11 @@ import atexit
 import faulthandler
 import os
 import signal
-from functools import partial
 
 from dhagapatch import _real
 from dhagapatch._errors import DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.own import close_later, disown, set_apart
+from dhagapatch.core.own import close_own, set_apart
 from dhagapatch.inspect.watcher import Part, watcher
 
 __all__ = ["DumpSignal", "set_dump_signal"]
@@ -38,12 +37,16 @@ class DumpSignal(Part):
     def begin(self) -> None:
         if _getsignal(self.signum) != signal.SIG_DFL:
             return  # a forked child has set a handler
+        if not self.fds:
+            self._open()
+        faulthandler.register(self.signum, file=self._writer, all_threads=False, chain=False)
+
+    def _open(self) -> None:
         reader, writer = os.pipe()
         self.fds = (set_apart(reader),)
         self._writer = set_apart(writer)
         _real.os_set_blocking(self.fds[0], False)
         _real.os_set_blocking(self._writer, False)
-        faulthandler.register(self.signum, file=self._writer, all_threads=False, chain=False)
 
     def end(self, forked: bool = False) -> None:
         if not self.fds:
@@ -51,11 +54,10 @@ class DumpSignal(Part):
         self.release()
         # HAZARD: if the program has set a handler, `faulthandler` still knows the descriptor, but never comes to use it
         for fd in (self.fds[0], self._writer):
-            if forked:
-                close_later(partial(_close, fd))
-            else:
-                _close(fd)
+            close_own(fd)
         self.fds = ()
+        if forked:
+            self._open()  # in the place of the parent's, while there are descriptors
 
     def release(self) -> None:
         """The signal has its action again."""
@@ -69,16 +71,13 @@ class DumpSignal(Part):
         try:
             while _real.os_read(reader, _PIPE):
                 pass
-            _close(reader)  # the program has closed the other end, as daemons close all that they find
+            self.fds = ()
+            close_own(reader)  # the program has closed the other end, as daemons close all that they find
             self.begin()
             return
         except BlockingIOError:
             pass
         _write(f"{_dump()}\n\n".encode("utf-8", "backslashreplace"))
-
-
-def _close(fd: int) -> None:
-    _real.os_close(disown(fd))
 
 
 def _dump() -> str:

@@ -151,9 +151,10 @@ def _tell_dhaga(dhaga: DhagaState) -> list[str]:
 def tell_stack(stack: list[Place]) -> list[str]:
     """Lines as those of a traceback."""
     lines = []
+    getline = getattr(linecache, "getline", None)  # in the last moments there is none
     for place in stack:
         lines.append(f'  File "{place.file}", line {place.line}, in {place.function}')
-        if source := linecache.getline(place.file, place.line).strip():
+        if getline is not None and (source := getline(place.file, place.line).strip()):
             lines.append(f"    {source}")
     return lines
 
@@ -224,17 +225,17 @@ def _look_at(one: Sleeper, hub: Hub, running: Any, frame: FrameType | None, now:
     main = sleeper is hub.main
     if sleeper is running:
         return DhagaState(one.name, one.ident, main, "running", None, None, stack_of(frame))
-    deadline = getattr(sleeper, "deadline", None)
+    deadline = getattr(sleeper, "dhaga_deadline", None)
     wait = one.wait
     if wait is None:
         return DhagaState(one.name, one.ident, main, "ready", None, None, stack_of(one.frame))
     owner = wait.owner or None
     waits_for = Waiting(
         wait.text, wait.kind, owner, name_of(owner) if owner else None, wait.fd if wait.fd >= 0 else None,
-        _peer_of(wait.fd) if isinstance(sleeper.waiting, Entry) else None,
+        _peer_of(wait.fd) if isinstance(sleeper.dhaga_waiting, Entry) else None,
         None if deadline is None else max(deadline - now, 0.0), wait.made or None,
     )  # fmt: skip
-    since = getattr(sleeper, "since", None)  # set by who times waits
+    since = getattr(sleeper, "dhaga_since", None)  # set by who times waits
     return DhagaState(one.name, one.ident, main, "parked", waits_for, None if since is None else now - since, stack_of(one.frame))
 
 

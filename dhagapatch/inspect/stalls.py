@@ -77,7 +77,7 @@ class _Held:
     def goes_on(self, hub: Hub) -> bool:
         if self.who is None:  # the hub itself: callbacks of its loop
             return hub.netpoll.leaves == self.parks and _in_callbacks(hub)
-        return self.who.gr_frame is None and bool(self.who) and self.who.parks == self.parks
+        return self.who.gr_frame is None and bool(self.who) and self.who.dhaga_parks == self.parks
 
 
 class StallWatch(Part):
@@ -188,7 +188,7 @@ class StallWatch(Part):
         who = running_in(hub)
         if who is None and not _in_callbacks(hub):
             return  # between two dhagas
-        self._held[hub] = _Held(who, hub.netpoll.leaves if who is None else who.parks, now)
+        self._held[hub] = _Held(who, hub.netpoll.leaves if who is None else who.dhaga_parks, now)
 
     def _tell(self, hub: Hub, held: _Held, frame: FrameType, now: float) -> tuple[str, str] | None:
         stack = stack_of(frame) or stack_of(frame, True)

@@ -24,7 +24,7 @@ from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.fork import on_forked
 from dhagapatch.core.hub import current_hub, on_new_hub
 from dhagapatch.core.netpoll import Netpoll
-from dhagapatch.core.own import close_later
+from dhagapatch.core.own import has_run_out
 from dhagapatch.core.wakeup import Wakeup
 
 __all__ = ["Part", "Watcher", "watcher"]
@@ -38,7 +38,7 @@ class Part:
     """What the thread does for one feature; all of it but `begin` and `end` is called in that thread.
 
     `begin` is called when the part is added, and in a forked child that gets a hub; `end` when the part is taken out, and,
-    with `forked`, in a forked child at once: what came from the parent must be let go of.
+    with `forked`, in a forked child at once: what came from the parent must be let go of, or exchanged for its own.
     """
 
     fds: tuple[int, ...] = ()  # to be called for when one is readable
@@ -109,14 +109,22 @@ class Watcher:
 
     def _start(self) -> None:
         if self._life is None and not self._held:
+            self._make_wakeup()
             if self._wakeup is None:
-                self._wakeup = Wakeup()
+                return  # no descriptor is left
             life = self._life = object()
             ended = self._ended = _real.allocate_lock()
             ended.acquire()
             self._native_id = 0
             Netpoll.watchers = 1
             start_helper(lambda: self._run(life, ended))
+
+    def _make_wakeup(self) -> None:
+        if self._wakeup is None:
+            try:
+                self._wakeup = Wakeup()
+            except OSError as error:  # no reason for the program's wait to fail
+                _report(error)
 
     def _stop(self) -> None:
         life, self._life = self._life, None
@@ -218,8 +226,9 @@ class Watcher:
         self._held = 0
         self._life = None
         if self._wakeup is not None:
-            close_later(self._wakeup.close)  # it is the parent's
+            self._wakeup.close()  # it is the parent's
             self._wakeup = None
+            self._make_wakeup()
         Netpoll.watchers = 0
         if not self._dormant:
             for part in self._parts:
@@ -265,6 +274,8 @@ def _begin(part: Part) -> None:
 
 
 def _report(error: Exception) -> None:
+    if isinstance(error, OSError) and has_run_out(error):
+        return  # natively nothing of ours would be there either
     message = "Exception ignored in dhagapatch's watcher"
     sys.unraisablehook(unraisable_arguments((type(error), error, error.__traceback__, message, None)))
 

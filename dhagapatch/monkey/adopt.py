@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from types import BuiltinMethodType
 from typing import Any
@@ -27,13 +29,17 @@ from dhagapatch.green import _thread as green_thread
 from dhagapatch.green import select as green_select
 from dhagapatch.green import threadlocal
 from dhagapatch.green.waiting import sleep_until
-from dhagapatch.monkey.rebind import Holder, rebind
-from dhagapatch.monkey.report import Adopted, Left
+from dhagapatch.green.wording import stand_for
+from dhagapatch.monkey.frames import Frames, suspending_kinds
+from dhagapatch.monkey.rebind import Holder, Undo, rebind
+from dhagapatch.monkey.report import Adopted as AdoptedLine
+from dhagapatch.monkey.report import Left, PatchReport
 
-__all__ = ["AdoptedRLock", "AdoptedSimpleQueue", "adopt_objects", "native_threads"]
+__all__ = ["Adopted", "AdoptedRLock", "AdoptedSimpleQueue", "adopt_objects", "native_threads"]
 
 _STATE = re.compile(r"owner=(\d+) count=(\d+)")
 _POLL = type(_real.poll()) if _real.poll is not None else None
+_SEMAPHORES = "dhagapatch.green.multiprocessing"  # imported if the program has them
 _LEAST, _MOST = 0.001, 0.02  # seconds: how often a lock that is held through the real object is looked at
 
 
@@ -165,6 +171,12 @@ class AdoptedRLock(green_thread.RLock):
         self._both = 0
         self._native._at_fork_reinit()
 
+    def give_back(self) -> None:
+        """Bring what the caller holds of it into the native one."""
+        if super()._is_owned() and owner_token() == _real.get_ident():
+            for _ in range(super()._recursion_count() - (1 if self._both else 0)):
+                self._native.acquire(False)
+
     def _recursion_count(self) -> int:
         return _real_state(self._native)[1] if self._is_natively_mine() else super()._recursion_count()
 
@@ -174,8 +186,7 @@ class AdoptedRLock(green_thread.RLock):
         return super().__repr__()
 
 
-AdoptedRLock.__name__ = AdoptedRLock.__qualname__ = "RLock"
-AdoptedRLock.__module__ = "_thread"
+stand_for(AdoptedRLock, _real.RLock)
 
 
 def native_threads() -> int:
@@ -259,8 +270,7 @@ class AdoptedSimpleQueue(green_thread.SimpleQueue):
         return int(self._native.qsize())
 
 
-AdoptedSimpleQueue.__name__ = AdoptedSimpleQueue.__qualname__ = "SimpleQueue"
-AdoptedSimpleQueue.__module__ = "_queue"
+stand_for(AdoptedSimpleQueue, _real.SimpleQueue)
 
 
 def _simple_queue(real: Any) -> tuple[Any, str]:
@@ -291,6 +301,10 @@ def _handle(real: Any) -> tuple[Any, str]:
     return green_thread.ThreadHandle(real), f"thread {real.ident}"
 
 
+def _semaphore(real: Any) -> tuple[Any, str]:
+    return sys.modules[_SEMAPHORES].AdoptedSemLock(real), "taken" if real._is_zero() else "free"
+
+
 def _makers(groups: frozenset[str]) -> dict[type, tuple[str, Callable[[Any], tuple[Any, str]]]]:
     makers: dict[type, tuple[str, Callable[[Any], tuple[Any, str]]]] = {}
     if "thread" in groups:
@@ -300,6 +314,8 @@ def _makers(groups: frozenset[str]) -> dict[type, tuple[str, Callable[[Any], tup
         makers[_real.local] = ("local", _local)
         if _real.ThreadHandle is not None:
             makers[_real.ThreadHandle] = ("thread handle", _handle)
+    if "multiprocessing" in groups and _SEMAPHORES in sys.modules:
+        makers[sys.modules[_SEMAPHORES].native] = ("semaphore", _semaphore)
     if "select" in groups:
         if _real.epoll is not None:
             makers[_real.epoll] = ("epoll", _epoll)
@@ -313,31 +329,68 @@ def _is_private(thing: Any) -> bool:
     return isinstance(thing, (Mutex, green_thread.ThreadHandle)) or type(thing).__module__.startswith("dhagapatch")
 
 
-def _candidates(makers: dict[type, Any]) -> list[Any]:
-    """The collector's objects; and, as it does not know epoll and poll objects, those that its objects refer to."""
-    found = gc.get_objects()
-    referents = gc.get_referents(*found)
-    untracked = {_real.epoll, _POLL} & makers.keys() & set(map(type, referents))
-    if untracked:
-        others = {id(thing): thing for thing in referents if type(thing) in untracked}
-        found += others.values()
-    return found
+def _candidates(makers: dict[type, Any]) -> tuple[list[Any], Frames]:
+    """The collector's objects, and all frames.
 
-
-def adopt_objects(groups: frozenset[str]) -> tuple[list[Holder], list[Adopted], list[Left], list[Any]]:
-    """Adopt what was made before the patch.
-
-    The holders that changed (with their undo), the adopted, what is left, and the green objects.
+    Poll objects and semaphores (until 3.12) it does not know, but who refers to them.
     """
+    found = gc.get_objects()
+    kinds = suspending_kinds()
+    frames = Frames([thing for thing in found if type(thing) in kinds])
+    untracked = makers.keys() - {_real.LockType, _real.RLock, _real.SimpleQueue, _real.local, _real.ThreadHandle}
+    referents = gc.get_referents(*found)
+    others = frames.values(untracked)
+    if untracked & set(map(type, referents)):
+        others += [thing for thing in referents if type(thing) in untracked]
+    found += {id(thing): thing for thing in others if not gc.is_tracked(thing)}.values()
+    return found, frames
+
+
+class Adopted:
+    """What `adopt_objects` did."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[Any, Any]] = []  # (native, green), of the objects and of their methods
+        self.states: dict[int, tuple[str, str]] = {}  # of the objects, by their ids: what kind, and how it was
+        self.holders: list[Holder] = []
+        self.frames: Frames
+
+    def held(self) -> dict[int, int]:
+        """How many holders each has, by id."""
+        return Counter(holder.target for holder in self.holders)
+
+    def tell(self, report: PatchReport) -> None:
+        """Enter it into the report."""
+        counts = self.held()
+        for holder in self.holders:
+            if not holder.done and holder.target in self.states:
+                what = f"a {self.states[holder.target][0]} made before the patch"
+                why = "its holder can't be changed"
+                report.left.append(Left(what, holder.module, holder.name, holder.file, holder.line, why))
+        for ident, (kind, state) in self.states.items():
+            if ident in counts:
+                report.adopted.append(AdoptedLine(kind, state, counts[ident]))
+
+    def bookkeeping(self) -> list[Any]:
+        """What of ours has the native objects, and their methods, which are holders."""
+        holding = [green for _, green in self.pairs]
+        holding += [method for method, _ in self.pairs if type(method) is BuiltinMethodType]
+        inner = {id(one): one for one in gc.get_referents(*holding)}
+        data = [one.native for one in inner.values() if isinstance(one, threadlocal.Locals)]
+        undos = [holder.undo.args for holder in self.holders if isinstance(holder.undo, Undo)]
+        return [*self.pairs, *holding, *data, *undos]
+
+
+def _counterparts(groups: frozenset[str], done: Adopted, report: PatchReport) -> list[Any]:
+    """Make a green object for each native one; those of their methods that somebody holds."""
     makers = _makers(groups)
-    adopted: list[Adopted] = []
-    left: list[Left] = []
-    pairs: list[tuple[Any, Any]] = []
-    states: dict[int, tuple[str, str]] = {}
     failed: list[tuple[Any, str, str]] = []
     methods: list[Any] = []
     wanted = {BuiltinMethodType, *makers}
-    for thing in [one for one in _candidates(makers) if type(one) in wanted]:  # a tenth of them, at most
+    found, done.frames = _candidates(makers)
+    found = [one for one in found if type(one) in wanted]  # a tenth of them, at most
+    while found:
+        thing = found.pop()
         kind = type(thing)
         if kind is BuiltinMethodType and type(thing.__self__) in makers:
             methods.append(thing)
@@ -349,26 +402,26 @@ def adopt_objects(groups: frozenset[str]) -> tuple[list[Holder], list[Adopted], 
         except ValueError as error:
             failed.append((thing, maker[0], str(error)))
             continue
-        pairs.append((thing, green))
-        states[id(thing)] = (maker[0], state)
-    green_of = {id(old): new for old, new in pairs}
-    for method in methods:
-        green = green_of.get(id(method.__self__))
-        if green is not None and hasattr(green, method.__name__):
-            pairs.append((method, getattr(green, method.__name__)))
-    holders = rebind(pairs, private=[methods, *(pair for pair in pairs)]) if pairs else []
-    counts: dict[int, int] = {}
-    for holder in holders:
-        counts[holder.target] = counts.get(holder.target, 0) + 1
-        if not holder.done and holder.target in states:
-            what = f"a {states[holder.target][0]} made before the patch"
-            left.append(Left(what, holder.module, holder.name, holder.file, holder.line, "its holder can't be changed"))
-    for old, _ in pairs:
-        if id(old) in counts and id(old) in states:
-            kind_name, state = states[id(old)]
-            adopted.append(Adopted(kind_name, state, counts[id(old)]))
+        done.pairs.append((thing, green))
+        done.states[id(thing)] = (maker[0], state)
     for thing, kind_name, why in failed:
         for holder in rebind([(thing, thing)], private=[failed, *failed]):
             what = f"a {kind_name} made before the patch"
-            left.append(Left(what, holder.module, holder.name, holder.file, holder.line, why))
-    return holders, adopted, left, [green for _, green in pairs]
+            report.left.append(Left(what, holder.module, holder.name, holder.file, holder.line, why))
+    return methods
+
+
+def adopt_objects(groups: frozenset[str], report: PatchReport) -> Adopted:
+    """Adopt what was made before the patch."""
+    done = Adopted()
+    methods = _counterparts(groups, done, report)
+    green_of = {id(old): new for old, new in done.pairs}
+    for method in methods:
+        green = green_of.get(id(method.__self__))
+        if green is not None and hasattr(green, method.__name__):
+            done.pairs.append((method, getattr(green, method.__name__)))
+    if done.pairs:
+        done.holders = done.frames.rebind(done.pairs)
+        done.holders += rebind(done.pairs, private=[methods, done.pairs, *done.pairs])
+    done.tell(report)
+    return done

@@ -16,66 +16,24 @@ from dhagapatch._cpython import forget_at_end, gil_is_enabled
 from dhagapatch._errors import DhagapatchError, PatchConflictError, PatchError, PatchWarning
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import forget_native_threads
+from dhagapatch.core.entry import entry_function, entry_method
 from dhagapatch.core.fork import after_fork_in_child, begin_fork, end_fork
 from dhagapatch.core.hub import all_hubs, on_new_hub
-from dhagapatch.core.own import close_left
+from dhagapatch.core.wakeup import discard_prepared, prepare
 from dhagapatch.monkey.adopt import adopt_objects
-from dhagapatch.monkey.rebind import Undo, instances, rebind
-from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound
+from dhagapatch.monkey.adoptions import Adoption, adoptions_of
+from dhagapatch.monkey.frames import Frames
+from dhagapatch.monkey.others import beneath, owner_of, who
+from dhagapatch.monkey.rebind import Holder, Undo, instances, is_ours, name_of, rebind
+from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound, Wrapped
 from dhagapatch.monkey.subclasses import follow
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row
+from dhagapatch.monkey.unseen import unseen
 
-__all__ = ["Engine", "engine", "green_builtin"]
+__all__ = ["Engine", "engine"]
 
 _MISSING = object()
 _ROWS = TABLE + PACKAGES
-
-
-def green_builtin(function: Callable[..., Any], real: Any) -> Any:
-    """A callable that stands for a built-in function: no descriptor, pickled by its name, shown as built-in.
-
-    A Python function in its place would turn into a method when it is a class attribute
-    (``class Retry: sleep = time.sleep``).
-    """
-    name = real.__name__
-    module = real.__module__ or "builtins"
-    kind = type(
-        "builtin_function_or_method",
-        (_Builtin,),
-        {"__call__": staticmethod(function), "__slots__": (), "__doc__": real.__doc__, "__module__": "builtins"},
-    )
-    self: Any = kind()
-    self.__name__, self.__qualname__, self.__self__ = name, name, sys.modules.get(module)
-    self.__module__, self.__wrapped__ = module, function
-    return self
-
-
-class _Builtin:
-    __slots__ = ("__dict__", "__weakref__")
-
-    __name__: str
-
-    def __repr__(self) -> str:
-        return f"<built-in function {self.__name__}>"
-
-    @property
-    def __signature__(self) -> Any:
-        """That of the function it stands for; ValueError, as natively, if that does not tell."""
-        from inspect import signature
-
-        real = engine.real_of(self)
-        if real is None:
-            raise AttributeError("__signature__")
-        return signature(real)
-
-    def __reduce__(self) -> str:
-        return self.__name__
-
-    def __copy__(self) -> Any:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return self
 
 
 class Engine:
@@ -88,7 +46,10 @@ class Engine:
         self.originals: dict[tuple[str, str], Any] = {}
         self._applied: dict[tuple[str, str], Any] = {}  # the module, or the class, that had it done
         self._undo: list[Callable[[], object]] = []
+        self._in_classes: list[Undo] = []  # of them
         self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
+        self._adoptions: list[Adoption] = []
+        self._sought: set[int] = set()  # the ids of those that somebody else holds than modules
         self._hooked = False
         self.timeslice: float | None = None  # nobody has said
         self._sliced = True  # as `timeslice` says; not after the patch was taken back
@@ -115,7 +76,7 @@ class Engine:
                 "this interpreter runs without the GIL, on which the runtime's locks rely: "
                 "start it with PYTHON_GIL=1, or -X gil=1"
             )
-        other = _real.other_patcher() or _real.other_patcher_now()
+        other = _real.other_patcher()
         if other is not None and not self.groups:
             raise PatchConflictError(
                 f"{other} has patched the standard library already; two patchers can't share it. "
@@ -144,6 +105,8 @@ class Engine:
             report.waiting, report.children = self.report.waiting, self.report.children
             return report
         self._install_hooks()
+        if not all_hubs():
+            prepare()
         pairs: list[tuple[Any, Any]] = []
         if "children" in new:
             self.report.children = importlib.import_module("dhagapatch.green.startup").CHILDREN
@@ -154,27 +117,31 @@ class Engine:
             left_over = [row for row in left_over if row not in here]
             for row in here:
                 self._apply(row, report, pairs)
-        self._rebind(pairs, report)
-        holders, adopted, left, _ = adopt_objects(new)
-        self._undo += [holder.undo for holder in reversed(holders) if holder.undo is not None]
-        report.adopted += adopted
-        report.left += left
+        self._rebind(pairs, report, Frames())
+        pairs.clear()
+        adopted = adopt_objects(new, report)
+        self._adoptions += adoptions_of(adopted)
+        self._undo += [holder.undo for holder in reversed(adopted.holders) if holder.undo is not None]
+        known = [self.originals, *(undo.args for undo in self._undo if isinstance(undo, Undo))]
+        report.left += unseen(adopted, self._pairs, self._sought, known)
+        self._sought.clear()
         self.groups |= new
+        _hide_from_pytest()
+        self._disabled = disabled
+        for module in {row.module for row in left_over} & sys.modules.keys():  # imported by the patching itself
+            self.patch_module(module)
         if "signal" in new:
             importlib.import_module("dhagapatch.green.signal").install()
         self._adopt_sockets(new, report)
         report.waiting = sorted({row.module for row in self.rows(wanted, disabled)} - set(sys.modules))
-        self._disabled = disabled
         self._tell_children()
         self.report.merge(report)
         return report
 
     def _apply(self, row: Row, report: PatchReport, pairs: list[tuple[Any, Any]]) -> None:
         key = (row.module, row.name)
-        owner: Any = importlib.import_module(row.module)
-        *path, name = row.name.split(".")
-        for part in path:
-            owner = getattr(owner, part)
+        importlib.import_module(row.module)
+        owner, name = owner_of(row), row.name.rpartition(".")[2]
         if self._applied.get(key) is owner:
             return  # and if it is another one, the module was imported afresh
         before = vars(owner).get(name, _MISSING)  # a look may put it there
@@ -198,14 +165,23 @@ class Engine:
             green = green(real)
             if green is real:
                 return
+        first = beneath(row, owner) if self.real_of(real) is None else None
+        wrapper, real = real, real if first is None else first
         if isinstance(green, FunctionType):
-            if row.action == SET:
+            if row.action == SET and isinstance(real, MethodDescriptorType):
+                green = entry_method(green, real, row.cost, row.quick)
+            elif row.action == SET:
                 _dress(green, real)
             elif isinstance(real, BuiltinFunctionType):
-                green = self._green_for(real, green)
-        self._set(owner, name, green, before)
+                green = self._green_for(real, green, row)
         self._applied[key] = owner
         self.originals.setdefault(key, real)
+        if first is not None:
+            report.wrapped.append(Wrapped(f"{row.module}.{row.name}", who(wrapper)))
+            if first is not wrapper:
+                pairs.append((real, green))
+            return
+        self._set(owner, name, green, before)
         public = row.name if row.action == SET else f"{row.module}.{row.name}"
         if row.action == SET:
             report.in_place.append(f"{row.module}.{row.name}")
@@ -234,42 +210,48 @@ class Engine:
         if not isinstance(owner, type) or (before is real and isinstance(real, (FunctionType, MethodDescriptorType))):
             pairs.append((real, wrapped))
 
-    def _green_for(self, real: Any, function: FunctionType) -> Any:
+    def _green_for(self, real: Any, function: FunctionType, row: Row) -> Any:
         for known, green in self._pairs:
             if known is real:
                 return green
-        return green_builtin(function, real)
+        return entry_function(function, real, row.cost, row.quick)
 
     def _set(self, owner: Any, name: str, value: Any, before: Any) -> None:
         setattr(owner, name, value)
-        if before is _MISSING:
-            self._undo.append(Undo(delattr, owner, name))
-        else:
-            self._undo.append(Undo(setattr, owner, name, before))
+        undo = Undo(delattr, owner, name) if before is _MISSING else Undo(setattr, owner, name, before)
+        self._undo.append(undo)
+        if isinstance(owner, type):
+            self._in_classes.append(undo)
 
-    def _rebind(self, pairs: list[tuple[Any, Any]], report: PatchReport) -> None:
+    def _rebind(self, pairs: list[tuple[Any, Any]], report: PatchReport, frames: Frames | None = None) -> None:
         unique: dict[int, tuple[Any, Any]] = {id(real): (real, green) for real, green in pairs}
         if not unique:
             return
         todo = list(unique.values())
-        names = {id(real): _name_of(real) for real, _ in todo}
         greens = [green for _, green in todo]  # what is wrapped is held by what wraps it
         functions = [green for green in greens if isinstance(green, FunctionType)]
         own = [part for green in functions for part in (vars(green), *(green.__closure__ or ()))]
         private = [unique, self._pairs, self.originals, *self._pairs, *pairs, pairs, self._undo, *greens, greens, *own, own]
-        holders = rebind(todo, private=private)
+        holders = frames.rebind(todo) if frames is not None else []  # first: a tuple may be held by a variable alone
+        holders += rebind(todo, private=private, sought=self._sought)
         self._pairs += todo
+        self._note(holders, report)
+        for real, green in todo:
+            if isinstance(real, type):
+                follow(real, green, name_of(real), self._undo, report, self._adoptions)
+
+    def _note(self, holders: list[Holder], report: PatchReport) -> None:
+        """What became of the holders of what is replaced by name."""
+        names = {id(real): name_of(real) for real, _ in self._pairs} if holders else {}
         for holder in holders:
             what = names[holder.target]
             if holder.undo is not None:
                 self._undo.append(holder.undo)
+            if holder.done:
                 report.rebound.append(Rebound(what, holder.holder, holder.name, holder.file, holder.line))
             else:
                 why = f"held by {holder.holder}, which can't be changed; import it after the patch"
                 report.left.append(Left(what, holder.module, holder.name, holder.file, holder.line, why))
-        for real, green in todo:
-            if isinstance(real, type):
-                follow(real, green, _name_of(real), self._undo, report)
 
     def _adopt_sockets(self, groups: frozenset[str], report: PatchReport) -> None:
         if "socket" in groups:
@@ -298,6 +280,7 @@ class Engine:
             if row.module == module:
                 self._apply(row, report, pairs)
         self._rebind(pairs, report)
+        _hide_from_pytest()
         self.report.merge(report)
         self.report.waiting = sorted(set(self.report.waiting) - {module})
 
@@ -327,7 +310,7 @@ class Engine:
             self._offload_rows += rows
             for row in rows:
                 self._apply(row, report, pairs)
-        self._rebind(pairs, report)
+        self._rebind(pairs, report, Frames())
         report.waiting = sorted({*self.report.waiting, *self._offload_later})
         self.report.merge(report)
         self._tell_children()
@@ -403,7 +386,7 @@ class Engine:
         """Take back every change, the last one first."""
         if not self.groups:
             return
-        close_left()
+        discard_prepared()
         self.slice_time(0)
         self.timeslice = None
         self.look_at(dump_signal=0, stall=0.0, track_locks=False, inspect="")
@@ -421,22 +404,40 @@ class Engine:
         # whoever came after the patch and took a green object then; of several reals the first stands for them
         first = {id(green): (green, real) for real, green in reversed(self._pairs)}
         pairs = list(first.values())
+        for adoption in self._adoptions:
+            adoption.give_back()
+            pairs.append((adoption.green, adoption.real))
         rebind(pairs, private=[self._pairs, *self._pairs, *pairs, pairs, first])
+        Frames().rebind(pairs)
         if "socket" in sys.modules:
             green = importlib.import_module("dhagapatch.green.timeouts")
             stdlib = sys.modules["socket"]
             for thing in instances(stdlib.socket):
                 green.restore_timeout(thing)
             green.drop_dead()  # HAZARD: a socket that is made while nothing is patched may have the identity of one that is gone
-        for names in (self.offloaded, self.watched, self._offload_rows, self._offload_later):
+        for names in (self.offloaded, self.watched, self._offload_rows, self._offload_later, self._in_classes):
             names.clear()
         self._applied.clear()
         self._pairs.clear()
+        self._adoptions.clear()
         self.originals.clear()
         self.report = PatchReport()
         self._leave_running()
         if failure is not None:
             raise failure
+
+    def forget(self) -> None:
+        """Give classes their own methods again, and let go of everything: nothing will be taken back any more."""
+        while self._in_classes:
+            try:
+                self._in_classes.pop()()
+            except Exception:  # the program has changed it since
+                pass
+        for things in (self._undo, self._pairs, self._offload_rows, self._adoptions):
+            things.clear()
+        self._applied.clear()
+        self.originals.clear()
+        self.report = PatchReport()
 
     def _leave_running(self) -> None:
         """Nothing is patched any more; the dhagas that are there run on."""
@@ -477,19 +478,17 @@ class Engine:
         return next((real for real, one in self._pairs if one is green), None)
 
 
+def _hide_from_pytest() -> None:
+    for name in filter(is_ours, list(sys.modules)):
+        vars(sys.modules[name])["__tracebackhide__"] = not SETTINGS.frames
+
+
 def _dress(green: FunctionType, real: Any) -> None:
     """Let a method that is set on a class look like the one that it stands for."""
     for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
         value = getattr(real, attribute, None)
         if isinstance(value, str):
             setattr(green, attribute, value)
-
-
-def _name_of(real: Any) -> str:
-    owner = getattr(real, "__objclass__", real)  # of a C method, whose class has a module
-    module = getattr(owner, "__module__", None) or "builtins"
-    name = getattr(real, "__qualname__", None) or type(real).__name__
-    return f"{module}.{name}"
 
 
 engine = Engine()

@@ -85,6 +85,7 @@ EXEMPT: tuple[Exempt, ...] = (
         "made of socket.socket and patched look-ups",
     ),
     Exempt("socket", "socket.accept socket.close socket.sendfile", "made of patched methods, os.sendfile and selectors"),
+    Exempt("socket", "socket.makefile", "makes buffered files, which are patched"),
     Exempt(
         "socket",
         "socket.dup socket.fileno socket.get_inheritable socket.getpeername socket.getsockname socket.getsockopt "
@@ -215,8 +216,8 @@ EXEMPT: tuple[Exempt, ...] = (
         "sys",
         "exc_info exception exit get_asyncgen_hooks get_coroutine_origin_tracking_depth get_int_max_str_digits "
         "getallocatedblocks getdefaultencoding getdlopenflags getfilesystemencodeerrors getfilesystemencoding getprofile "
-        "getrecursionlimit getrefcount getsizeof getswitchinterval gettrace intern is_finalizing set_asyncgen_hooks "
-        "set_coroutine_origin_tracking_depth set_int_max_str_digits setdlopenflags setprofile setrecursionlimit "
+        "getrecursionlimit getrefcount getsizeof getswitchinterval gettrace intern is_finalizing "
+        "set_int_max_str_digits setdlopenflags setprofile setrecursionlimit "
         "setswitchinterval settrace",
         "reads or sets a variable",
     ),
@@ -226,7 +227,7 @@ EXEMPT: tuple[Exempt, ...] = (
         "reads or sets a variable",
         since=(3, 12),
     ),
-    Exempt("sys", "addaudithook audit breakpointhook call_tracing displayhook unraisablehook", CALLS_BACK),
+    Exempt("sys", "addaudithook audit breakpointhook call_tracing displayhook", CALLS_BACK),
     Exempt("asyncio", "*", "runs on selectors, sockets, threads and children: a loop of its own in each dhaga"),
     Exempt("logging", "*", "made of locks and files"),
     Exempt("logging.handlers", "*", "made of locks, files, sockets and queues"),
@@ -247,11 +248,7 @@ BLOCKING: tuple[Exempt, ...] = (
     Exempt("grp", "getgrall getgrgid getgrnam", "asks the directory service, where one is configured"),
     Exempt("_io", "FileIO", "made directly over a pipe or a terminal it waits in C; open(fd, buffering=0) waits well"),
     Exempt("_io", "open_code", "waits on a FIFO"),
-    Exempt(
-        "_io",
-        "BufferedRWPair BufferedRandom BufferedReader BufferedWriter TextIOWrapper",
-        "over a FileIO made directly it waits in C, or tells a second dhaga of a reentrant call",
-    ),
+    Exempt("_io", "BufferedRWPair TextIOWrapper", "over a FileIO made directly it waits in C"),
     Exempt("getpass", "getpass", "reads the terminal through a FileIO"),
     Exempt("termios", "tcdrain tcsendbreak tcsetattr", "waits until a serial line has sent what was written"),
     Exempt("tty", "setcbreak setraw", "made of termios.tcsetattr"),

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.monkey import ending
 from dhagapatch.monkey.engine import engine
 from dhagapatch.monkey.table import PACKAGES, TABLE
 
@@ -73,3 +74,4 @@ def register() -> None:
     """Put the finder in its place; it finds nothing while nothing is patched."""
     if _Finder not in sys.meta_path:
         sys.meta_path.insert(0, _Finder)
+    ending.prepare()

@@ -22,7 +22,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import compiled
 
-__all__ = ["Holder", "Undo", "instances", "rebind"]
+__all__ = ["Holder", "Undo", "held_besides", "instances", "is_ours", "name_of", "own_cells", "rebind", "referrers_of"]
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -54,29 +54,36 @@ class Holder(NamedTuple):
 
 
 
-def _referrers(things: list[Any]) -> list[Any]:
+def referrers_of(things: list[Any]) -> list[Any]:
     """Who refers to one of them: all that the collector knows."""
     return compiled.speedups.referrers(things) if compiled.speedups is not None else gc.get_referrers(*things)
 
 
-def _ours(module_name: object) -> bool:
+def is_ours(module_name: object) -> bool:
     return isinstance(module_name, str) and (module_name == _PACKAGE or module_name.startswith(_PACKAGE + "."))
 
 
 def _is_green(kind: type) -> bool:
     """Whether it is a class of ours, or made of one; those that stand for the standard library's bear its module's name."""
     for base in kind.__mro__:
-        if _ours(base.__module__):
+        if is_ours(base.__module__):
             return True
         for name in ("__init__", "__new__"):
             method = base.__dict__.get(name)
-            if _ours(getattr(getattr(method, "__func__", method), "__module__", None)):
+            if is_ours(getattr(getattr(method, "__func__", method), "__module__", None)):
                 return True
     return False
 
 
 def _file_of(module_name: str | None) -> str | None:
     return getattr(sys.modules.get(module_name or ""), "__file__", None)
+
+
+def _is_copy(owner: Any, things: list[Any]) -> bool:
+    """Whether it is the arguments of `gc.get_referrers`, which 3.13 copies and then finds."""
+    if type(owner) is not tuple or len(owner) != len(things):
+        return False
+    return all(item is thing for item, thing in zip(owner, things, strict=True))
 
 
 class _Rebinder:
@@ -110,7 +117,7 @@ class _Rebinder:
         self.sought = self._held_by_others(targets, referrers)
         self.private.add(id(self.sought))
         if self.sought:
-            referrers += [one for one in _referrers(self.sought) if id(one) not in self.private]
+            referrers += [one for one in referrers_of(self.sought) if id(one) not in self.private]
         inner = [one for one in referrers if type(one) in (dict, tuple, list, staticmethod, classmethod, CellType)]
         self.private.add(id(inner))
         owners = self._owners(inner)
@@ -120,7 +127,12 @@ class _Rebinder:
         for one in referrers:
             if isinstance(one, FrameType):
                 continue
-            self._one(one, owners.get(id(one), []))
+            try:
+                self._one(one, owners.get(id(one), []))
+            except Exception:  # its class refuses it
+                for old in gc.get_referents(one):
+                    if id(old) in self.new:
+                        self._add(old, f"an instance of {type(one).__qualname__}", "a value", None, type(one).__module__)
         return self.found
 
     def _modules_with_some(self) -> list[dict[str, Any]]:
@@ -134,16 +146,9 @@ class _Rebinder:
         Their reference counts tell; most have nobody else.  To look for holders costs a comparison of each object that is
         looked for with every reference that there is in the process.
         """
-        functions = [
-            function for module in self.modules.values() if _ours(module.__name__)
-            for function in vars(module).values() if isinstance(function, FunctionType) and function.__closure__
-        ]  # fmt: skip
+        cells = own_cells([vars(module) for module in self.modules.values() if is_ours(module.__name__)])
         undos = [one.args for things in self.known if type(things) is list for one in things if type(one) is Undo]
-        cells = [cell for function in functions for cell in function.__closure__ or ()]
-        holding = {id(one): one for one in (*namespaces, *self.known, *undos, *cells)}
-        count = Counter(filter(self.new.__contains__, map(id, gc.get_referents(*holding.values()))))
-        (alone,) = [sys.getrefcount(one) for one in [object()]]  # of one that only such a list holds
-        return [one for one in targets if sys.getrefcount(one) - count[id(one)] != alone]
+        return held_besides(targets, [*namespaces, *self.known, *undos, *cells])
 
     def _owners(self, things: list[Any]) -> dict[int, list[Any]]:
         """Who refers to dictionaries, tuples, static methods and cells: they are nobody by themselves."""
@@ -151,8 +156,8 @@ class _Rebinder:
         ids = {id(thing) for thing in things}
         owners: dict[int, list[Any]] = {}
         self.private.add(id(things))
-        for owner in _referrers(things) if things else ():
-            if id(owner) in self.private or owner is things or isinstance(owner, FrameType):
+        for owner in referrers_of(things) if things else ():
+            if id(owner) in self.private or owner is things or isinstance(owner, FrameType) or _is_copy(owner, things):
                 continue
             for referent in gc.get_referents(owner):
                 if id(referent) in ids:
@@ -162,12 +167,12 @@ class _Rebinder:
     def _one(self, one: Any, owners: list[Any]) -> None:
         if id(one) in self.modules:
             module = self.modules[id(one)]
-            if not _ours(module.__name__):
+            if not is_ours(module.__name__):
                 self._dictionary(one, f"module {module.__name__}", module.__name__)
         elif isinstance(one, dict):
             self._owned_dictionary(one, owners)
         elif isinstance(one, (list, deque)):
-            if not any(_ours(type(owner).__module__) for owner in owners):
+            if not any(is_ours(type(owner).__module__) for owner in owners):
                 self._sequence(one)
         elif isinstance(one, set):
             self._set(one)
@@ -205,14 +210,14 @@ class _Rebinder:
     def _owned_dictionary(self, mapping: dict[Any, Any], owners: list[Any]) -> None:
         for owner in owners:
             if isinstance(owner, type):
-                if not _ours(owner.__module__):
+                if not is_ours(owner.__module__):
                     self._class(owner, mapping)
                 return
             if isinstance(owner, FunctionType) and owner.__kwdefaults__ is mapping:
-                if not _ours(owner.__module__):
+                if not is_ours(owner.__module__):
                     self._dictionary(mapping, f"keyword default of {owner.__qualname__}()", owner.__module__)
                 return
-            if _ours(type(owner).__module__):
+            if is_ours(type(owner).__module__):
                 return
             if getattr(owner, "__dict__", None) is mapping:
                 self._dictionary(mapping, f"an instance of {type(owner).__qualname__}", type(owner).__module__)
@@ -249,13 +254,13 @@ class _Rebinder:
     def _tuple(self, items: tuple[Any, ...], owners: list[Any]) -> None:
         if not owners or any(id(owner) in self.new for owner in owners):
             return  # a frame's, or a C function's arguments; or of the C type itself
-        if len(items) == len(self.sought) and all(item is old for item, old in zip(items, self.sought, strict=True)):
-            return  # the arguments of gc.get_referrers, which 3.13 copies and then finds
+        if _is_copy(items, self.sought):
+            return
         if any(isinstance(new, type) and (new.__mro__ is items or new.__bases__ is items) for new in self.new.values()):
             return
         for owner in owners:
             if isinstance(owner, FunctionType) and owner.__defaults__ is items:
-                if not _ours(owner.__module__):
+                if not is_ours(owner.__module__):
                     new = owner.__defaults__ = tuple(self.new.get(id(item), item) for item in items)
                     for old in items:
                         if id(old) in self.new:
@@ -270,9 +275,9 @@ class _Rebinder:
                 return
         for owner in owners:
             module = self.modules.get(id(owner))
-            if module is not None and _ours(module.__name__):
+            if module is not None and is_ours(module.__name__):
                 return
-            if isinstance(owner, (MethodType, FrameType)) or _ours(type(owner).__module__):
+            if isinstance(owner, (MethodType, FrameType)) or is_ours(type(owner).__module__):
                 return
         for old in items:
             if id(old) in self.new:
@@ -293,7 +298,7 @@ class _Rebinder:
         for owner in owners:
             if isinstance(owner, tuple):
                 functions = (one for one in self.functions.get(id(owner), ()) if isinstance(one, FunctionType))
-                if any(_ours(function.__module__) for function in functions):
+                if any(is_ours(function.__module__) for function in functions):
                     return
         old = cell.cell_contents
         new = cell.cell_contents = self.new[id(old)]
@@ -302,8 +307,8 @@ class _Rebinder:
     def _descriptor(self, descriptor: Any, owners: list[Any]) -> None:
         old = descriptor.__func__
         for owner in owners:
-            for kind in _referrers([owner]) if isinstance(owner, dict) else ():
-                if isinstance(kind, type) and not _ours(kind.__module__):
+            for kind in referrers_of([owner]) if isinstance(owner, dict) else ():
+                if isinstance(kind, type) and not is_ours(kind.__module__):
                     for key, value in list(vars(kind).items()):
                         if value is descriptor:
                             new = type(descriptor)(self.new[id(old)])
@@ -329,7 +334,7 @@ class _Rebinder:
 
     def _instance(self, one: Any) -> None:
         kind = type(one)
-        if _ours(kind.__module__):
+        if is_ours(kind.__module__):
             return
         holder = f"an instance of {kind.__qualname__}"
         namespace = getattr(one, "__dict__", None)
@@ -345,6 +350,8 @@ class _Rebinder:
             return
         for base in kind.__mro__:
             slots = base.__dict__.get("__slots__", ())
+            if "__wrapped__" in base.__dict__:  # wrapt's proxies, in C
+                slots = ("__wrapped__",)
             for slot in (slots,) if isinstance(slots, str) else slots:
                 if slot.startswith("__") and not slot.endswith("__"):
                     slot = f"_{base.__name__.lstrip('_')}{slot}"
@@ -392,12 +399,35 @@ def _exchange(group: set[Any], new: Any, old: Any) -> None:
         group.add(old)
 
 
-def rebind(pairs: Iterable[tuple[Any, Any]], private: Iterable[Any] = ()) -> list[Holder]:
+def rebind(pairs: Iterable[tuple[Any, Any]], private: Iterable[Any] = (), sought: set[int] | None = None) -> list[Holder]:
     """Have every holder of `old` hold `new`, for each (old, new); what was found, changed or not.
 
-    `private` are containers that are to keep the old objects.
+    `private` are containers that are to keep the old objects.  `sought` gets the ids of those that somebody else holds than
+    modules.
     """
-    return _Rebinder(pairs, private).run()
+    rebinder = _Rebinder(pairs, private)
+    holders = rebinder.run()
+    if sought is not None:
+        sought.update(map(id, rebinder.sought))
+    return holders
+
+
+def held_besides(targets: list[Any], holders: Iterable[Any]) -> list[Any]:
+    """Those of `targets` to which more references are than those of this list and of `holders`."""
+    ids = set(map(id, targets))
+    holding = {id(one): one for one in holders}
+    count = Counter(filter(ids.__contains__, map(id, gc.get_referents(*holding.values()))))
+    (alone,) = [sys.getrefcount(one) for one in [object()]]  # of one that only such a list holds
+    return [one for one in targets if sys.getrefcount(one) - count[id(one)] != alone]
+
+
+def own_cells(namespaces: Iterable[dict[str, Any]]) -> list[Any]:
+    """What the functions of these modules have from where they were made."""
+    functions = [
+        function for namespace in namespaces
+        for function in namespace.values() if isinstance(function, FunctionType) and function.__closure__
+    ]  # fmt: skip
+    return [cell for function in functions for cell in function.__closure__ or ()]
 
 
 def instances(kind: type) -> list[Any]:
@@ -405,3 +435,11 @@ def instances(kind: type) -> list[Any]:
     things = gc.get_objects()
     kinds = {one for one in set(map(type, things)) if issubclass(one, kind)}
     return [thing for thing in things if type(thing) in kinds] if kinds else []
+
+
+def name_of(real: Any) -> str:
+    """What a report calls it."""
+    owner = getattr(real, "__objclass__", real)  # of a C method, whose class has a module
+    module = getattr(owner, "__module__", None) or "builtins"
+    name = getattr(real, "__qualname__", None) or type(real).__name__
+    return f"{module}.{name}"

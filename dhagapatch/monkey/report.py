@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["Adopted", "Left", "PatchReport", "Rebound"]
+__all__ = ["Adopted", "Left", "PatchReport", "Rebound", "Wrapped"]
 
 
 class Rebound(NamedTuple):
@@ -39,6 +39,13 @@ class Left(NamedTuple):
     why: str
 
 
+class Wrapped(NamedTuple):
+    """A name in whose place somebody else's wrapper was, and stays; what that calls is cooperative now."""
+
+    what: str  # "time.sleep"
+    wrapper: str  # "unittest.mock.MagicMock"
+
+
 class PatchReport:
     """The outcome of a patch; `str()` of it is for reading, `as_dict()` for programs.
 
@@ -51,6 +58,7 @@ class PatchReport:
         self.rebound: list[Rebound] = []
         self.adopted: list[Adopted] = []
         self.left: list[Left] = []
+        self.wrapped: list[Wrapped] = []
         self.off = off or []  # switched off by the caller or a setting
         self.waiting: list[str] = []  # modules not imported yet: patched when they are
         # Python processes that the program started: (command, patched, why not), and how often; those that it could tell apart
@@ -74,7 +82,7 @@ class PatchReport:
 
     def merge(self, other: PatchReport) -> None:
         """Add what a later patch did."""
-        for name in ("in_place", "replaced", "rebound", "adopted", "left", "off"):
+        for name in ("in_place", "replaced", "rebound", "adopted", "left", "wrapped", "off"):
             mine = getattr(self, name)
             mine += [item for item in getattr(other, name) if item not in mine]
         self.waiting = other.waiting
@@ -89,6 +97,8 @@ class PatchReport:
             lines.append(f"  rebound  {item.what} in {item.holder} as {item.name}{_place(item, sources)}")
         for thing in self.adopted:
             lines.append(f"  adopted  {thing.what}, {thing.state}, {thing.holders} holder(s)")
+        for one in self.wrapped:
+            lines.append(f"  wrapped  {one.what} by {one.wrapper}, which stays; what it calls is cooperative")
         for rest in self.left:
             where = f"{rest.module}." if rest.module else ""
             lines.append(f"  LEFT     {rest.what} at {where}{rest.name}{_place(rest, sources)}: {rest.why}")

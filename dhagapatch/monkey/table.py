@@ -12,13 +12,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core.budget import CALL, QUESTION
 
 __all__ = ["GROUPS", "OFFLOAD", "OFFLOAD_GROUPS", "OPTIONAL", "PACKAGES", "REPLACE", "SET", "TABLE", "TELL", "WRAP", "Row"]
 
 SET = "set in place"  # on a class: every instance and subclass follows; or in a module, for its own functions alone
 REPLACE = "replace name"  # C functions and types: the name, and every holder of the old object
 WRAP = "wrap object"  # the source is called with the real object, and gives the green one, or the same if it is left
-TELL = "told"  # the module has a function for it: the source calls that, and gives how to take it back, or None if it is left
+TELL = "told"  # the source is called with the real object, has it do so in place, and gives how to take it back; None: left
 OFFLOAD = "offloaded"  # the source is called with what the module or class holds: the user named it for native threads
 
 
@@ -26,7 +27,8 @@ class Row(NamedTuple):
     """One patched name.
 
     `since` and `until` are Python versions, the first with it and the first without.  `platforms` are the values of
-    `sys.platform` where the name must exist (empty: all); where it does not, the row is passed over.
+    `sys.platform` where the name must exist (empty: all); where it does not, the row is passed over.  `cost` is what a call
+    of the function pays (`core.budget`), before it does anything; `quick`: it never waits, so a kill is left for one that does.
     """
 
     module: str
@@ -38,26 +40,32 @@ class Row(NamedTuple):
     until: tuple[int, int] = (4, 0)
     why: str = ""
     platforms: tuple[str, ...] = ()
+    cost: int = CALL
+    quick: bool = False
 
 
 def _thread(name: str, target: str, why: str, since: tuple[int, int] = (3, 11), until: tuple[int, int] = (4, 0)) -> Row:
-    return Row("_thread", name, f"_thread:{target}", "thread", REPLACE, since, until, why)
+    return Row("_thread", name, f"_thread:{target}", "thread", REPLACE, since, until, why, cost=0)
 
 
-def _socket(name: str, why: str, target: str | None = None) -> Row:
-    return Row("socket", f"socket.{name}", target or f"socket:{name}", "socket", SET, why=why)
+def _socket(name: str, why: str, target: str | None = None, cost: int = CALL) -> Row:
+    return Row("socket", f"socket.{name}", target or f"socket:{name}", "socket", SET, why=why, cost=cost, quick=not cost)
 
 
-def _os(name: str, why: str, *platforms: str) -> Row:
-    return Row("posix", name, f"os:{name}", "os", why=why, platforms=platforms)
+def _os(name: str, why: str, *platforms: str, quick: bool = False) -> Row:
+    return Row("posix", name, f"os:{name}", "os", why=why, platforms=platforms, quick=quick)
 
 
-def _signal(name: str, why: str, *platforms: str) -> Row:
-    return Row("_signal", name, f"signal:{name}", "signal", why=why, platforms=platforms)
+def _signal(name: str, why: str, *platforms: str, quick: bool = False) -> Row:
+    return Row("_signal", name, f"signal:{name}", "signal", why=why, platforms=platforms, quick=quick)
+
+
+def _buffered(name: str) -> Row:
+    return Row("_io", name, "buffers:take_turns", "thread", TELL, why="threads that share one wait for each other")
 
 
 def _child(module: str, name: str, why: str) -> Row:
-    return Row(module, name, f"startup:{name}", "children", why=why)
+    return Row(module, name, f"startup:{name}", "children", why=why, cost=0)
 
 
 TABLE: tuple[Row, ...] = (
@@ -79,6 +87,9 @@ TABLE: tuple[Row, ...] = (
     _thread("_count", "count", "counts dhagas"),
     Row("_thread", "_local", "threadlocal:local", "thread", REPLACE, why="each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
+    _buffered("BufferedReader"),
+    _buffered("BufferedWriter"),
+    _buffered("BufferedRandom"),
     Row("threading", "_allocate_lock", "_thread:allocate_lock", "thread", SET,
         why="a condition makes a lock for each wait, and what stands for a built-in function takes longer"),
     Row("threading", "_maintain_shutdown_locks", "threading:maintain_shutdown_locks", "thread", until=(3, 13),
@@ -86,28 +97,41 @@ TABLE: tuple[Row, ...] = (
     Row("threading", "active_count", "threading:active_count", "thread", why="threads that were told to end do so first"),
     Row("threading", "enumerate", "threading:enumerate", "thread", why="threads that were told to end do so first"),
     Row("threading", "Event.is_set", "threading:is_set", "thread", SET, why="asked in a loop, it lets the others run"),
-    Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too"),
-    Row("sys", "_setprofileallthreads", "sys:setprofileallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
-    Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too"),
-    Row("sys", "_current_exceptions", "sys:current_exceptions", "thread", why="shows dhagas too"),
+    Row("sys", "_current_frames", "sys:current_frames", "thread", why="shows dhagas too", cost=0),
+    Row("sys", "_setprofileallthreads", "sys:setprofileallthreads", "thread", since=(3, 12), why="reaches dhagas too", cost=0),
+    Row("sys", "_settraceallthreads", "sys:settraceallthreads", "thread", since=(3, 12), why="reaches dhagas too", cost=0),
+    Row("sys", "_current_exceptions", "sys:current_exceptions", "thread", why="shows dhagas too", cost=0),
+    Row("sys", "set_asyncgen_hooks", "sys:noted", "thread", WRAP, cost=0,
+        why="each dhaga has its own; left where the compiled part is"),
+    Row("sys", "set_coroutine_origin_tracking_depth", "sys:noted", "thread", WRAP, cost=0,
+        why="each dhaga has its own; left where the compiled part is"),
     Row("cProfile", "Profile.enable", "profile:profiled", "thread", WRAP, why="up to 3.11 each dhaga has its profiler"),
-    Row("faulthandler", "dump_traceback", "faulthandler:dump_traceback", "thread", why="shows dhagas too"),
+    Row("faulthandler", "dump_traceback", "faulthandler:dump_traceback", "thread", why="shows dhagas too", cost=0),
+    Row("ctypes", "get_errno", "sys:noted", "thread", WRAP, cost=0,
+        why="each dhaga has its own; left where the compiled part is"),
+    Row("ctypes", "set_errno", "sys:noted", "thread", WRAP, cost=0,
+        why="each dhaga has its own; left where the compiled part is"),
     Row("ctypes", "pythonapi.PyThreadState_SetAsyncExc", "asyncexc:SetAsyncExc", "thread", WRAP, why="reaches dhagas"),
     # imports
-    Row("_imp", "acquire_lock", "imp:acquire_lock", "thread", why="each dhaga holds the import lock for itself"),
-    Row("_imp", "release_lock", "imp:release_lock", "thread", why="each dhaga holds the import lock for itself"),
-    Row("_imp", "lock_held", "imp:lock_held", "thread", why="each dhaga holds the import lock for itself"),
+    Row("_imp", "acquire_lock", "imp:acquire_lock", "thread", why="each dhaga holds the import lock for itself", cost=0),
+    Row("_imp", "release_lock", "imp:release_lock", "thread", why="each dhaga holds the import lock for itself", cost=0),
+    Row("_imp", "lock_held", "imp:lock_held", "thread", why="each dhaga holds the import lock for itself", cost=0),
     # loops
     Row("asyncio.base_events", "BaseEventLoop._run_once", "asyncio:run_once", "thread", SET, why="a turn lets the others run"),
     # what is printed of an uncaught exception
-    Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames"),
+    Row("sys", "excepthook", "excepthook:excepthook", "traceback", why="leaves out the runtime's frames", cost=0),
     Row("_thread", "_excepthook", "excepthook:thread_excepthook", "traceback", why="leaves out the runtime's frames"),
+    Row("sys", "unraisablehook", "excepthook:unraisablehook", "traceback", why="leaves out the runtime's frames"),
+    Row("traceback", "walk_tb", "traceback:walk_tb", "traceback", why="leaves out the runtime's frames"),
+    Row("traceback", "walk_stack", "traceback:walk_stack", "traceback", why="leaves out the runtime's frames"),
+    Row("traceback", "_walk_tb_with_full_positions", "traceback:walk_positions", "traceback",
+        why="leaves out the runtime's frames"),
     # where a debugger that steps stops
     Row("bdb", "Bdb.stop_here", "bdb:stop_here", "traceback", SET, why="leaves out the runtime's frames"),
     # time
     Row("time", "sleep", "time:sleep", "time", why="waits"),
     # sockets
-    _socket("__init__", "a descriptor number comes anew", "connections:socket_init"),
+    _socket("__init__", "a descriptor number comes anew", "connections:socket_init", 0),
     _socket("_accept", "waits for a connection", "connections:accept"),
     _socket("connect", "waits for the peer, and looks up the name", "connections:connect"),
     _socket("connect_ex", "waits for the peer, and looks up the name", "connections:connect_ex"),
@@ -122,15 +146,14 @@ TABLE: tuple[Row, ...] = (
     _socket("sendto", "waits for room, and looks up the name"),
     _socket("sendmsg", "waits for room"),
     _socket("bind", "looks up the name", "connections:bind"),
-    _socket("settimeout", "the timeout is kept by the runtime", "timeouts:settimeout"),
-    _socket("gettimeout", "the timeout is kept by the runtime", "timeouts:gettimeout"),
-    _socket("setblocking", "the timeout is kept by the runtime", "timeouts:setblocking"),
-    _socket("getblocking", "the timeout is kept by the runtime", "timeouts:getblocking"),
+    _socket("settimeout", "the timeout is kept by the runtime", "timeouts:settimeout", 0),
+    _socket("gettimeout", "the timeout is kept by the runtime", "timeouts:gettimeout", 0),
+    _socket("setblocking", "the timeout is kept by the runtime", "timeouts:setblocking", 0),
+    _socket("getblocking", "the timeout is kept by the runtime", "timeouts:getblocking", 0),
     _socket("timeout", "the timeout is kept by the runtime", "timeouts:timeout"),
-    _socket("setsockopt", "the kernel's own timeouts are kept by the runtime", "timeouts:setsockopt"),
-    _socket("detach", "the descriptor gets another owner", "connections:detach"),
-    _socket("_real_close", "wakes those who wait", "connections:real_close"),
-    Row("socket", "socket.makefile", "io:makefile", "socket", SET, why="buffered files that dhagas share wait for each other"),
+    _socket("setsockopt", "the kernel's own timeouts are kept by the runtime", "timeouts:setsockopt", 0),
+    _socket("detach", "the descriptor gets another owner", "connections:detach", 0),
+    _socket("_real_close", "wakes those who wait", "connections:real_close", 0),
     # names
     Row("_socket", "getaddrinfo", "resolve:getaddrinfo", "dns", why="asks a name server"),
     Row("_socket", "gethostbyname", "resolve:gethostbyname", "dns", why="asks a name server"),
@@ -140,11 +163,11 @@ TABLE: tuple[Row, ...] = (
     Row("_socket", "getservbyname", "resolve:getservbyname", "dns", why="may ask a directory service"),
     Row("_socket", "getservbyport", "resolve:getservbyport", "dns", why="may ask a directory service"),
     Row("_socket", "getprotobyname", "resolve:getprotobyname", "dns", why="may ask a directory service"),
-    Row("_socket", "close", "os:close_socket", "socket", why="the descriptor number may come anew"),
+    Row("_socket", "close", "os:close_socket", "socket", why="the descriptor number may come anew", quick=True),
     # TLS
     Row("ssl", "SSLContext._wrap_socket", "ssl:wrap_socket", "ssl", SET, why="handshake, read, write and unwrap wait"),
     # select
-    Row("select", "select", "select:select", "select", why="waits"),
+    Row("select", "select", "select:select", "select", why="waits", cost=QUESTION),
     Row("select", "poll", "select:make_poll", "select", why="waits"),
     Row("select", "epoll", "select:epoll", "select", why="waits", platforms=("linux",)),
     # os
@@ -153,7 +176,7 @@ TABLE: tuple[Row, ...] = (
     _os("readv", "waits for data"),
     _os("preadv", "at the present place it waits for data"),
     _os("pwritev", "at the present place it waits for room"),
-    _os("sched_yield", "lets the others run"),
+    _os("sched_yield", "lets the others run", quick=True),
     _os("write", "waits for room"),
     _os("writev", "waits for room"),
     _os("sendfile", "waits for room"),
@@ -161,21 +184,22 @@ TABLE: tuple[Row, ...] = (
     _os("eventfd_read", "waits for a count", "linux"),
     _os("eventfd_write", "waits for room", "linux"),
     _os("lockf", "waits for the lock"),
-    _os("close", "the descriptor number may come anew"),
-    _os("set_blocking", "the descriptor's mode counts anew"),
-    _os("closerange", "the descriptor numbers may come anew"),
-    _os("dup2", "the descriptor number comes anew"),
+    _os("close", "the descriptor number may come anew", quick=True),
+    _os("set_blocking", "the descriptor's mode counts anew", quick=True),
+    _os("closerange", "the descriptor numbers may come anew", quick=True),
+    _os("dup2", "the descriptor number comes anew", quick=True),
     Row("posix", "waitpid", "children:waitpid", "os", why="waits for a child"),
     Row("posix", "wait", "children:wait", "os", why="waits for a child"),
     Row("posix", "wait3", "children:wait3", "os", why="waits for a child"),
     Row("posix", "wait4", "children:wait4", "os", why="waits for a child"),
     Row("posix", "waitid", "children:waitid", "os", why="waits for a child", platforms=("linux",)),
     Row("posix", "system", "children:system", "os", why="waits for a child"),
-    Row("posix", "fork", "children:fork", "os", why="the runtime's own threads come back after it"),
-    Row("posix", "forkpty", "children:forkpty", "os", why="the runtime's own threads come back after it"),
+    Row("posix", "fork", "children:fork", "os", why="the runtime's own threads come back after it", cost=0),
+    Row("posix", "forkpty", "children:forkpty", "os", why="the runtime's own threads come back after it", cost=0),
     # files
     Row("builtins", "open", "io:open", "io", why="files over pipes, FIFOs and terminals wait"),
     Row("builtins", "input", "stdio:input", "io", why="waits for the terminal"),
+    Row("readline", "set_auto_history", "readline:set_auto_history", "io", why="lines are edited by the runtime"),
     Row("sys", "stdin", "stdio:stdin", "io", WRAP, why="waits for a pipe or a terminal"),
     Row("sys", "stdout", "stdio:stdout", "io", WRAP, why="waits for room in a pipe or a terminal"),
     Row("sys", "stderr", "stdio:stderr", "io", WRAP, why="waits for room in a pipe or a terminal"),
@@ -183,16 +207,16 @@ TABLE: tuple[Row, ...] = (
     Row("fcntl", "lockf", "fcntl:lockf", "fcntl", why="waits for the lock"),
     Row("fcntl", "fcntl", "fcntl:fcntl", "fcntl", why="F_SETLKW waits for the lock"),
     # signals
-    _signal("signal", "handlers run in the main dhaga"),
-    _signal("getsignal", "shows the user's handler"),
+    _signal("signal", "handlers run in the main dhaga", quick=True),
+    _signal("getsignal", "shows the user's handler", quick=True),
     _signal("pause", "waits for a signal"),
-    _signal("sigwait", "waits for a signal"),
-    _signal("sigwaitinfo", "waits for a signal", "linux"),
-    _signal("sigtimedwait", "waits for a signal", "linux"),
-    _signal("pthread_sigmask", "each dhaga has a mask of its own"),
-    _signal("set_wakeup_fd", "the runtime's own signals are not told there"),
-    _signal("raise_signal", "others may wait for what it does"),
-    _signal("pthread_kill", "knows the identities of dhagas"),
+    Row("_signal", "sigwait", "sigwait:sigwait", "signal", why="waits for a signal"),
+    Row("_signal", "sigwaitinfo", "sigwait:sigwaitinfo", "signal", why="waits for a signal", platforms=("linux",)),
+    Row("_signal", "sigtimedwait", "sigwait:sigtimedwait", "signal", why="waits for a signal", platforms=("linux",)),
+    _signal("pthread_sigmask", "each dhaga has a mask of its own", quick=True),
+    _signal("set_wakeup_fd", "the runtime's own signals are not told there", quick=True),
+    _signal("raise_signal", "others may wait for what it does", quick=True),
+    _signal("pthread_kill", "knows the identities of dhagas", quick=True),
     # processes
     Row("_multiprocessing", "SemLock", "multiprocessing:SemLock", "multiprocessing", why="acquiring waits"),
     # children that start patched
@@ -224,6 +248,9 @@ PACKAGES: tuple[Row, ...] = (
     Row("zmq.backend", "proxy_steerable", "exchange:on_a_native_thread", "packages", WRAP, why="waits"),
     Row("zmq.devices.monitoredqueue", "monitored_queue", "zmq:monitoring", "packages", WRAP, why="waits"),
     Row("grpc._cython.cygrpc", "Channel", "grpc:install", "packages", TELL, why="waiting for events waits"),
+    Row("asyncio.runners", "Runner._lazy_init", "loops:lazy_init", "packages", SET, why="a loop of another kind hosts the hub"),
+    Row("uvloop", "Loop.run_forever", "loops:hosting", "packages", WRAP, why="it hosts the hub, as it waits in C"),
+    Row("pydevd", "PyDB._internal_get_file_type", "pydevd:file_type", "packages", WRAP, why="shows no frame of the runtime"),
     _pyopenssl("do_handshake"),
     _pyopenssl("recv"),
     _pyopenssl("recv_into"),

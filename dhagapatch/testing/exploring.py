@@ -25,14 +25,13 @@ from dhagapatch import _real
 from dhagapatch._cpython import thread_of
 from dhagapatch._errors import DhagaExit, DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import sync
+from dhagapatch.core import budget
 from dhagapatch.core.alarms import Alarm
 from dhagapatch.core.dhaga import ROOTS
 from dhagapatch.core.hub import THREAD, Hub, adopt_greenlet, all_hubs, hub_for_wait
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.offload import start_helper
 from dhagapatch.core.parker import make_parker
-from dhagapatch.core.running import set_running_loop
 from dhagapatch.core.waits import cycles, program_frame, sleepers, tell_cycle
 from dhagapatch.green.timeslice import holds_nothing
 from dhagapatch.monkey.engine import engine
@@ -119,7 +118,6 @@ class _Hub(Hub):
 
     def rest(self, deliver: Any = None) -> None:
         """An operation that came through at once."""
-        self.fuel = 0
         frame = program_frame(sys._getframe(1))
         if frame is not None and self._run_of.is_of_interest(frame) and holds_nothing(frame):
             self._run_of.point()
@@ -133,15 +131,7 @@ class _Hub(Hub):
 
     def _carry(self, loop: Any, me: Any, seen: int) -> None:
         """The trace function stays: it is that of all."""
-        hooks = sys.get_asyncgen_hooks()
-        set_running_loop(None)
-        sys.set_asyncgen_hooks(None, None)
-        try:
-            if me.parks == seen:
-                self._switch()
-        finally:
-            set_running_loop(loop)
-            sys.set_asyncgen_hooks(*hooks)
+        self._switch_alone(loop, me, seen)
 
 
 class _Run:
@@ -186,7 +176,7 @@ class _Run:
             THREAD.hub = None
             hub.close()
             # HAZARD: the collector does not look into a root greenlet, nor into one whose OS thread has ended
-            hub.main.hub = self._last = self._forced = None
+            hub.main.dhaga_hub = self._last = self._forced = None
             self._killed.clear()
             self.interleaving.close()
             del self.strategy
@@ -214,7 +204,7 @@ class _Run:
     def _wait_until_over(self) -> None:
         hub, me = self._hub, getcurrent()
         while not self._over:
-            hub.park(me, None, "the end of the run", me.parks)
+            hub.park(me, None, "the end of the run", me.dhaga_parks)
 
     def _end(self) -> None:
         """Have those that are left clean up."""
@@ -245,7 +235,7 @@ class _Run:
             return waiting[0]
         if self._returned and not self._remaining():
             self._over = True
-            main.parked = False
+            main.dhaga_parked = False
             ready.append(main)  # type: ignore[attr-defined]
             return main
         forced, self._forced = self._forced, None
@@ -374,8 +364,7 @@ def _conditions(current: list[_Run]) -> Iterator[None]:
 
     thread_hook, threading.excepthook = threading.excepthook, failed
     unraisable_hook, sys.unraisablehook = sys.unraisablehook, unraisable
-    operations, sync._OPERATIONS = sync._OPERATIONS, 0
-    sync.FUEL[0] = 0
+    units = budget.set_units(0)
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -384,7 +373,7 @@ def _conditions(current: list[_Run]) -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
-        sync._OPERATIONS = operations
+        budget.set_units(units)
         threading.excepthook, sys.unraisablehook = thread_hook, unraisable_hook
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core.entry import entry_function
 from dhagapatch.core.hub import THREAD
-from dhagapatch.monkey.engine import green_builtin
 from dhagapatch.monkey.rebind import rebind
 
 __all__ = ["Clock", "virtual_time"]
@@ -65,7 +65,7 @@ _PAIRS: list[tuple[Any, Any]] = []
 for _name in _NAMES:
     _offset = _WALL - _MONOTONIC if _name.startswith("time") else 0.0
     _real_one = getattr(time, _name)
-    _PAIRS.append((_real_one, green_builtin(_function(_real_one, _offset, _name.endswith("_ns")), _real_one)))
+    _PAIRS.append((_real_one, entry_function(_function(_real_one, _offset, _name.endswith("_ns")), _real_one, cost=0)))
 del _name, _offset, _real_one
 
 
@@ -78,7 +78,7 @@ def virtual_time() -> Iterator[None]:
         clock = _clock()
         return real() if clock is None else clock.now
 
-    private = [_PAIRS, *_PAIRS, *(vars(green) for _, green in _PAIRS)]
+    private = [_PAIRS, *_PAIRS, *(green for _, green in _PAIRS), *(getattr(green, "__dict__", green) for _, green in _PAIRS)]
     holders = rebind(_PAIRS, private=private)
     _real.monotonic = monotonic
     try:

@@ -2,6 +2,7 @@
 """The compiled part leaks nothing, whichever way its functions are left; what it is given wrong is an error."""
 
 import _thread
+import functools
 import gc
 import os
 import socket
@@ -13,7 +14,7 @@ import time
 import dhagapatch
 from dhagapatch.core import compiled
 from dhagapatch.core.hub import get_hub
-from dhagapatch.core.netpoll import Netpoll
+from dhagapatch.core.netpoll import Entry, Netpoll
 from dhagapatch.core.poller import MASKS
 
 assert dhagapatch.stats()["compiled"] is (compiled.speedups is not None)
@@ -230,12 +231,104 @@ if compiled.speedups is not None:
             raise AssertionError(arguments)
         except TypeError as error:
             assert "mark(events" in str(error), error
-    for names in ({}, {"Dhaga": 1}):
+    wrong = (
+        ([(1,)], {}, MASKS, hub.runq, -1), ([1], {}, MASKS, hub.runq, -1), ([(1, 2, 3)], {}, MASKS, hub.runq, -1),
+        ([(1, 1)], {1: 5}, MASKS, hub.runq, -1), ([("x", 1)], {}, MASKS, hub.runq, -1), ([], {}, MASKS, hub.runq, "x"),
+        ([(2**70, 1)], {}, MASKS, hub.runq, -1), ([(7, "x")], {7: Entry(7)}, MASKS, hub.runq, -1),
+        ([(7, 1)], {7: Entry(7)}, MASKS, None, -1),
+    )  # fmt: skip
+    waits = Entry(7)
+    waits.readers.append(5)
+    for call in (
+        *(functools.partial(compiled.speedups.mark, *arguments) for arguments in wrong),
+        lambda: compiled.speedups.mark([(7, 1)], {7: waits}, MASKS, hub.runq, -1),
+    ):
         try:
-            compiled.speedups.setup_core(names)
-            raise AssertionError(names)
-        except (KeyError, TypeError):
+            call()
+        except (TypeError, OverflowError, AttributeError):
             pass
+
+    # the set-ups take all or nothing, and only what fits
+
+    given = {}
+    real_setup = compiled.speedups
+
+    class Recorder:
+        def __getattr__(self, name):
+            if not name.startswith("setup_"):
+                return getattr(real_setup, name)
+            return lambda names: given.update({name: names}) or getattr(real_setup, name)(names)
+
+    compiled.speedups = Recorder()
+    compiled._install()
+    compiled.speedups = real_setup
+    odd = (None, 5, "text", [], {}, (), object(), int, type("Odd", (), {"__slots__": ("hub",)}), print)
+    for name in ("core", "sockets", "local", "tls", "threads", "files", "waiting"):
+        setup = getattr(compiled.speedups, f"setup_{name}")
+        for names in (*odd[:7], {"Dhaga": 1}):
+            try:
+                setup(names)
+                raise AssertionError((name, names))
+            except (KeyError, TypeError):
+                pass
+    for key in given["setup_core"]:
+        for value in odd:
+            try:
+                compiled.speedups.setup_core({**given["setup_core"], key: value})
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+                pass
+            compiled.speedups.setup_core(given["setup_core"])
+        missing = dict(given["setup_core"])
+        del missing[key]
+        try:
+            compiled.speedups.setup_core(missing)
+            raise AssertionError(key)
+        except KeyError as error:
+            assert error.args == (key,), error
+    exchange()  # as before
+    killed_at_a_lock()
+    for value in (5, (), (1, 2), (0, None), (2**63, print), "text", []):
+        for function in (compiled.speedups.put_profile, lambda value: compiled.speedups.put_state(hub, value)):
+            try:
+                function(value)
+                raise AssertionError(value)
+            except TypeError:
+                pass
+    for function in (compiled.speedups.take_state, compiled.speedups.await_thread):
+        try:
+            function(None)
+            raise AssertionError(function)
+        except TypeError:
+            pass
+    for arguments in ((), (1,), (hub,), (None, None), (hub, 1, 2)):
+        for function in (compiled.speedups.resume, compiled.speedups.put_state):
+            try:
+                function(*arguments)
+                raise AssertionError(arguments)
+            except TypeError:
+                pass
+
+    # before the set-up, each is an error
+
+    UNPREPARED = """
+import importlib.util, sys
+import greenlet
+spec = importlib.util.find_spec("dhagapatch._speedups")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+for name in dir(module):
+    function = getattr(module, name)
+    if callable(function):
+        for arguments in ((), (None,), ({},), ([], {}, {}, [], -1), ([(1, 1)], {1: 1}, {}, [], -1), (1, 2, 3), (1,) * 5, (int,)):
+            try:
+                function(*arguments)
+            except Exception:
+                pass
+"""
+    path = compiled.speedups.__file__
+    alone = UNPREPARED.replace('importlib.util.find_spec("dhagapatch._speedups")',
+                               f'importlib.util.spec_from_file_location("dhagapatch._speedups", {path!r})')  # fmt: skip
+    subprocess.run([sys.executable, "-c", alone], check=True)
     assert (Netpoll, "run") in compiled.IN_PYTHON
 
 # without it, and with one of another version
@@ -245,7 +338,7 @@ said = subprocess.run(
     [sys.executable, "-m", "dhagapatch", "-c", "import dhagapatch as d, socket;print(d.stats()['compiled'], socket.socket.recv)"],
     env=WITHOUT, capture_output=True, text=True, check=True,
 ).stdout  # fmt: skip
-assert said.startswith("False <function socket.recv"), said
+assert said.startswith("False <functools."), said
 
 OTHER = """
 import sys, types, warnings

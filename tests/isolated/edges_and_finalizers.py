@@ -42,6 +42,23 @@ def receive_into():
     return bytes(room[: b.recv_into(room)])
 
 
+def receive_from():
+    return b.recvfrom(100)[0]
+
+
+def udp_pair():
+    left, right = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    right.bind(("127.0.0.1", 0))
+    left.connect(right.getsockname())
+    return left, right
+
+
+def send_both(sock, both):
+    time.sleep(0.005)
+    sock.send(both[:1])
+    sock.send(both[1:])
+
+
 def send():
     time.sleep(0.005)
     gc.set_threshold(1, 1, 1)
@@ -67,4 +84,26 @@ for read in (receive, receive_into):
             got += read()  # TimeoutError: an edge was lost
         assert got == b"xy", got
         b.settimeout(None)
+# datagrams: two that come during the wait are two reads
+for make in (lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM), udp_pair):
+    for read in (receive, receive_into, receive_from):
+        for step in range(1, STEPS + 1, 2):
+            a, b = make()
+            b.settimeout(2)
+            Cycle.left = step
+            thread = threading.Thread(target=send)
+            thread.start()
+            got = [read()]
+            Cycle.left = 0
+            gc.set_threshold(*thresholds)
+            thread.join()
+            got.append(read())  # TimeoutError: an edge was lost
+            assert got == [b"x", b"y"], got
+            for both in (b"12", b"34"):  # before the reader has its turn
+                thread = threading.Thread(target=send_both, args=(a, both))
+                thread.start()
+                assert read() + read() == both
+                thread.join()
+            a.close()
+            b.close()
 assert seen, "no finalizer has run"

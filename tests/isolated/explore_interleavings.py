@@ -31,12 +31,12 @@ import double_checked
 import lost_update
 import missed_notify
 from dhagapatch import _real
-from dhagapatch.core import own_native_threads, sync
+from dhagapatch.core import budget, own_native_threads
 from dhagapatch.core.dhaga import Dhaga
 from dhagapatch.core.hub import get_hub
 
 functions = (
-    time.monotonic, time.time, time.perf_counter, threading.excepthook, sys.unraisablehook, _real.monotonic, sync._OPERATIONS
+    time.monotonic, time.time, time.perf_counter, threading.excepthook, sys.unraisablehook, _real.monotonic, budget.TURN[0]
 )  # fmt: skip
 descriptors = len(os.listdir("/proc/self/fd"))
 native = own_native_threads()
@@ -304,7 +304,7 @@ heart.join()
 error = again = None
 gc.collect()
 assert functions == (
-    time.monotonic, time.time, time.perf_counter, threading.excepthook, sys.unraisablehook, _real.monotonic, sync._OPERATIONS
+    time.monotonic, time.time, time.perf_counter, threading.excepthook, sys.unraisablehook, _real.monotonic, budget.TURN[0]
 )  # fmt: skip
 assert threading._time is time.monotonic and gc.isenabled()
 left = [one for one in gc.get_objects() if type(one) is Dhaga and one not in get_hub().spare]

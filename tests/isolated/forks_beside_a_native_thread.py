@@ -1,11 +1,12 @@
 """A child does not inherit what another OS thread was about to do: a signal to be handled."""
 
 import os
+import signal
 import threading
 import time
 
 import dhagapatch
-from dhagapatch.core.interrupts import deferred
+from dhagapatch.green.signal import _due as due
 
 dhagapatch.patch_all()
 native = dhagapatch.original("_thread", "start_new_thread")
@@ -23,7 +24,8 @@ native(hold, ())
 while not holds:
     time.sleep(0.001)
 called = []
-deferred.append(lambda: called.append("the parent's handler, in the child"))
+signal.signal(signal.SIGUSR1, lambda *_: called.append("the parent's handler, in the child"))
+due.append(signal.SIGUSR1)
 pid = os.fork()
 if not pid:
     lock = threading.Lock()
@@ -36,4 +38,4 @@ if not pid:
     os._exit(len(called))
 may_go.append(1)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-assert called == ["the parent's handler, in the child"]
+assert due == [signal.SIGUSR1]

@@ -9,8 +9,6 @@ import time
 
 import greenlet
 
-from dhagapatch.green.io import BufferedReader
-
 
 class Odd(greenlet.greenlet):
     """With attributes and an equality of its own."""
@@ -83,7 +81,7 @@ def again():
         told.append(str(error))
 
 
-file = BufferedReader(Raw())
+file = io.BufferedReader(Raw())
 thread = threading.Thread(target=lambda: told.append(file.read(1)))
 thread.start()
 thread.join(5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import socket
 import sys
 import threading
@@ -86,6 +87,37 @@ def case_child_waits(t: Any) -> None:
             return got, threading.active_count()
 
         t.note(in_child(wait))
+
+
+def case_child_of_one_that_had_deadlines(t: Any) -> None:
+    """What the parent waited for, and got in time, does not end the child's waits, nor the child."""
+    jobs: Any = queue.Queue()
+    lock, event = threading.Lock(), threading.Event()
+    for _ in range(3):
+        jobs.put(1)
+        lock.acquire()
+        feeder = threading.Thread(target=lambda: (time.sleep(0.002), jobs.put(2), event.set(), lock.release()))
+        feeder.start()
+        with contextlib.suppress(queue.Empty):  # on a busy machine
+            jobs.get(timeout=0.05)
+            jobs.get(timeout=0.05)
+        event.wait(0.05)
+        got = lock.acquire(timeout=0.05)
+        feeder.join()
+        if got:
+            lock.release()
+        event.clear()
+
+        def sleeps() -> object:
+            begun = time.monotonic()
+            time.sleep(0.1)
+            slept = time.monotonic() - begun >= 0.1
+            thread = threading.Thread(target=time.sleep, args=(0.01,))
+            thread.start()
+            thread.join()
+            return slept
+
+        t.note(in_child(sleeps))
 
 
 def case_child_serves(t: Any) -> None:

@@ -174,3 +174,84 @@ def case_a_subclass_with_attributes(t: Any) -> None:
         super(_Tracked, lock).__init__()
         t.note(lock._is_owned(), lock.name)
     t.outcome("release again", lambda: super(_Tracked, lock).release())
+
+
+def case_a_condition_over_an_rlock_held_twice(t: Any) -> None:
+    """The wait gives all of it up, and takes all of it again."""
+    for depth in (1, 2, 3):
+        for timeout in (None, 10, 0.01):
+            t.note(depth, timeout, _waited(depth, timeout))
+
+
+def _waited(depth: int, timeout: float | None) -> list[Any]:
+    lock = threading.RLock()
+    condition, waiting = threading.Condition(lock), threading.Event()
+    said: list[Any] = []
+
+    def others() -> None:
+        thread = threading.Thread(target=lambda: said.append(lock.acquire(False) and lock.release() is None))
+        thread.start()
+        thread.join()
+
+    def wait() -> None:
+        for _ in range(depth):
+            lock.acquire()
+        waiting.set()
+        said.append(condition.wait(timeout))
+        for _ in range(depth):
+            others()
+            lock.release()
+        others()
+        try:
+            lock.release()
+        except RuntimeError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    waiting.wait()
+    if timeout != 0.01:
+        with condition:  # it has been given up
+            condition.notify()
+    thread.join()
+    return said
+
+
+class Number:
+    """With a value as an integer."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+
+class Undecided:
+    def __bool__(self) -> bool:
+        raise ZeroDivisionError("undecided")
+
+
+def case_odd_arguments_of_acquire(t: Any) -> None:
+    odd = ("x", "", None, 1.5, 2, 0, [], Number(0), Number(3), Undecided(), 2**40)
+    for make in (threading.Lock, threading.RLock):
+        for value in odd:
+            lock: Any = make()
+            t.outcome(f"{make.__name__} acquire {type(value).__name__}", lock.acquire, value)
+            t.outcome("and a time", lock.acquire, value, 0)
+            t.outcome("and a short time", make().acquire, value, 0.001)
+        held: Any = make()
+        held.acquire()
+        for value in (0, Number(0)):
+
+            thread = threading.Thread(target=t.outcome, args=("held by another", held.acquire, value))
+            thread.start()
+            thread.join()
+
+        for value in (True, False, 1, 0):
+            thread = threading.Thread(target=t.outcome, args=("held by another, with a time", held.acquire, value, 0.001))
+            thread.start()
+            thread.join()

@@ -8,11 +8,13 @@ import logging
 import logging.handlers
 import os
 import queue
+import socket
 import socketserver
 import sys
 import tempfile
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -230,3 +232,36 @@ def case_programs(t: Any) -> None:
             logging.exception("with a traceback")
         """,
     )  # fmt: skip
+
+
+def case_stacks_and_tracebacks(t: Any) -> None:
+    """What is shown of a call that waits, and of the one that asks: the program's own frames."""
+    left, right = socket.socketpair()
+    left.settimeout(0.01)
+    shown = io.StringIO()
+    handler = logging.StreamHandler(shown)
+    handler.setFormatter(logging.Formatter("%(message)s %(funcName)s %(filename)s"))
+    logger = logging.getLogger("stacks")
+    logger.addHandler(handler)
+    logger.propagate = False
+
+    def tells() -> None:
+        for call in (lambda: left.recv(1), lambda: left.sendall(bytes(1 << 24)), lambda: queue.Queue().get(timeout=0.01)):
+            try:
+                call()
+            except (TimeoutError, queue.Empty) as error:
+                t.note(traceback.format_exc())
+                t.note([frame.name for frame in traceback.extract_tb(error.__traceback__)])
+                t.note([frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)])
+                t.note("".join(traceback.format_exception(error)))
+                logger.exception("logged", stack_info=True)
+        t.note("".join(traceback.format_stack()))
+        t.note([frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._getframe())])
+
+    tells()
+    thread = threading.Thread(target=tells)
+    thread.start()
+    thread.join()
+    t.note(shown.getvalue())
+    right.close()
+    left.close()

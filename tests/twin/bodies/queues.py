@@ -347,21 +347,27 @@ EXITS = {
         import atexit, threading, time
         atexit.register(print, "atexit 1")
         atexit.register(print, "atexit 2")
+        ends = threading.Event()
         def work():
+            ends.wait()
             time.sleep(.05)
             print("worked")
         threading.Thread(target=work).start()
         print("main ends")
+        ends.set()
         """,
     "a thread started by a thread at the end": """
         import threading, time
+        said = threading.Event()
         def inner():
+            said.wait()
             time.sleep(.02)
             print("inner")
         def outer():
             time.sleep(.02)
             threading.Thread(target=inner).start()
             print("outer")
+            said.set()
         threading.Thread(target=outer).start()
         """,
     "an exception in a thread": """

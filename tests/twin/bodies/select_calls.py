@@ -10,6 +10,8 @@ import threading
 import time
 from typing import Any
 
+from network import fill
+
 module_epoll = select.epoll()
 module_poll = select.poll()
 module_selector = selectors.DefaultSelector()
@@ -52,6 +54,34 @@ def case_select(t: Any) -> None:
     os.close(writer)
     t.note(select.select([reader], [], [], 1)[0] == [reader])
     os.close(reader)
+
+
+def case_one_descriptor_in_several_lists(t: Any) -> None:
+    """Whichever of them it becomes ready for ends the wait."""
+
+    def waits(lists: Any, later: Any) -> list[int]:
+        thread = _soon(later)
+        ready = select.select(*lists, 5)
+        thread.join()
+        return [len(part) for part in ready]
+
+    left, right = socket.socketpair()
+    with left, right:
+        for one, other in ((left, right), (right, left)):
+            fill(one)
+            t.note("readable", waits(([one], [one], [one]), lambda other=other: other.send(b"x")))
+            one.recv(10)
+            t.note("writable", waits(([one], [one], []), lambda other=other: other.recv(1 << 24)))
+            other.setblocking(False)
+            fill(one)
+            t.note("twice in a list", waits(([one, one], [one], [one]), lambda other=other: other.send(b"y")))
+            one.recv(10)
+            while True:
+                try:
+                    other.recv(1 << 24)
+                except BlockingIOError:
+                    break
+            other.setblocking(True)
 
 
 def case_select_in_threads(t: Any) -> None:
@@ -239,3 +269,63 @@ def case_poll_made_early(t: Any) -> None:
         thread.join()
         module_poll.unregister(left)
         t.outcome("bad", module_poll.register, "x")
+
+
+def case_closed_during_a_wait(t: Any) -> None:
+    """The kernel goes on with the open file behind a number that is closed, and the number may come again."""
+
+    def of_poll(fds: list[int], timeout: float) -> list[bool]:
+        poller = select.poll()
+        for fd in fds:
+            poller.register(fd, select.POLLIN)
+        return [fd == fds[-1] for fd, _ in poller.poll(timeout * 1000)]
+
+    def of_select(fds: list[int], timeout: float) -> list[bool]:
+        return [fd == fds[-1] for fd in select.select(fds, [], [], timeout)[0]]
+
+    for wait in (of_poll, of_select):
+        (gone, other), (reader, writer) = os.pipe(), os.pipe()
+        thread = _soon(os.close, gone)
+        t.note(wait.__name__, wait([gone, reader], 0.1))
+        thread.join()
+        os.close(other)
+
+        gone, other = os.pipe()
+
+        def renew(number: int = gone, writer: int = writer) -> None:
+            os.close(number)
+            assert os.dup(writer) == number  # as ready as can be, for writing
+            os.write(writer, b"x")
+
+        thread = _soon(renew)
+        t.note(wait([gone, reader], 5))
+        thread.join()
+        for fd in (gone, other, reader, writer):
+            os.close(fd)
+
+
+def case_waits_leave_no_descriptor(t: Any) -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        low = os.dup(0)
+        os.close(low)
+        lowest = []
+
+        def look() -> None:
+            lowest.append(os.dup(0) == low)
+            os.close(low)
+            right.send(b"x")
+
+        epoll = select.epoll()
+        epoll.register(left, select.EPOLLIN)
+        poller = select.poll()
+        poller.register(left, select.POLLIN)
+        low = os.dup(0)
+        os.close(low)
+        for wait in (lambda: select.select([left], [], [], 5)[0], lambda: poller.poll(5000), lambda: epoll.poll(5)):
+            thread = _soon(look)
+            t.note(len(wait()))
+            thread.join()
+            left.recv(1)
+        epoll.close()
+        t.note(lowest)

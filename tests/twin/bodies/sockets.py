@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from array import array
 from socket import create_connection, create_server
 from typing import Any
@@ -370,6 +371,38 @@ def case_connect_runs_out_of_time(t: Any) -> None:
         first.close()
 
 
+def case_connect_while_another_does(t: Any) -> None:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        stack.enter_context(create_connection(address))  # the queue is full
+        sock = stack.enter_context(socket.socket())
+        sock.settimeout(SHORT)
+        t.outcome("runs out of time", sock.connect, address)
+        sock.settimeout(10)  # far longer than the case may take
+        begun = time.monotonic()
+        t.outcome("again", sock.connect, address)
+        t.outcome("again", sock.connect_ex, address)
+        t.note("at once", time.monotonic() - begun < 5)
+        sock.setblocking(False)
+        t.outcome("without waiting", sock.connect_ex, address)
+        timed, blocking = (stack.enter_context(socket.socket()) for _ in range(2))
+        timed.settimeout(10)
+        tasks = [Task(timed.connect, address), Task(blocking.connect, address)]
+        let_it_block()
+        t.outcome("beside a thread", timed.connect, address)
+        t.outcome("beside a thread", timed.connect_ex, address)
+        tasks.append(Task(blocking.connect, address))  # which waits too
+        let_it_block()
+        sock.close()
+        accepted = []
+        threading.Thread(target=lambda: accepted.extend(iter(listener.accept, None)), daemon=True).start()
+        for task in tasks:
+            task.note(t, "in the end")
+
+
 def case_accept(t: Any) -> None:
     with create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(SHORT)
@@ -562,3 +595,102 @@ def case_full_duplex(t: Any) -> None:
     readers = [Task(read, sock) for sock in (left, right)]
     for task in tasks + readers:
         task.note(t, "done")
+
+
+class Flags:
+    """Flags that are no integer, but have a value as one."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+def case_odd_flags(t: Any) -> None:
+    a, b = socket.socketpair()
+    odd = (None, "x", 1.5, [], 2**40, False, Flags(0), Flags(socket.MSG_DONTWAIT), Flags(socket.MSG_PEEK))
+    for flags in odd:
+        kind = type(flags).__name__
+        t.outcome(f"send {kind}", a.send, b"data", flags)
+        t.outcome(f"sendall {kind}", a.sendall, b"data", flags)
+        a.send(b"more")
+        t.outcome(f"recv {kind}", b.recv, 2, flags)
+        t.outcome(f"recv_into {kind}", b.recv_into, bytearray(2), 2, flags)
+        t.outcome(f"recv_into by name {kind}", b.recv_into, bytearray(2), flags=flags)
+        t.outcome(f"recvfrom {kind}", b.recvfrom, 2, flags)
+        t.outcome(f"recvmsg {kind}", b.recvmsg, 1, 0, flags)
+        t.outcome(f"sendmsg {kind}", a.sendmsg, [b"x"], (), flags)
+        t.outcome(f"recv of no size, {kind}", b.recv, "x", flags)
+        b.recv(1000)
+    udp, peer = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_DGRAM)
+    peer.bind(("127.0.0.1", 0))
+    for flags in odd[:-1]:
+        t.outcome(f"sendto {type(flags).__name__}", udp.sendto, b"x", flags, peer.getsockname())
+    for sock in (a, b, udp, peer):
+        sock.close()
+
+
+def case_asked_not_to_wait_with_a_timeout(t: Any) -> None:
+    flag = socket.MSG_DONTWAIT
+    for timeout in (5.0, 0.02, None, 0.0):
+        a, b = socket.socketpair()
+        with a, b:
+            b.settimeout(timeout)
+            a.settimeout(timeout)
+            buffer = bytearray(4)
+            for name, call, args in (
+                ("recv", b.recv, (4, flag)), ("recv_into", b.recv_into, (buffer, 0, flag)), ("recvfrom", b.recvfrom, (4, flag)),
+                ("recvmsg", b.recvmsg, (4, 0, flag)), ("recvfrom_into", b.recvfrom_into, (buffer, 0, flag)),
+                ("recvmsg_into", b.recvmsg_into, ([buffer], 0, flag)),
+            ):  # fmt: skip
+                later = threading.Timer(0.05, a.send, (b"late",))
+                if timeout == 5.0:
+                    later.start()
+                t.outcome(f"{name} {timeout}", call, *args)
+                if timeout == 5.0:
+                    later.join()
+            a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            if timeout != 5.0:
+                t.outcome(f"sendall {timeout}", a.sendall, bytes(1 << 20), flag)
+
+
+class Asked:
+    """A buffer, since 3.12; it says how often it is asked."""
+
+    def __init__(self, told: list[str], data: Any) -> None:
+        self.told = told
+        self.data = data
+
+    def __buffer__(self, flags: int) -> memoryview:
+        self.told.append("asked")
+        if isinstance(self.data, Exception):
+            raise self.data
+        return memoryview(self.data)
+
+    def __release_buffer__(self, view: memoryview) -> None:
+        view.release()
+
+
+def case_buffers_written_in_python(t: Any) -> None:
+    for data in (b"some", bytearray(b"some"), ValueError("no"), TypeError("no"), BufferError("no")):
+        for waits in (False, True):
+            told: list[str] = []
+            a, b = socket.socketpair()
+            with a, b:
+                if waits:
+                    threading.Timer(0.02, b.send, (b"late",)).start()
+                else:
+                    b.send(b"soon")
+                kind = type(data).__name__
+                if not isinstance(data, bytes):
+                    t.outcome(f"recv_into {kind}", a.recv_into, Asked(told, data))
+                    t.note(told)
+                b.send(b"next")
+                for name in ("send", "sendall"):
+                    told.clear()
+                    t.outcome(f"{name} {kind}", getattr(a, name), Asked(told, data))
+                    t.note(told)
+                told.clear()
+                t.outcome(f"sendmsg {kind}", a.sendmsg, [Asked(told, data)])
+                t.note(told)

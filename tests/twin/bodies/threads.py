@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import multiprocessing
 import pickle
 import queue
+import select
+import sys
 import threading
 import time
+import weakref
 from _thread import LockType, allocate_lock, start_new_thread
 from typing import Any
 
@@ -265,3 +269,47 @@ def case_classes_over_an_rlock(t: Any) -> None:
     with condition:
         t.note("nobody notifies", condition.wait(0.01))
     t.note("all calls", calls)
+
+
+def case_what_errors_call_the_classes(t: Any) -> None:
+    """By their names with the module, as classes of C; and what can't be done with their objects."""
+    semaphore: Any = multiprocessing.Lock()
+    things = [threading.Lock(), threading.RLock(), queue.SimpleQueue(), select.poll(), select.epoll(), threading.local()]
+    things += [semaphore._semlock, *(getattr(threading.Thread(), name) for name in ("_handle",) if sys.version_info >= (3, 13))]
+    for thing in things:
+        kind: Any = type(thing)
+        t.note(kind, kind.__name__, kind.__qualname__, kind.__module__, kind.__doc__)
+        if kind is not type(things[5]):
+            t.outcome("set", setattr, thing, "nothing", 1)
+            t.outcome("delete", delattr, thing, "missing")
+        t.outcome("get", getattr, thing, "missing")
+        t.outcome("a method", setattr, thing, "release" if hasattr(thing, "release") else "__len__", 1)
+        t.outcome("dictionary", lambda thing=thing: type(thing.__dict__))
+        t.outcome("subclass", lambda kind=kind: type("Sub", (kind,), {}).__name__)
+        t.outcome("weakly", lambda thing=thing: type(weakref.ref(thing)))
+        for function in (copy.copy, copy.deepcopy, pickle.dumps, iter, len, sorted, float, hex):
+            t.outcome(function.__name__, function, thing)
+        t.outcome("less", lambda thing=thing: thing < thing)
+        t.outcome("add", lambda thing=thing: thing + 1)
+        t.outcome("item", lambda thing=thing: thing[0])
+        t.outcome("call", lambda thing=thing: thing())
+        t.note(thing == thing, hash(thing) == hash(thing), bool(thing), thing != 1)
+    t.outcome("a thread", copy.deepcopy, threading.Thread())
+    t.outcome("a poll object", type(select.poll()), 1, 2)
+
+
+class LocalOfTheModule(threading.local):
+    pass
+
+
+module_local_of_a_kind = LocalOfTheModule()
+
+
+def case_missing_thread_local_attributes(t: Any) -> None:
+    for local in (threading.local(), module_local, module_local_of_a_kind, LocalOfTheModule()):
+        t.outcome("delete", delattr, local, "missing")
+        t.outcome("get", getattr, local, "missing")
+        local.there = 1
+        del local.there
+        t.outcome("delete again", delattr, local, "there")
+        t.note("there" in dir(local))

@@ -1,0 +1,149 @@
+"""A descriptor's mode is changed while somebody waits for it: the wait goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+LIMIT = 8.0  # seconds, for what does not happen
+TRIES = 6  # the reader may not have got as far, on a busy machine
+
+Ends = tuple[Any, Any]
+
+
+def _by_os(end: Any) -> None:
+    os.set_blocking(end if isinstance(end, int) else end.fileno(), False)
+
+
+def _by_fcntl(end: Any) -> None:
+    fd = end if isinstance(end, int) else end.fileno()
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
+
+
+Call = Callable[[Any], Any]
+
+
+def _once(make: Callable[[], Ends], wait: Call, change: Call, feed: Call) -> Any:
+    """What `wait` gives, if it waited on."""
+    near, far = make()
+    outcome: list[Any] = []
+    begun = threading.Event()
+
+    def run() -> None:
+        begun.set()
+        try:
+            outcome.append(wait(near))
+        except BaseException as error:
+            outcome.append(repr(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    begun.wait(LIMIT)
+    time.sleep(0.03)
+    change(near)
+    time.sleep(0.03)
+    early = list(outcome)
+    with contextlib.suppress(OSError):
+        feed(far)
+    thread.join(LIMIT)
+    for end in (near, far):
+        with contextlib.suppress(OSError):
+            os.close(end) if isinstance(end, int) else end.close()
+    return f"ended early: {early}" if early else outcome
+
+
+def _waits_on(t: Any, label: str, *how: Any) -> None:
+    for _ in range(TRIES):
+        outcome = _once(*how)
+        if not isinstance(outcome, str):
+            break
+        time.sleep(0.05)
+    t.note(label, outcome)
+
+
+def _file(mode: str, buffering: int, call: Callable[[Any], Any]) -> Callable[[int], Any]:
+    return lambda fd: call(open(fd, mode, buffering, closefd=False))
+
+
+def case_reads_of_a_pipe(t: Any) -> None:
+    for change in (_by_os, _by_fcntl):
+        for label, wait in (
+            ("os.read", lambda fd: os.read(fd, 9)),
+            ("os.readv", lambda fd: os.readv(fd, [bytearray(9)])),
+            ("raw read", _file("rb", 0, lambda file: file.read(9))),
+            ("raw readinto", _file("rb", 0, lambda file: file.readinto(bytearray(9)))),
+            ("read", _file("rb", -1, lambda file: file.read(1))),
+            ("read1", _file("rb", -1, lambda file: file.read1(9))),
+            ("readline", _file("rb", -1, lambda file: file.readline())),
+            ("text", _file("r", -1, lambda file: file.readline())),
+        ):
+            _waits_on(t, f"{label} {change.__name__}", os.pipe, wait, change, lambda fd: os.write(fd, b"abc\n"))
+
+
+def _full_pipe() -> Ends:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    return writer, reader
+
+
+def case_writes_into_a_full_pipe(t: Any) -> None:
+    for change in (_by_os, _by_fcntl):
+        for label, wait in (
+            ("os.write", lambda fd: os.write(fd, b"abc")),
+            ("os.writev", lambda fd: os.writev(fd, [b"abc", b"d"])),
+            ("raw write", _file("wb", 0, lambda file: file.write(b"abc"))),
+        ):
+            _waits_on(t, f"{label} {change.__name__}", _full_pipe, wait, change, lambda fd: os.read(fd, 1 << 16))
+
+
+def _with_timeout(sock: socket.socket) -> Any:
+    sock.settimeout(LIMIT)
+    return sock.recv(9)
+
+
+def case_receives(t: Any) -> None:
+    changes: tuple[Call, ...] = (
+        _by_os, _by_fcntl, lambda sock: sock.setblocking(False), lambda sock: sock.settimeout(0.001),
+        lambda sock: sock.settimeout(0),
+    )  # fmt: skip
+    for number, change in enumerate(changes):
+        for label, wait in (
+            ("recv", lambda sock: sock.recv(9)),
+            ("recv_into", lambda sock: sock.recv_into(bytearray(9))),
+            ("recvfrom", lambda sock: sock.recvfrom(9)[0]),
+            ("recvmsg", lambda sock: sock.recvmsg(9)[0]),
+            ("with a timeout", _with_timeout),
+            ("os.read", lambda sock: os.read(sock.fileno(), 9)),
+        ):
+            _waits_on(t, f"{label} {number}", socket.socketpair, wait, change, lambda sock: sock.send(b"abc\n"))
+
+
+class _Comer(socket.socket):
+    """It comes when it is told to."""
+
+    address: Any = None
+
+    def come(self) -> None:
+        self.settimeout(LIMIT)
+        self.connect(self.address)
+
+
+def _listener() -> Ends:
+    listener, comer = socket.create_server(("127.0.0.1", 0)), _Comer()
+    comer.address = listener.getsockname()
+    return listener, comer
+
+
+def case_accepts(t: Any) -> None:
+    for number, change in enumerate((_by_os, lambda sock: sock.setblocking(False))):
+        _waits_on(t, f"accept {number}", _listener, lambda sock: sock.accept()[0].close(), change, lambda comer: comer.come())
