@@ -78,20 +78,20 @@ def check_timeslice(seconds: Any, name: str = "timeslice") -> float:
     """`seconds`; a DhagapatchError that names the setting if no time slice can be that long."""
     if not _is_number(seconds) or not (seconds == 0 or 0.001 <= seconds <= 60):
         raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.001 to 60 seconds; 0.01 is a good value")
-    return float(seconds)
+    return seconds  # type: ignore[no-any-return]
 
 
 def check_stall(seconds: Any, name: str = "stall") -> float:
     """`seconds`; a DhagapatchError that names the setting if no stall can be looked for that is so short, or so long."""
     if not _is_number(seconds) or not (seconds == 0 or 0.01 <= seconds <= 3600):
         raise DhagapatchError(f"{name}={seconds!r}: 0 (none), or 0.01 to 3600 seconds; 0.1 is a good value")
-    return float(seconds)
+    return seconds  # type: ignore[no-any-return]
 
 
 def _check_idle(seconds: Any, name: str) -> float:
     if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_IDLE:
         raise DhagapatchError(f"{name}={seconds!r}: 0 to {_LONGEST_IDLE:.0f} seconds; 10 is a good value")
-    return float(seconds)
+    return seconds  # type: ignore[no-any-return]
 
 
 def split_names(texts: Iterable[str]) -> tuple[str, ...]:

@@ -34,10 +34,11 @@ class Queue:
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Put `item` in; the other arguments are there for the sake of `queue.Queue`'s signature."""
+        # HAZARD: first, as nothing may come after the wake-up: who is woken may end the process, while this native thread is not done
+        charge(LOOK, True)
         self._items.append(item)
         if self._waiters:
             wake_one(self)
-        charge(LOOK, True)  # last: a handler that raises then does so natively, too
 
     def put_nowait(self, item: Any) -> None:
         """Put `item` in."""

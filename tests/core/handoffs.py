@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from greenlet import getcurrent
@@ -112,8 +113,19 @@ def token_handoffs(total: int) -> None:
     print(total, "tokens")
 
 
+def await_native_threads() -> None:
+    """Greenlet's own end in an OS thread, behind the interpreter's back, must not meet the end of the interpreter."""
+    folder = "/proc/self/task"
+    until = _real.monotonic() + 20
+    while os.path.isdir(folder) and len(os.listdir(folder)) > before and _real.monotonic() < until:
+        _real.sleep(0.01)
+
+
+before = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
+
 if __name__ == "__main__":
     locks, tokens = int(sys.argv[1]), int(sys.argv[2])
     lock_handoffs(Lock(), locks)
     lock_handoffs(RLock(), locks)
     token_handoffs(tokens)
+    await_native_threads()

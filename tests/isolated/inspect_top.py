@@ -72,7 +72,8 @@ assert child.returncode == 0 and not os.path.exists(path)  # at exit
 assert "nothing listens at" in run("top", str(child.pid), "--once", code=1)
 assert "--inspect" in run("dump", str(child.pid), code=1)
 for words in (["top", "--nonsense"], ["dump", "1", "2"], ["top", "1", "--interval", "x"]):
-    assert "usage:" in run(*words, code=2)
+    said = run(*words, code=2)
+    assert said.startswith("python -m dhagapatch") and said.count("\n") == 1, said
 # without rich
 blocked = tempfile.mkdtemp()
 os.mkdir(os.path.join(blocked, "rich"))

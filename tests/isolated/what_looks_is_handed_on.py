@@ -80,8 +80,8 @@ pid, code = done.stdout.split()
 assert code == "7" and f"dhagapatch: process {pid}, 0 dhagas" in done.stderr, done
 
 for variable, value, words in (
-    ("DHAGAPATCH_STALL", "0.001", "0.01 to 3600 seconds"), ("DHAGAPATCH_STALL", "long", "a number is needed"),
-    ("DHAGAPATCH_DUMP_SIGNAL", "SIGNONE", "no signal has this name"), ("DHAGAPATCH_TRACK_LOCKS", "yes", "a number is needed"),
+    ("DHAGAPATCH_STALL", "0.001", "0.01 to 3600 seconds"), ("DHAGAPATCH_STALL", "long", "0.01 to 3600 seconds"),
+    ("DHAGAPATCH_DUMP_SIGNAL", "SIGNONE", "no signal has this name"), ("DHAGAPATCH_TRACK_LOCKS", "yes", "0 or 1 is needed"),
 ):  # fmt: skip
     command = [sys.executable, "-c", "import dhagapatch"]
     done = subprocess.run(command, capture_output=True, text=True, env={**ENVIRON, variable: value})
