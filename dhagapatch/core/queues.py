@@ -34,7 +34,7 @@ class Queue:
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Put `item` in; the other arguments are there for the sake of `queue.Queue`'s signature."""
-        # HAZARD: first, as nothing may come after the wake-up: who is woken may end the process, while this native thread is not done
+        # first: who is woken may end the process, and this native thread should be done by then
         charge(LOOK, True)
         self._items.append(item)
         if self._waiters:

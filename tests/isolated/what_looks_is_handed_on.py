@@ -42,7 +42,7 @@ import os, subprocess, sys
 print(os.path.exists({path!r}), flush=True)
 subprocess.run([sys.executable, '-c', {INNER!r}])
 """
-words = [sys.executable, "-m", "dhagapatch", "-c", OUTER]
+words = [sys.executable, "-m", "dhagapatch", "--no-children", "-c", OUTER]  # patched ones have the usual path
 done = subprocess.run(words, capture_output=True, text=True, env={**ENVIRON, "DHAGAPATCH_INSPECT": path})
 assert (done.stdout, done.stderr) == ("True\nTrue\n", ""), done
 assert os.listdir(runtime) == ["dhagapatch"], os.listdir(runtime)
