@@ -1,4 +1,4 @@
-# run: -m dhagapatch
+# run: -m dhagapatch --no-children
 """The compiled part leaks nothing, whichever way its functions are left; what it is given wrong is an error."""
 
 import _thread

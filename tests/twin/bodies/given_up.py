@@ -225,7 +225,8 @@ def case_children(t: Any) -> None:
     give_up(t, "waitid", os.waitid, os.P_ALL, 0, os.WEXITED)
     for _ in range(8):
         give_up(t, "waitid, of a group", os.waitid, os.P_PGID, os.getpgid(0), os.WEXITED)
-    t.note("threads", len(os.listdir("/proc/self/task")) < 6)
+    # none of the fourteen calls above has kept one; how many have worked at once depends on the load
+    t.note("threads", len(os.listdir("/proc/self/task")) < 14)
     os.write(writer, b"\n")
     pid, status = os.wait()
     t.note(pid == child.pid, status)
