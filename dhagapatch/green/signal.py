@@ -177,8 +177,13 @@ def _look_again() -> None:
 
 
 def _look_later() -> None:
+    global _looks
     _real.sleep(_LOOK_AGAIN)
-    _interrupt_main(_own or _due[0])
+    if _own:
+        _interrupt_main(_own)
+    elif _due:  # a system without such signals: the relay is called again
+        _looks = False
+        _interrupt_main(_due.pop(0))
     if _main_hub is not None:
         _main_hub.notify()  # HAZARD: by now it may wait, and what was tripped does not end that
 
