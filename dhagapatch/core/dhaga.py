@@ -14,7 +14,7 @@ from dhagapatch import _real
 from dhagapatch._cpython import forget_dummy_thread, monitoring_debugger, thread_message, unraisable_arguments
 from dhagapatch._errors import DhagaExit
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, threadstate
+from dhagapatch.core import profiles, threadstate, tools
 from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub, get_hub, hub_for_wait
 from dhagapatch.core.room import check
 
@@ -145,12 +145,17 @@ class Dhaga(greenlet):
         self.on_end = ending if self.on_end is None else _Both(self.on_end, ending)
 
     def drop_locals(self) -> None:
-        """Let go of its thread-local data, which lives as long as its `local`."""
-        while self.locals:
-            _, reference = self.locals.popitem()
-            data = reference()
-            if data is not None:
-                data.dicts.pop(self, None)
+        """Let go of its thread-local data, which lives as long as its `local`.
+
+        HAZARD: what its finalizers make goes, too, but once for each `local`: one that makes its own data again would never end.
+        """
+        dropped: set[int] = set()
+        while self.locals and (fresh := set(self.locals) - dropped):  # no frame, of which a debugger would be told
+            for key in fresh:
+                dropped.add(key)
+                data = self.locals.pop(key)()
+                if data is not None:
+                    data.dicts.pop(self, None)
 
     def forget_tools(self) -> None:
         """Drop the thread-local data, and the thread object, of what has run in it outside of its thread.
@@ -158,8 +163,16 @@ class Dhaga(greenlet):
         HAZARD: a debugger that is told of each frame (`sys.monitoring`) is told of the runtime's too.  In one that comes before
         its thread is known to `threading`, or after that has forgotten it, it takes it for a foreign thread, and for good.
         """
+        tools.call_unseen(self._forget_tools)
+
+    def _forget_tools(self) -> None:
         forget_dummy_thread(self.ident)
         self.drop_locals()
+        while self.locals:  # made again and again: it stays for as long as its `local`, as natively, but is nobody's
+            _, reference = self.locals.popitem()
+            data = reference()
+            if data is not None:
+                data.dicts[object()] = data.dicts.pop(self)
 
     def _tell_end(self) -> None:
         while self.on_end is not None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["Tools", "keeper"]
+__all__ = ["Tools", "call_unseen", "keeper"]
 
 
 class Tools(NamedTuple):
@@ -35,3 +35,17 @@ def _enter(_: object) -> None:
 
 
 keeper = Tools(sys.gettrace, _leave, _enter)  # what hubs use
+
+
+def call_unseen(function: Callable[[], object]) -> None:
+    """Call `function`, of which no tool is told anything where the compiled part, or a debugger, has the depth kept."""
+    depth: Any = keeper.leave()
+    if depth is None:
+        function()
+        return
+    keeper.enter(depth + 1)
+    try:
+        function()
+    finally:
+        keeper.leave()
+        keeper.enter(depth)

@@ -6,7 +6,7 @@ import gc
 import weakref
 from typing import Any
 
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
@@ -27,7 +27,7 @@ class Locals:
 
     def __init__(self, args: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
         self.args = args
-        self.dicts: dict[greenlet, dict[str, Any]] = {}  # of dhagas, until they end; and of the main thread
+        self.dicts: dict[object, dict[str, Any]] = {}  # of dhagas, until they end; and of the main thread
         self.native: Any = _real.local()
 
 
@@ -95,7 +95,8 @@ class _LocalsEnd:
 
     def thread_ended(self, dhaga: Dhaga, /) -> None:
         dhaga.drop_locals()
-        dhaga.locals = None  # who makes some now has them dropped, too
+        if not dhaga.locals:
+            dhaga.locals = None  # who makes some now has them dropped, too
 
 
 _LOCALS_END = _LocalsEnd()

@@ -313,3 +313,35 @@ def case_missing_thread_local_attributes(t: Any) -> None:
         del local.there
         t.outcome("delete again", delattr, local, "there")
         t.note("there" in dir(local))
+
+
+def case_thread_local_data_that_makes_itself_again(t: Any) -> None:
+    local, other, made, ended = threading.local(), threading.local(), [], []
+
+    class Again:
+        def __init__(self, where: Any, first: bool) -> None:
+            self.where, self.first = where, first
+            made.append(1)
+
+        def __del__(self) -> None:
+            if self.first:
+                ended.append(self.where is local)
+            if len(made) < 10_000:
+                self.where.one = Again(self.where, False)
+
+    def make() -> None:
+        local.one, other.one = Again(local, True), Again(other, True)
+        local.two = 2
+
+    def look() -> None:
+        t.note(vars(local), vars(other))
+
+    for function in (make, look, make, look):
+        thread = threading.Thread(target=function)
+        thread.start()
+        thread.join()
+        while thread.is_alive():
+            time.sleep(0.001)
+    made_by_threads = len(made)
+    t.note(sorted(ended), made_by_threads < 100, vars(local))
+    made.extend([1] * 10_000)

@@ -1,12 +1,10 @@
-"""A debugger starts the program, which is patched, or run by the launcher: what it shows is as natively, in both IDEs' order."""
+"""A walk through a program under a debugger, which is patched, or run by the launcher: what is shown is as natively."""
 
 import re
 import tempfile
 import threading
 import traceback
 from pathlib import Path
-
-from shared.dap import Debugger
 
 PROGRAM = """\
 import _thread
@@ -67,9 +65,9 @@ LINE = {line.rpartition("# ")[2]: number for number, line in enumerate(PROGRAM.s
 class Session:
     """A walk through the program, and what was seen on the way."""
 
-    def __init__(self, debugger):
+    def __init__(self, debugger, seen):
         self.debugger = debugger
-        self.seen = []
+        self.seen = seen
         self.thread = None
 
     def stopped(self, whole=False):
@@ -121,29 +119,25 @@ class Session:
         self.seen.append(debugger.child.wait(10))
 
 
-def run(start, program, told):
+def _run(start, program, seen):
     try:
         with start(*program) as debugger:
-            session = Session(debugger)
-            told[start.__name__, program[-1]] = session.seen
-            session.walk()
+            Session(debugger, seen).walk()
     except BaseException:
-        told[start.__name__, program[-1]].append(traceback.format_exc())
+        seen.append(traceback.format_exc())
 
 
-told = {}
-runs = [
-    (start, program)
-    for start in (Debugger.as_vscode, Debugger.as_pycharm)
-    for program in ([PATH], [PATH, "patch"], ["-m", "dhagapatch", PATH, "launched"])
-]
-threads = [threading.Thread(target=run, args=(start, program, told)) for start, program in runs]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-native = told["as_vscode", PATH]
-assert native[-1] == 0, native
-for name, seen in told.items():
-    differences = [f"  {one}\nnatively\n  {two}" for one, two in zip(seen, native) if one != two]
-    assert seen == native, "\n".join([str(name), *differences])
+def compare(start):
+    """Walk natively and in both ways to be patched, with a debugger that `start` starts; the same must be seen."""
+    programs = {"natively": [PATH], "patched": [PATH, "patch"], "launched": ["-m", "dhagapatch", PATH, "launched"]}
+    seen = {name: [] for name in programs}
+    threads = [threading.Thread(target=_run, args=(start, program, seen[name])) for name, program in programs.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    natively = seen["natively"]
+    assert natively[-1] == 0, natively
+    for name in programs:
+        differences = [f"  {one}\nnatively\n  {two}" for one, two in zip(seen[name], natively) if one != two]
+        assert seen[name] == natively, "\n".join([name, *differences])

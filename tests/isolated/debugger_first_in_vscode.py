@@ -1,0 +1,6 @@
+"""debugpy starts the program, as in VS Code, which is patched, or run by the launcher: what it shows is as natively."""
+
+from shared.dap import Debugger
+from shared.debugger_walk import compare
+
+compare(Debugger.as_vscode)
