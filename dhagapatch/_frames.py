@@ -2,7 +2,7 @@
 
 The interpreter does not tell a frame that Python code called from one that C code did (a key function of `sorted`, a
 `readinto` under a buffer), so this reads its own structures: a call from C begins another evaluation of bytecode, which leaves
-a mark.  Nothing is taken on trust: `check` looks at frames whose callers are known.  Checked: 3.11.7, 3.12.1, 3.13.0.
+a mark.  Nothing is taken on trust: `check` looks at frames whose callers are known.  Checked: 3.11.7, 3.12.1, 3.13.0, 3.14, 3.15.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _pointer = ctypes.c_void_p.from_address
 _byte = ctypes.c_ubyte.from_address
 _INTERPRETER_FRAME = 24  # in a frame object, after its head and f_back
 _IS_ENTRY = 68  # 3.11: in the interpreter's frame
-_PREVIOUS, _OWNER, _OWNED_BY_C = 8, 70, 3  # since 3.12: a frame of the evaluation's own stands before the first one
+# since 3.12: a frame of the evaluation's own stands before the first one
+_PREVIOUS, _OWNER, _OWNED_BY_C = 8, 74 if sys.version_info >= (3, 14) else 70, 3
 _MARKED = sys.version_info < (3, 12)
 
 _GENERATOR = 0x20 | 0x80 | 0x200  # flags of code: generator, coroutine, asynchronous generator
@@ -29,6 +30,7 @@ _CALLS = frozenset(("CALL", "PRECALL", "CALL_KW", "CALL_FUNCTION_EX"))
 _CALLS_WITH = frozenset(("BEFORE_WITH", "BEFORE_ASYNC_WITH", "WITH_EXCEPT_START"))
 _ITERATES = _CALLS | {"FOR_ITER", "SEND"}
 _MAKES = frozenset(("__init__", "__new__", "__call__", "<module>"))
+_THREAD = "_bootstrap_inner"  # the method of `threading.Thread` that calls `run`
 
 
 def called_from_c(frame: FrameType) -> bool:
@@ -126,6 +128,8 @@ def may_run_on_later(frame: FrameType) -> bool:
     if caller is None or not called_from_c(frame):
         return True
     name = _operation(caller.f_code, caller.f_lasti)
+    if caller.f_code.co_name == _THREAD and caller.f_globals.get("__name__") == "threading" and name in _CALLS:
+        return True  # since 3.14, in the thread's context: by `Context.run`, which is C code
     if frame.f_code.co_flags & _GENERATOR:
         return name in _ITERATES
     if name == "CALL_FUNCTION_EX" or name in _CALLS_WITH:

@@ -40,7 +40,7 @@ from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.own import close_own
-from dhagapatch.core.running import MODULES, SOURCE, THREAD, running_loop, set_all_running_loops, set_running_loop
+from dhagapatch.core.running import MODULES, SOURCE, THREAD, enter_loop, leave_loop, running_loop, set_all_running_loops
 from dhagapatch.core.wakeup import make_poller_and_wakeup
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Hub:
         self._notified = self.counted = False  # `counted`: by `inspect.counts`
         self.carries = self.always_carries or threadstate.has_hooks()  # whether who runs may have something for `_carry`
         self._hooks: Any = None
+        self._task: Any = None  # the loop's
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
         poller, self._wakeup = make_poller_and_wakeup(ahead=self.ident == _MAIN_IDENT)
         self.netpoll = Netpoll(poller, self._turn, self._wake_here)
@@ -212,7 +213,7 @@ class Hub:
                 _real.settrace(trace)
 
     def _switch_alone(self, loop: asyncio.AbstractEventLoop | None, me: greenlet, seen: int) -> None:
-        set_running_loop(None)  # HAZARD: before the dictionary goes, in which the interpreter may keep it
+        kept = leave_loop(loop)  # HAZARD: before the dictionary goes, in which the interpreter may keep it
         hooks = threadstate.take_hooks(self)
         own = threadstate.keeper.take(self)
         try:
@@ -221,7 +222,7 @@ class Hub:
         finally:
             threadstate.keeper.put(self, own)
             threadstate.put_hooks(self, hooks)
-            set_running_loop(loop)
+            enter_loop(kept)
 
     def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """Let each dhaga that is ready now have its turn; `deliver` is called with `me` when something is due in it then."""
@@ -330,13 +331,13 @@ class Hub:
         self.level += 1
         if self.level == 1:
             self._hooks = threadstate.take_hooks(self)
-            set_all_running_loops(None)
+            _, self._task = leave_loop(running_loop(), set_all_running_loops)
 
     def leave(self) -> None:
         """From dhagas to asyncio."""
         self.level -= 1
         if self.level == 0 and self._loops is not None:
-            set_all_running_loops(self._loops[0])
+            enter_loop((self._loops[0], self._task), set_all_running_loops)
             threadstate.put_hooks(self, self._hooks)
 
     def _run(self) -> None:

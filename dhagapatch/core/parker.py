@@ -18,7 +18,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import threadstate
 from dhagapatch.core.hub import Hub, current_hub, hub_for_wait
 from dhagapatch.core.interrupts import restore
-from dhagapatch.core.running import running_loop, set_all_running_loops, set_running_loop
+from dhagapatch.core.running import enter_loop, leave_loop, running_loop, set_all_running_loops
 
 __all__ = ["DhagaParker", "HubParker", "Parker", "ThreadParker", "make_parker"]
 
@@ -185,7 +185,8 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     host = hub.host
     hub.enter()
     hub.buried += 1
-    set_all_running_loops(None)  # HAZARD: of a host, or of who waits inside a turn, which `enter` does not look at
+    # HAZARD: of a host, or of who waits inside a turn, which `enter` does not look at
+    inner = leave_loop(running_loop(), set_all_running_loops)
     own = threadstate.keeper.take(hub)  # a dhaga's, if one runs the loop that hosts the hub
     if host is not None:
         host.runners.append(getcurrent())
@@ -200,7 +201,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
         hub.buried -= 1
         threadstate.keeper.put(hub, own)
         hub.leave()
-        set_running_loop(loop)
+        enter_loop(inner if loop is inner[0] else (loop, None))
         threadstate.put_hooks(hub, hooks)
 
 

@@ -6,19 +6,21 @@ As long as nobody has imported asyncio there is no loop: then neither the hub no
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
+from dhagapatch._cpython import TASKS_ARE_OF_THREADS
 from dhagapatch._real import BUILTINS as __builtins__
 
 if TYPE_CHECKING:
     from dhagapatch.core.hub import Hub
 
 __all__ = [
-    "MODULES", "SOURCE", "THREAD", "close_at_thread_end", "running_loop", "set_all_running_loops", "set_running_loop",
-    "thread_root",
+    "MODULES", "SOURCE", "THREAD", "close_at_thread_end", "enter_loop", "leave_loop", "running_loop", "set_all_running_loops",
+    "set_running_loop", "thread_root",
 ]  # fmt: skip
 
 MODULES = sys.modules
@@ -45,6 +47,24 @@ def set_all_running_loops(loop: Any) -> None:
     setter = getattr(events, "_set_running_loop", None)  # not there yet while it is being imported
     if setter is not None and setter is not getattr(MODULES.get(SOURCE), "_set_running_loop", None):
         setter(loop)
+
+
+def leave_loop(loop: Any, set_loop: Callable[[Any], object] = set_running_loop) -> tuple[Any, Any]:
+    """No loop runs any more; what `enter_loop` is given to have `loop`, the running one, run again, and its task.
+
+    HAZARD: a task that the interpreter keeps for the OS thread is taken out while its loop runs; no other loop could run one.
+    """
+    task = MODULES[SOURCE]._swap_current_task(loop, None) if loop is not None and TASKS_ARE_OF_THREADS else None
+    set_loop(None)
+    return loop, task
+
+
+def enter_loop(kept: tuple[Any, Any], set_loop: Callable[[Any], object] = set_running_loop) -> None:
+    """This loop runs again, and in it the task that did."""
+    loop, task = kept
+    set_loop(loop)
+    if task is not None:
+        MODULES[SOURCE]._swap_current_task(loop, task)
 
 
 def thread_root() -> greenlet:

@@ -64,6 +64,13 @@ class RLock(sync.RLock):
 
     __init__ = object.__init__
 
+    if hasattr(_real.RLock, "locked"):  # since 3.14
+
+        def locked(self) -> bool:
+            """Whether anybody has it."""
+            charge(LOOK, True)
+            return self._mutex_count != 0
+
 
 class SimpleQueue(Queue):
     """`queue.SimpleQueue`, whose `get` lets other dhagas run."""

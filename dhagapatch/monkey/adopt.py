@@ -177,6 +177,11 @@ class AdoptedRLock(green_thread.RLock):
             for _ in range(super()._recursion_count() - (1 if self._both else 0)):
                 self._native.acquire(False)
 
+    if hasattr(_real.RLock, "locked"):
+
+        def locked(self) -> bool:
+            return super().locked() or self._native.locked()
+
     def _recursion_count(self) -> int:
         return _real_state(self._native)[1] if self._is_natively_mine() else super()._recursion_count()
 
