@@ -12,8 +12,8 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "TASKS_ARE_OF_THREADS", "buffer_size",
-    "forget_at_end", "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread",
+    "CODE_HAS_A_VERSION", "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "TASKS_ARE_OF_THREADS",
+    "buffer_size", "forget_at_end", "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread",
     "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
@@ -27,6 +27,10 @@ LOCALS_ARE_WRITTEN_THROUGH = sys.version_info >= (3, 13)
 
 # Since 3.14 asyncio keeps the task that runs for the OS thread, until 3.13 for the loop.  Checked: 3.11.7 to 3.13.0, 3.14, 3.15.
 TASKS_ARE_OF_THREADS = sys.version_info >= (3, 14)
+
+# Since 3.13 the version of what is monitored is kept for the OS thread, and since 3.15 an exception crashes where the code of a
+# frame has another one.  Checked: 3.12.1, 3.13.0, 3.14.10, 3.15.2.
+CODE_HAS_A_VERSION = sys.version_info >= (3, 13)
 
 # Called without arguments: the debugger that is told of the frames of all threads (`sys.monitoring.DEBUGGER_ID`), since 3.12, or
 # None.  No Python function: that debugger would be told of its frame.  Checked: 3.11.7, 3.12.1, 3.13.0.

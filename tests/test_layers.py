@@ -23,8 +23,8 @@ PACKAGE = Path(dhagapatch.__file__).parent
 # `__init__.py`.
 LAYERS: tuple[str, ...] = (
     "_guard _version _real _interpreter _errors _config _cpython _frames _locals _names _ctypes",
-    """core.extension core.budget core.deadlines core.deadlock core.interrupts core.own core.poller core.profiles core.room
-    core.running core.threadstate core.tools core.wakeup""",
+    """core.extension core.budget core.deadlines core.deadlock core.interrupts core.monitored core.own core.poller core.profiles
+    core.room core.running core.threadstate core.tools core.wakeup""",
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.entry core.host core.descriptors core.fork core.scopes",
@@ -52,6 +52,7 @@ MAY_IMPORT_INSIDE = {
     "_config": "difflib serves the text of an error alone",
     "_cpython": "linecache, and the tokenizer with it, serve the sources of `-c` alone",
     "bridge": "asyncio is imported by who uses it",
+    "core.monitored": "ctypes serves where there is no compiled part",
     "core.room": "`mmap` serves programs with many threads alone",
     "core.hub": "asyncio and Tornado are imported when somebody asks for the loop: most programs never do",
     "green.kernel": "`ctypes` serves waits in the kernel alone",
@@ -76,6 +77,7 @@ MAY_TEST_VERSIONS = {
 MAY_SWITCH = {
     "core.hub": "one place keeps the running loop, the hooks and the assertions right",
     "core.alarms": "to the scheduler it is one more that has its turn",
+    "core.monitored": "what they do so by",
     "core.host": "between the hub and the loop that hosts it",
 }
 MAY_SET_ATTRIBUTES = {

@@ -104,11 +104,41 @@ take_next(PyObject *hub, long least, int unless_loop_work)
     return runq == NULL ? NULL : dequeue(runq);
 }
 
+/* What is monitored (see `core.monitored`) has a version, above the other bits of this word. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define EVENTS_BITS 8
+#define VERSION_OF(state) ((state)->eval_breaker >> EVENTS_BITS)
+
+/* `result`, or -1 with an exception. */
+static COLD int
+catch_up_with(PyThreadState *state, int result)
+{
+    PyObject *error = PyErr_GetRaisedException(), *number = PyLong_FromSize_t(VERSION_OF(state)), *done = NULL;
+
+    state->tracing++; /* no tool is told of it */
+    if (number != NULL)
+        done = PyObject_CallOneArg(catch_up, number);
+    state->tracing--;
+    Py_XDECREF(number);
+    if (done == NULL)
+        result = -1;
+    else if (error != NULL)
+        PyErr_SetRaisedException(Py_NewRef(error));
+    Py_XDECREF(done);
+    Py_XDECREF(error);
+    return result;
+}
+#endif
+
 /* Switches to `next`, whose reference it takes, or to the hub.  The dictionary of the thread's state stays as it is. */
 FLAT int
 switch_only(PyObject *hub, PyObject *next)
 {
     PyObject *result;
+#ifdef VERSION_OF
+    PyThreadState *state = PyThreadState_Get();
+    uintptr_t version = VERSION_OF(state);
+#endif
 
     if (next == NULL) {
         next = PyErr_Occurred() ? NULL : get(hub, GREENLET);
@@ -121,10 +151,12 @@ switch_only(PyObject *hub, PyObject *next)
     else
         result = PyObject_CallMethodNoArgs(next, str_switch);
     Py_DECREF(next);
-    if (result == NULL)
-        return -1;
-    Py_DECREF(result);
-    return 0;
+    Py_XDECREF(result);
+#ifdef VERSION_OF
+    if (VERSION_OF(state) != version)
+        return catch_up_with(state, result == NULL ? -1 : 0);
+#endif
+    return result == NULL ? -1 : 0;
 }
 
 /* Takes the running dhaga's dictionary out, `own`, which may be NULL; 0: the caller is no dhaga. */
@@ -288,6 +320,15 @@ resume_by_name(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (nargs != 2 || hub_type == NULL || !PyObject_TypeCheck(args[0], hub_type))
         return PyErr_Format(PyExc_TypeError, "resume(hub, waiter)");
     if (resume(args[0], Py_NewRef(args[1])) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* switch_away(greenlet): `greenlet.switch()`, and afterwards what `core.monitored` is for. */
+static PyObject *
+switch_away(PyObject *module, PyObject *next)
+{
+    if (switch_only(NULL, Py_NewRef(next)) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

@@ -86,7 +86,7 @@ typedef struct {
 static const Given given_core[] = {
     {"Dhaga", (PyObject **)&dhaga_type, CLASS}, {"Hub", (PyObject **)&hub_type, CLASS}, {"Netpoll", (PyObject **)&netpoll_type, CLASS},
     {"Entry", (PyObject **)&entry_type, CLASS}, {"modules", &modules, DICT}, {"real", &real_module, ANY}, {"source", &source, TEXT},
-    {"deliver_all", &deliver_all, CALLABLE}, {"park", &slow_park, CALLABLE}, {"yield_", &slow_yield, CALLABLE},
+    {"catch_up", &catch_up, CALLABLE}, {"deliver_all", &deliver_all, CALLABLE}, {"park", &slow_park, CALLABLE}, {"yield_", &slow_yield, CALLABLE},
     {"run", &slow_run, CALLABLE}, {"turn", &real_turn, CALLABLE}, {"poll", &real_poll, CALLABLE}, {"MASKS", &masks, DICT},
     {"deque", (PyObject **)&deque_type, CLASS},
     {"Lock", (PyObject **)&lock_type, CLASS}, {"RLock", (PyObject **)&rlock_type, CLASS}, {"Mutex", (PyObject **)&mutex_type, CLASS},
@@ -567,6 +567,7 @@ static PyMethodDef functions[] = {
     {"await_thread", await_thread, METH_O, PyDoc_STR("Wait for another thread to run in this dhaga.")},
     {"take_profile", take_profile, METH_NOARGS, PyDoc_STR("Take the profile function of this OS thread out.")},
     {"put_profile", put_profile, METH_O, PyDoc_STR("Put it back.")},
+    {"switch_away", switch_away, METH_O, PyDoc_STR("`greenlet.switch()`, and what is monitored by now is caught up with.")},
     {"sees_tools", sees_tools, METH_NOARGS, PyDoc_STR("Whether there is a trace function, or a call of a tool: None if not.")},
     {"leave_tools", leave_tools, METH_NOARGS, PyDoc_STR("How deep this OS thread is in calls of tools; it leaves them.")},
     {"enter_tools", enter_tools, METH_O, PyDoc_STR("It is so deep in them again.")},

@@ -16,7 +16,7 @@
 #include "greenlet/greenlet.h"
 
 /* Goes up with every change of what the two sides expect of each other; `core.extension` has the same number. */
-#define EDITION 7
+#define EDITION 8
 
 enum {
     HUB, DEADLINE, INTERRUPTS, PARKED, PARKS, TIMED_OUT, TIMER_AT, TOKEN, WAITING, CALL, /* of Dhaga */
@@ -41,7 +41,7 @@ static Py_ssize_t offsets[SLOTS];
 static PyTypeObject *dhaga_type, *hub_type, *netpoll_type, *entry_type, *socket_type;
 static PyObject *modules, *source;                   /* sys.modules, and the name under which asyncio's C module stands there */
 static PyObject *hidden, *real_module;                      /* the timeouts by identity, the module of real callables */
-static PyObject *deliver_all, *again, *send_rest, *raise_pending;
+static PyObject *catch_up, *deliver_all, *again, *send_rest, *raise_pending;
 static PyObject *slow_park, *slow_run, *slow_yield, *slow_recv, *slow_recv_into, *slow_send, *slow_sendall;
 static PyObject *real_fileno, *real_gettimeout, *real_recv, *real_recv_into, *real_send;
 static PyObject *dontwait;

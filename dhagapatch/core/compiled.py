@@ -12,7 +12,7 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, sync, threadstate, tools
+from dhagapatch.core import monitored, profiles, sync, threadstate, tools
 from dhagapatch.core.dhaga import Dhaga
 from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import BEYOND, Hub
@@ -38,7 +38,8 @@ def put(kind: type, methods: dict[str, Any]) -> None:
 def _install() -> None:
     speedups.setup_core({
         "Dhaga": Dhaga, "Hub": Hub, "Netpoll": Netpoll, "Entry": Entry, "modules": MODULES, "source": SOURCE, "park": Hub.park,
-        "deliver_all": deliver_all, "READ": READ, "WRITE": WRITE, "STAYS": STAYS, "BEYOND": BEYOND,
+        "catch_up": monitored.catch_up, "deliver_all": deliver_all,
+        "READ": READ, "WRITE": WRITE, "STAYS": STAYS, "BEYOND": BEYOND,
         "real": _real, "yield_": Hub.yield_, "run": Netpoll.run, "turn": Hub._turn, "poll": Netpoll._poll, "MASKS": MASKS,
         "POLL_EVERY": POLL_EVERY, "LEND_EVERY": LEND_EVERY, "LONGEST": LONGEST, "QUIET": QUIET,
         "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue,
@@ -60,6 +61,7 @@ def _install() -> None:
     profiles.keeper = profiles.CompiledProfiles(speedups.take_profile, speedups.put_profile)
     threadstate.set_keeper(threadstate.Reachable(speedups))
     Hub.always_carries = True
+    monitored.switch = speedups.switch_away
     tools.keeper = tools.Tools(speedups.sees_tools, speedups.leave_tools, speedups.enter_tools)
     Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent
 
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import threadstate
+from dhagapatch.core import monitored, threadstate
 from dhagapatch.core.hub import Hub, main_hub
 from dhagapatch.core.interrupts import at_end_of_callback, deliver_all, deliver_handlers
 from dhagapatch.core.running import running_loop, set_all_running_loops
@@ -68,7 +68,7 @@ class Host:
         self._pumping = True
         self.runners.append(self.greenlet)
         try:
-            self._hub.greenlet.switch()
+            monitored.switch(self._hub.greenlet)
         finally:
             self.runners.pop()
             self._pumping = False
@@ -102,7 +102,7 @@ class Host:
         if self._pumping and len(self.runners) == 1 and not self._to_close and timeout is not None:
             self._cancel_timer()
             self._timer = self.loop.call_later(timeout, self._pump) if timeout > 0 else self.loop.call_soon(self._pump)
-        runner.switch()
+        monitored.switch(runner)
         return 0.0
 
     def _cancel_timer(self) -> None:

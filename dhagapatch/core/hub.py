@@ -33,7 +33,7 @@ from greenlet import getcurrent, greenlet
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import profiles, running, threadstate, tools
+from dhagapatch.core import monitored, profiles, running, threadstate, tools
 from dhagapatch.core.budget import LEFT as _LEFT
 from dhagapatch.core.budget import TURN as _TURN
 from dhagapatch.core.deadlock import is_dead
@@ -119,7 +119,6 @@ class Hub:
         self._told: BaseException | None = None  # what left the loop last, and went to the main dhaga
         self.host: Host | None = None  # the loop of another kind that gives this hub its time
         self.greenlet = HubGreenlet(self._run, running.thread_root())
-        self._switch = self.greenlet.switch
 
     # the loop
 
@@ -181,9 +180,9 @@ class Hub:
             runq = self.runq
             if runq and (self._left > 0 or (self._left > BEYOND and not self.netpoll.loop_work)) and runq[0]:
                 self._left -= 1
-                runq.popleft().switch()
+                monitored.switch(runq.popleft())
             else:
-                self._switch()
+                monitored.switch(self.greenlet)
         _LEFT[0] = _TURN[0]
         me.dhaga_parks += 1
         me.dhaga_parked = False
@@ -218,7 +217,7 @@ class Hub:
         own = threadstate.keeper.take(self)
         try:
             if me.dhaga_parks == seen:
-                self._switch()
+                monitored.switch(self.greenlet)
         finally:
             threadstate.keeper.put(self, own)
             threadstate.put_hooks(self, hooks)
@@ -238,9 +237,9 @@ class Hub:
         elif me.dhaga_parks == seen:
             if self._left > 0 and runq[0]:
                 self._left -= 1
-                runq.popleft().switch()
+                monitored.switch(runq.popleft())
             else:
-                self._switch()
+                monitored.switch(self.greenlet)
         _LEFT[0] = _TURN[0]
         me.dhaga_parks += 1
         me.dhaga_waiting = None
@@ -321,7 +320,7 @@ class Hub:
         while self._left > 0 and runq:
             self._left -= 1
             if resume is None:
-                runq.popleft().switch()
+                monitored.switch(runq.popleft())
             else:
                 resume(self, runq.popleft())
         return ready and max(ready - self._left, 1)  # some may have gone on to others that became ready meanwhile

@@ -18,6 +18,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core import monitored
 
 __all__ = ["Reachable", "Unreachable", "drop_hooks", "has_hooks", "keeper", "put_hooks", "set_keeper", "take_hooks"]
 
@@ -70,7 +71,7 @@ class Unreachable:
 
     def await_thread(self, hub: Any) -> None:
         """The running dhaga's thread has ended: go to the hub, and come back for another thread, or to end."""
-        hub._switch()
+        monitored.switch(hub.greenlet)
 
 
 class Reachable(Unreachable):

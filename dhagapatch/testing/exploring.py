@@ -114,7 +114,7 @@ class _Hub(Hub):
     def end(self) -> None:
         """HAZARD: a greenlet whose OS thread has ended keeps what its frames hold for ever; so it comes to its end before."""
         self.ended = self.netpoll.loop_work = True
-        self._switch()
+        self.greenlet.switch()
 
     def rest(self, deliver: Any = None) -> None:
         """An operation that came through at once."""

@@ -1,0 +1,82 @@
+"""Switches, after which code that is monitored by now is told so: a tracer, a profiler or a tool was turned on meanwhile.
+
+The interpreter has the code of all frames that run changed then, so that it calls the tool.  The frames of a greenlet that is
+switched away are not among them: nobody is told of them, and from 3.15 on the interpreter crashes, as it reads what the code has
+not got, when an exception passes them.  So whoever is switched to compares the version of what is monitored, which is kept for
+the OS thread, with what it was, and has the code of its frames changed itself if that is another one.
+Checked: 3.13.0, 3.14.10, 3.15.2; until 3.12 the version can't be read, and nothing is done.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from operator import methodcaller
+from types import CodeType
+from typing import Any
+
+from dhagapatch._cpython import CODE_HAS_A_VERSION
+from dhagapatch._real import BUILTINS as __builtins__
+
+__all__ = ["catch_up", "switch"]
+
+_TOOLS = (4, 3, 5, 2, 1, 0)  # the least used numbers first
+_NAME = "dhagapatch"
+
+_changed: dict[int, CodeType] = {}  # by identity: two functions may have equal code
+_changed_at = -1
+
+
+def _tool() -> int:
+    """A tool of ours, which is told of nothing, or anybody's if there are no more."""
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    for tool in _TOOLS:
+        if monitoring.get_tool(tool) == _NAME:
+            return tool
+    for tool in _TOOLS:
+        if monitoring.get_tool(tool) is None:
+            # HAZARD: it stays taken, as to give it back would count as another version, and all would have to catch up again
+            monitoring.use_tool_id(tool, _NAME)
+            return tool
+    return _TOOLS[0]
+
+
+def catch_up(version: int) -> None:
+    """Have the code of all frames that wait for the caller be what the monitoring of this version asks for."""
+    global _changed_at
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    tool = _tool()
+    if version != _changed_at:
+        _changed.clear()
+        _changed_at = version
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if id(code) not in _changed:
+            events = monitoring.get_local_events(tool, code)
+            monitoring.set_local_events(tool, code, events ^ monitoring.events.LINE)
+            monitoring.set_local_events(tool, code, events)
+            _changed[id(code)] = code
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+def _make_switch() -> Callable[[Any], object]:
+    import ctypes
+
+    get_state: Any = ctypes.pythonapi.PyThreadState_Get
+    get_state.argtypes, get_state.restype = (), ctypes.c_void_p
+    word, at, events = ctypes.c_size_t.from_address, 3 * ctypes.sizeof(ctypes.c_void_p), 8  # the version is above these bits
+
+    def switch(target: Any) -> None:
+        before = word(get_state() + at).value >> events
+        target.switch()
+        after = word(get_state() + at).value >> events
+        if after != before:
+            catch_up(after)
+
+    return switch
+
+
+switch: Callable[[Any], object] = methodcaller("switch")  # to a greenlet; the compiled part brings its own
+if CODE_HAS_A_VERSION:
+    switch = _make_switch()
