@@ -275,7 +275,9 @@ def case_what_errors_call_the_classes(t: Any) -> None:
     """By their names with the module, as classes of C; and what can't be done with their objects."""
     semaphore: Any = multiprocessing.Lock()
     things = [threading.Lock(), threading.RLock(), queue.SimpleQueue(), select.poll(), select.epoll(), threading.local()]
-    things += [semaphore._semlock, *(getattr(threading.Thread(), name) for name in ("_handle",) if sys.version_info >= (3, 13))]
+    handles = ("_handle", "_os_thread_handle") if sys.version_info >= (3, 13) else ()
+    thread = threading.Thread()
+    things += [semaphore._semlock, *(getattr(thread, name) for name in handles if hasattr(thread, name))]
     for thing in things:
         kind: Any = type(thing)
         t.note(kind, kind.__name__, kind.__qualname__, kind.__module__, kind.__doc__)
