@@ -91,6 +91,8 @@ start_joinable_thread: Any = pristine(_thread, "start_joinable_thread")
 ThreadHandle: Any = pristine(_thread, "_ThreadHandle")
 make_thread_handle: Any = pristine(_thread, "_make_thread_handle")
 thread_shutdown: Any = pristine(_thread, "_shutdown")
+set_name: Any = pristine(_thread, "set_name")
+get_name: Any = pristine(_thread, "_get_name")
 
 # time
 sleep: Any = pristine(time, "sleep")

@@ -74,6 +74,7 @@ class Dhaga(greenlet):
         "locals",  # dictionaries of threading.local objects, by the local's key
         "name",
         "on_end",  # who is told when it has ended
+        "os_name",  # what the system would call its thread, if anybody has named that
     )
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -90,6 +91,7 @@ class Dhaga(greenlet):
         self.dhaga_waiting: object = "its start"
         self.name = _name_of(function)
         self.on_end: Ending | None = None
+        self.os_name: str | None = None
         self.locals: dict[int, Any] | None = None
         self.again = False
         self._dhagapatch_token = id(self)
@@ -220,6 +222,7 @@ def _run() -> None:
         # a new thread has a context, and whatever else is due to a greenlet, of its own
         self.gr_context = None  # a property of greenlet
         self.__dict__.clear()
+        self.os_name = None
         self._tell_end()  # HAZARD: a finalizer, called just now, has made thread-local data again
         self.dhaga_interrupts = None
         self.dhaga_waiting = "another thread"

@@ -20,11 +20,11 @@ from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.hub import all_hubs, current_hub, hub_for_wait
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 from dhagapatch.green.threading import lighten
-from dhagapatch.green.wording import stand_for
+from dhagapatch.green.wording import stand_for, worded_by
 
 __all__ = [
-    "AdoptedLock", "RLock", "SimpleQueue", "ThreadHandle", "allocate", "allocate_lock", "count", "get_ident", "lock",
-    "make_thread_handle", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
+    "AdoptedLock", "RLock", "SimpleQueue", "ThreadHandle", "allocate", "allocate_lock", "count", "get_ident", "get_name", "lock",
+    "make_thread_handle", "set_name", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
 ]  # fmt: skip
 
 
@@ -265,6 +265,30 @@ def make_thread_handle(ident: int, /) -> ThreadHandle:
     """A handle for a thread that runs already."""
     assert _real.make_thread_handle is not None
     return ThreadHandle(_real.make_thread_handle(ident))
+
+
+@worded_by(_real.set_name)
+def set_name(name: str) -> None:
+    """Name the thread that calls, as the system does; a dhaga leaves the OS thread its name (since 3.14)."""
+    dhaga = running_dhaga()
+    if dhaga is None or not isinstance(name, str):
+        _real.set_name(name)
+    else:
+        dhaga.os_name = name
+
+
+def get_name() -> str:
+    """The name that the system shows of the thread that calls: with what the system makes of it (since 3.14)."""
+    before: str = _real.get_name()
+    dhaga = running_dhaga()
+    if dhaga is None or dhaga.os_name is None:
+        return before
+    _real.set_name(dhaga.os_name)
+    try:
+        shown: str = _real.get_name()
+    finally:
+        _real.set_name(before)
+    return shown
 
 
 def start_joinable_thread(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from dhagapatch._ctypes import set_method
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import offload_wait
 
-__all__ = ["Exchange", "on_a_native_thread"]
+__all__ = ["Exchange", "looks_like", "on_a_native_thread"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Exchange:
@@ -30,10 +32,18 @@ class Exchange:
             step()
 
 
+def looks_like(real: Callable[..., Any]) -> Callable[[F], F]:
+    """For what stands for `real`, and calls it, to have its names.
+
+    HAZARD: the module stays, or the patcher would take it for the program's, and have it call itself.
+    """
+    return wraps(real, assigned=("__name__", "__qualname__", "__doc__"))  # type: ignore[return-value]
+
+
 def on_a_native_thread(real: Callable[..., Any]) -> Callable[..., Any]:
     """A function of C code that waits until something has happened: a message has come, another dhaga has done its part."""
 
-    @wraps(real)
+    @looks_like(real)
     def runs(*args: Any, **kwargs: Any) -> Any:
         return offload_wait(real, *args, **kwargs)
 

@@ -47,6 +47,7 @@ __all__ = [
     "preadv",
     "pwritev",
     "read",
+    "readinto",
     "readv",
     "sched_yield",
     "sendfile",
@@ -57,7 +58,7 @@ __all__ = [
     "writev",
 ]  # fmt: skip
 
-_readv, _writev = pristine(posix, "readv"), pristine(posix, "writev")
+_readinto, _readv, _writev = pristine(posix, "readinto"), pristine(posix, "readv"), pristine(posix, "writev")
 _preadv = pristine(posix, "preadv")
 _pwritev = pristine(posix, "pwritev")
 _sched_yield = pristine(posix, "sched_yield")
@@ -94,6 +95,28 @@ def read(*args: Any, **kwargs: Any) -> bytes:
         elif hasattr(type(fd), "__index__") and hasattr(type(length), "__index__") and not type(fd) is type(length) is int:
             return read(index(fd), index(length))
     return _real.os_read(*args, **kwargs)
+
+
+def readinto(*args: Any, **kwargs: Any) -> int:
+    if len(args) == 2 and not kwargs:
+        fd, buffer = args
+        if type(fd) is int and fd >= 0 and _is_writable(buffer):
+            with memoryview(buffer) as view:  # it keeps its size during the wait
+                if view.nbytes:
+                    await_ready(fd, READ)
+                return int(_readinto(fd, view))
+        elif hasattr(type(fd), "__index__") and type(fd) is not int:
+            return readinto(index(fd), buffer)
+    return int(_readinto(*args, **kwargs))
+
+
+def _is_writable(buffer: Any) -> bool:
+    """Whether something may be read into it; what is no buffer, or an odd one, the native call refuses."""
+    try:
+        with memoryview(buffer) as view:
+            return not view.readonly and view.c_contiguous
+    except (TypeError, ValueError, BufferError):
+        return False
 
 
 def _total(buffers: Any, writable: bool) -> int:

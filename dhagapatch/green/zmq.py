@@ -10,14 +10,14 @@ import select
 import sys
 import weakref
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import deadline_of, offload_wait
 from dhagapatch.core.budget import CALL, charge
-from dhagapatch.green.exchange import Exchange
+from dhagapatch.green.exchange import Exchange, looks_like
 from dhagapatch.green.select import make_poll
 
 __all__ = ["install", "monitoring", "polling", "proxying"]
@@ -56,7 +56,7 @@ def _waiting(real: Callable[..., Any], get: Callable[[Any, int], Any], name: str
     event, timeout, position = _OPERATIONS[name]
     again: Any = sys.modules["zmq.error"].Again
 
-    @wraps(real)
+    @looks_like(real)
     def waits(self: Any, *args: Any, **kwargs: Any) -> Any:
         flags = args[position] if len(args) > position else kwargs.get("flags", 0)
         charge(CALL)
@@ -92,7 +92,7 @@ def polling(real: Callable[..., Any]) -> Callable[..., Any]:
     """`zmq_poll`: what is ready among ZeroMQ's sockets, descriptors and objects with one."""
     kind: Any = sys.modules["zmq.backend"].Socket
 
-    @wraps(real)
+    @looks_like(real)
     def zmq_poll(sockets: Any, timeout: Any = -1) -> Any:
         charge(CALL)
         if not isinstance(timeout, (int, float)):
@@ -132,7 +132,7 @@ def proxying(real: Callable[..., Any]) -> Callable[..., Any]:
                 kind.send(capture, part, _SNDMORE if more else 0)
             kind.send(target, part, _SNDMORE if more else 0)
 
-    @wraps(real)
+    @looks_like(real)
     def proxy(frontend: Any, backend_: Any, capture: Any = None) -> Any:
         if not all(isinstance(one, kind) and not one.closed for one in (frontend, backend_, capture or frontend)):
             return real(frontend, backend_, capture)  # raises
@@ -167,7 +167,7 @@ def _ending(real: Callable[..., Any]) -> Callable[..., Any]:
         with turn:
             return real(self)
 
-    @wraps(real)
+    @looks_like(real)
     def term(self: Any) -> Any:
         turn = turns.get(self)
         if turn is None:

@@ -52,8 +52,8 @@ def _socket(name: str, why: str, target: str | None = None, cost: int = CALL) ->
     return Row("socket", f"socket.{name}", target or f"socket:{name}", "socket", SET, why=why, cost=cost, quick=not cost)
 
 
-def _os(name: str, why: str, *platforms: str, quick: bool = False) -> Row:
-    return Row("posix", name, f"os:{name}", "os", why=why, platforms=platforms, quick=quick)
+def _os(name: str, why: str, *platforms: str, quick: bool = False, since: tuple[int, int] = (3, 11)) -> Row:
+    return Row("posix", name, f"os:{name}", "os", since=since, why=why, platforms=platforms, quick=quick)
 
 
 def _signal(name: str, why: str, *platforms: str, quick: bool = False) -> Row:
@@ -85,6 +85,8 @@ TABLE: tuple[Row, ...] = (
     _thread("RLock", "RLock", "acquiring a lock waits; owned by a dhaga"),
     _thread("get_ident", "get_ident", "each dhaga is a thread of its own"),
     _thread("_count", "count", "counts dhagas"),
+    _thread("set_name", "set_name", "the name of the OS thread stays", since=(3, 14)),
+    _thread("_get_name", "get_name", "each dhaga has a name of its own", since=(3, 14)),
     Row("_thread", "_local", "threadlocal:local", "thread", REPLACE, why="each dhaga has data of its own"),
     Row("_queue", "SimpleQueue", "_thread:simple_queue_for", "thread", WRAP, why="get waits"),
     _buffered("BufferedReader"),
@@ -173,6 +175,7 @@ TABLE: tuple[Row, ...] = (
     # os
     _os("open", "opening a FIFO waits for the other end"),
     _os("read", "waits for data"),
+    _os("readinto", "waits for data", since=(3, 14)),
     _os("readv", "waits for data"),
     _os("preadv", "at the present place it waits for data"),
     _os("pwritev", "at the present place it waits for room"),
@@ -238,7 +241,12 @@ def _pyopenssl(name: str, source: str = "waiting") -> Row:
     return Row("OpenSSL.SSL", f"Connection.{name}", f"pyopenssl:{source}", "packages", WRAP, why="on a blocking socket it waits")
 
 
-# What is not the standard library's, waits in C, and lets somebody else do it.
+def _interpreters(name: str, module: str = "_interpreters", since: tuple[int, int] = (3, 13)) -> Row:
+    return Row(module, name, "exchange:on_a_native_thread", "packages", WRAP, since,
+               (3, 13) if since == (3, 12) else (4, 0), "another interpreter runs meanwhile")  # fmt: skip
+
+
+# What is not the standard library's, or seldom used, waits in C, and lets somebody else do it.
 PACKAGES: tuple[Row, ...] = (
     Row("psycopg2._psycopg", "set_wait_callback", "psycopg:install", "packages", TELL, why="connecting and queries wait"),
     Row("psycopg.waiting", "wait", "psycopg:waiting", "packages", WRAP, why="connecting and queries wait"),
@@ -248,6 +256,13 @@ PACKAGES: tuple[Row, ...] = (
     Row("zmq.backend", "proxy_steerable", "exchange:on_a_native_thread", "packages", WRAP, why="waits"),
     Row("zmq.devices.monitoredqueue", "monitored_queue", "zmq:monitoring", "packages", WRAP, why="waits"),
     Row("grpc._cython.cygrpc", "Channel", "grpc:install", "packages", TELL, why="waiting for events waits"),
+    _interpreters("run_string", "_xxsubinterpreters", (3, 12)),
+    _interpreters("exec"),
+    _interpreters("call"),
+    _interpreters("run_func"),
+    _interpreters("run_string"),
+    _interpreters("create"),
+    _interpreters("destroy"),
     Row("asyncio.runners", "Runner._lazy_init", "loops:lazy_init", "packages", SET, why="a loop of another kind hosts the hub"),
     Row("uvloop", "Loop.run_forever", "loops:hosting", "packages", WRAP, why="it hosts the hub, as it waits in C"),
     Row("pydevd", "PyDB._internal_get_file_type", "pydevd:file_type", "packages", WRAP, why="shows no frame of the runtime"),

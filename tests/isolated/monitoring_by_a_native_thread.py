@@ -8,7 +8,7 @@ import dhagapatch
 
 dhagapatch.patch_all()
 
-from dhagapatch import _real  # noqa: E402
+from dhagapatch import _real
 
 monitoring = getattr(sys, "monitoring", None)
 seen = set()

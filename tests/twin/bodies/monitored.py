@@ -128,7 +128,9 @@ def case_a_tool(t: Any) -> None:
         return call
 
     # until 3.12 a frame that waits is told of nothing but exceptions before it calls, or goes round, again
-    names = ("RAISE", "PY_UNWIND") if sys.version_info < (3, 13) else ("LINE", "RAISE", "PY_UNWIND", "PY_RETURN", "CALL", "BRANCH", "EXCEPTION_HANDLED")  # fmt: skip
+    names = ["RAISE", "PY_UNWIND"]
+    if sys.version_info >= (3, 13):
+        names += ["LINE", "PY_RETURN", "CALL", "BRANCH", "EXCEPTION_HANDLED"]
 
     def turn_on() -> Callable[[], object]:
         monitoring.use_tool_id(monitoring.COVERAGE_ID, "a tool")

@@ -1,0 +1,49 @@
+"""Other interpreters run beside dhagas, as beside threads: what runs there holds nobody up, and its errors come back."""
+
+import sys
+import threading
+import time
+
+import dhagapatch
+
+dhagapatch.patch_all()
+
+ticks = [0]
+ended = threading.Event()
+
+
+def tick():
+    while not ended.is_set():
+        ticks[0] += 1
+        time.sleep(0.002)
+
+
+def run(function, *args):
+    ticks[0] = 0
+    try:
+        return function(*args)
+    finally:
+        assert ticks[0] >= 10, (function, args, ticks)
+
+
+if sys.version_info >= (3, 13):
+    import _interpreters as interpreters
+else:
+    interpreters = __import__("_xxsubinterpreters") if sys.version_info >= (3, 12) else None
+
+WAIT = "import time; time.sleep(0.2)"
+threading.Thread(target=tick, daemon=True).start()
+if interpreters is not None:
+    one = interpreters.create()
+    run(interpreters.run_string, one, WAIT)
+    if sys.version_info >= (3, 13):
+        run(interpreters.exec, one, WAIT)
+        assert run(interpreters.exec, one, f"{WAIT}; 1 / 0").type.__name__ == "ZeroDivisionError"
+    interpreters.destroy(one)
+if sys.version_info >= (3, 14):
+    from concurrent.futures import InterpreterPoolExecutor
+
+    with InterpreterPoolExecutor(2) as pool:
+        run(list, pool.map(time.sleep, [0.2] * 4))
+        assert type(pool.submit(int, "x").exception()) is ValueError
+ended.set()
