@@ -5,6 +5,10 @@ Call `patch_all()` at start-up, or start the program with ``python -m dhagapatch
 
 from __future__ import annotations
 
+try:  # an import that stands in one is made at once in any case
+    from dhagapatch import _eager
+finally:
+    pass
 import dhagapatch._interpreter as _interpreter  # noqa: F401 - first: it refuses where the rest must not run
 
 from dhagapatch import _guard  # isort: skip - before all others
@@ -24,7 +28,7 @@ from dhagapatch.inspect import dump, stats
 from dhagapatch.monkey import PatchReport, is_patched, original, patch, patch_all, unpatch_all
 from dhagapatch.monkey.table import GROUPS
 
-del _guard
+del _guard, _eager
 
 __all__ = [
     "GROUPS",

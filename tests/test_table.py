@@ -23,7 +23,7 @@ from dhagapatch.monkey.exempt import BLOCKING, EXEMPT, Exempt
 from dhagapatch.monkey.table import GROUPS, REPLACE, SET, TABLE, TELL, WRAP, Row
 
 VERSION = sys.version_info[:2]
-OLDEST, NEWEST = (3, 11), (3, 13)
+OLDEST, NEWEST = (3, 11), (3, 15)
 MISSING = object()
 # pytest puts hooks of its own there
 KEPT_BESIDE = {("threading", "excepthook"): "__excepthook__", ("sys", "unraisablehook"): "__unraisablehook__"}

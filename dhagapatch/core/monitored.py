@@ -17,6 +17,7 @@ from typing import Any
 
 from dhagapatch._cpython import CODE_HAS_A_VERSION
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core.extension import speedups
 
 __all__ = ["catch_up", "switch"]
 
@@ -78,5 +79,5 @@ def _make_switch() -> Callable[[Any], object]:
 
 
 switch: Callable[[Any], object] = methodcaller("switch")  # to a greenlet; the compiled part brings its own
-if CODE_HAS_A_VERSION:
+if CODE_HAS_A_VERSION and speedups is None:
     switch = _make_switch()

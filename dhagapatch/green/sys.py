@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
+from dhagapatch._eager import AtOnce
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import program_frame, running_dhaga
 from dhagapatch.core.hub import Hub, all_hubs, current_hub
@@ -16,7 +17,10 @@ from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.core.threadstate import has_hooks
 from dhagapatch.green.wording import worded_by
 
-__all__ = ["current_exceptions", "current_frames", "noted", "setprofileallthreads", "settraceallthreads"]
+__all__ = [
+    "current_exceptions", "current_frames", "get_lazy_imports_filter", "noted", "set_lazy_imports_filter", "setprofileallthreads",
+    "settraceallthreads",
+]  # fmt: skip
 
 
 def current_frames() -> dict[int, FrameType]:
@@ -131,3 +135,13 @@ def _tell(told: dict[int, Any], ident: int) -> None:
 
 
 _SHAPE = next(iter(_real.current_exceptions().values()))  # up to 3.11 a tuple of three, then the exception
+
+
+def set_lazy_imports_filter(filter: Any) -> None:
+    """The program's filter, beside the one of the runtime (since 3.15)."""
+    _real.set_lazy_imports_filter(AtOnce(filter) if callable(filter) or filter is None else filter)
+
+
+def get_lazy_imports_filter() -> Any:
+    filter = _real.get_lazy_imports_filter()
+    return filter.other if type(filter) is AtOnce else filter

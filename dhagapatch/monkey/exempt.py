@@ -47,6 +47,7 @@ EXEMPT: tuple[Exempt, ...] = (
         "reads or sets a variable",
     ),
     Exempt("threading", "setprofile_all_threads settrace_all_threads", "sets a variable", since=(3, 12)),
+    Exempt("threading", "concurrent_tee serialize_iterator synchronized_iterator", "made of _thread's locks", since=(3, 15)),
     Exempt("queue", "LifoQueue PriorityQueue Queue", "made of threading's locks"),
     Exempt("sched", "scheduler", "made of time.sleep and threading's locks"),
     Exempt(
@@ -54,6 +55,14 @@ EXEMPT: tuple[Exempt, ...] = (
         "Executor Future ProcessPoolExecutor ThreadPoolExecutor as_completed wait",
         "made of threads, locks and multiprocessing",
     ),
+    Exempt("concurrent.futures", "InterpreterPoolExecutor", "made of threads and patched calls of _interpreters", since=(3, 14)),
+    Exempt("sys", "is_remote_debug_enabled", NEVER, since=(3, 14)),
+    Exempt("sys", "remote_exec", "leaves a script for another process, and does not wait for it", since=(3, 14)),
+    Exempt("sys", "get_lazy_imports set_lazy_imports", NEVER, since=(3, 15)),
+    Exempt("builtins", "frozendict sentinel", NEVER, since=(3, 15)),
+    Exempt("io", "Reader Writer", "protocols for annotations", since=(3, 14)),
+    Exempt("posix", "statx statx_result", DISK, since=(3, 15)),
+    Exempt("os", "reload_environ", NEVER, since=(3, 14)),
     Exempt("_imp", "create_builtin create_dynamic exec_builtin exec_dynamic", "loads from a disk, and runs the module's code"),
     Exempt(
         "_imp",
@@ -98,6 +107,13 @@ EXEMPT: tuple[Exempt, ...] = (
     Exempt("ssl", "SSLContext.wrap_socket SSLSocket create_default_context get_server_certificate", "made of patched methods"),
     Exempt("ssl", "wrap_socket", "made of patched methods", until=(3, 12)),
     Exempt("ssl", "SSLObject SSLContext.wrap_bio MemoryBIO", "reads and writes memory only"),
+    Exempt(
+        "ssl",
+        "SSLContext.get_groups SSLContext.set_ciphersuites SSLContext.set_client_sigalgs SSLContext.set_groups "
+        "SSLContext.set_server_sigalgs get_sigalgs",
+        "reads or sets a field of the context",
+        since=(3, 15),
+    ),
     Exempt(
         "ssl",
         "SSLContext.load_default_certs SSLContext.load_dh_params SSLContext.load_verify_locations "
