@@ -332,7 +332,7 @@ def test_a_row_that_is_taken_out_is_missed(row: Row) -> None:
 
 # What no walk misses: private names, what is no callable, constructors, two names of one object, a debugger's tools.
 SEAMS = {
-    "_thread.LockType", "_thread._ThreadHandle", "_thread._count", "_thread._excepthook", "_thread._local",
+    "_thread.LockType", "_thread._ThreadHandle", "_thread._count", "_thread._excepthook", "_thread._get_name", "_thread._local",
     "sys.unraisablehook", "traceback.walk_tb", "traceback.walk_stack", "traceback._walk_tb_with_full_positions",
     "bdb.Bdb.stop_here", "_thread._make_thread_handle", "_thread._set_sentinel", "_thread._shutdown", "_thread.lock",
     "asyncio.base_events.BaseEventLoop._run_once", "cProfile.Profile.enable", "faulthandler.dump_traceback",
