@@ -29,7 +29,7 @@ from dhagapatch._config import (
     nearest,
     split_names,
 )  # fmt: skip
-from dhagapatch._cpython import register_source
+from dhagapatch._cpython import MAIN_HAS_ANNOTATIONS, MAIN_TELLS_ITS_CACHE, register_source
 from dhagapatch._errors import DhagapatchError
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.monkey import patch_all
@@ -168,7 +168,9 @@ _AS_IT_IS: dict[str, Any] = {"dump_signal": None, "stall": None, "track_locks": 
 def _fresh_main() -> dict[str, Any]:
     """A new `__main__`, as the interpreter makes it."""
     module = ModuleType("__main__")
-    module.__dict__.update({"__builtins__": sys.modules["builtins"], "__annotations__": {}})
+    module.__dict__["__builtins__"] = sys.modules["builtins"]
+    if MAIN_HAS_ANNOTATIONS:
+        module.__dict__.update(__annotations__={})
     sys.modules["__main__"] = module
     return module.__dict__
 
@@ -273,7 +275,9 @@ def _run_file(options: _Options) -> None:
     loader_kind = importlib.machinery.SourcelessFileLoader if path.endswith(".pyc") else importlib.machinery.SourceFileLoader
     loader = loader_kind("__main__", path)
     shown = os.path.abspath(path)
-    namespace.update({"__spec__": None, "__loader__": loader, "__package__": None, "__file__": shown, "__cached__": None})
+    namespace.update({"__spec__": None, "__loader__": loader, "__package__": None, "__file__": shown})
+    if MAIN_TELLS_ITS_CACHE:
+        namespace["__cached__"] = None
     code = loader.get_code("__main__") if path.endswith(".pyc") else compile(source, shown, "exec", dont_inherit=True)
     _run_code(code, namespace)
 

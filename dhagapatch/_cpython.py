@@ -12,9 +12,10 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "CODE_HAS_A_VERSION", "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "PROMPTS_END_AT_NUL", "TASKS_ARE_OF_THREADS",
-    "buffer_size", "forget_at_end", "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread",
-    "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
+    "CODE_HAS_A_VERSION", "LOCALS_ARE_KEPT", "LOCALS_ARE_WRITTEN_THROUGH", "LOCK_TYPE_IS_CALLABLE", "MAIN_HAS_ANNOTATIONS",
+    "MAIN_TELLS_ITS_CACHE", "PROMPTS_END_AT_NUL", "TASKS_ARE_OF_THREADS", "buffer_size", "forget_at_end", "forget_dummy_thread",
+    "gil_is_enabled", "monitoring_debugger", "name_of_thread", "profilers_are_of_threads", "register_source", "shutdown_locks",
+    "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
 # Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
@@ -24,6 +25,12 @@ PROMPTS_END_AT_NUL = sys.version_info < (3, 13)
 
 # Since 3.13 (PEP 667) `f_locals` of a function's frame is a view of the variables.  Checked: 3.11.7, 3.12.1, 3.13.0, 3.14, 3.15.
 LOCALS_ARE_WRITTEN_THROUGH = sys.version_info >= (3, 13)
+
+# Since 3.14 a frame keeps, in a tuple, the values that were exchanged through `f_locals`.  Checked: 3.13.0, 3.14.10, 3.15.2.
+LOCALS_ARE_KEPT = sys.version_info >= (3, 14)
+# What a file run as `__main__` has besides.  Checked: 3.11.7, 3.12.1, 3.13.0, 3.14.10, 3.15.2.
+MAIN_HAS_ANNOTATIONS = sys.version_info < (3, 14)
+MAIN_TELLS_ITS_CACHE = sys.version_info < (3, 15)
 
 # Since 3.14 asyncio keeps the task that runs for the OS thread, until 3.13 for the loop.  Checked: 3.11.7 to 3.13.0, 3.14, 3.15.
 TASKS_ARE_OF_THREADS = sys.version_info >= (3, 14)
@@ -130,9 +137,13 @@ def register_source(code: CodeType, source: str) -> None:
         register(code if hasattr(module, "_interactive_cache") else code.co_filename, source, code.co_filename)
 
 
+class _Made(Exception):
+    pass
+
+
 class _Unraisable:
     def __del__(self) -> None:
-        raise RuntimeError
+        raise _Made
 
 
 def thread_message(function: object) -> tuple[str, object]:
@@ -157,7 +168,7 @@ def unraisable_arguments(items: tuple[Any, ...]) -> Any:
 
         def catch(arguments: Any, /) -> None:
             global _arguments_type
-            if arguments.object is _Unraisable.__del__:
+            if arguments.exc_type is _Made:
                 _arguments_type = type(arguments)
             else:
                 hook(arguments)  # another thread's, in this very moment

@@ -34,8 +34,8 @@ LAYERS: tuple[str, ...] = (
     green.os green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
     green.signal green.sigwait green.timeslice green.tracing green.multiprocessing green.threading green.threadlocal green._thread
     green.local
-    green.asyncio green.loops green.imp green.startup green.asyncexc green.excepthook green.traceback green.bdb
-    green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
+    green.exchange green.asyncio green.loops green.imp green.startup green.asyncexc green.excepthook green.traceback green.bdb
+    green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",

@@ -19,27 +19,33 @@ from dhagapatch._cpython import CODE_HAS_A_VERSION
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.extension import speedups
 
-__all__ = ["catch_up", "switch"]
+__all__ = ["catch_up", "leave_tool", "switch"]
 
-_TOOLS = (4, 3, 5, 2, 1, 0)  # the least used numbers first
-_NAME = "dhagapatch"
+_TOOLS = range(5, -1, -1)
+_OURS = "dhagapatch"
 
 _changed: dict[int, CodeType] = {}  # by identity: two functions may have equal code
 _changed_at = -1
 
 
 def _tool() -> int:
-    """A tool of ours, which is told of nothing, or anybody's if there are no more."""
+    """Any tool that is in use: it keeps its events.  If there is none, as for a trace function alone, one of ours.
+
+    HAZARD: that one stays, as to give it back would count as another version, and all would have to catch up again.
+    """
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
     for tool in _TOOLS:
-        if monitoring.get_tool(tool) == _NAME:
+        if monitoring.get_tool(tool) is not None:
             return tool
-    for tool in _TOOLS:
-        if monitoring.get_tool(tool) is None:
-            # HAZARD: it stays taken, as to give it back would count as another version, and all would have to catch up again
-            monitoring.use_tool_id(tool, _NAME)
-            return tool
-    return _TOOLS[0]
+    monitoring.use_tool_id(_TOOLS[1], _OURS)
+    return _TOOLS[1]
+
+
+def leave_tool(number: object) -> None:
+    """Somebody is about to use this tool."""
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    if number in _TOOLS and monitoring.get_tool(number) == _OURS:
+        monitoring.free_tool_id(number)
 
 
 def catch_up(version: int) -> None:

@@ -180,13 +180,12 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
 
     For the hub's own greenlet, which can't park: a lock that a dhaga holds would never come free.
     """
-    loop = running_loop()
+    # HAZARD: also of a host, or of who waits inside a turn, which `enter` does not look at
+    kept = leave_loop(running_loop(), set_all_running_loops)
     hooks = threadstate.take_hooks(hub)
     host = hub.host
     hub.enter()
     hub.buried += 1
-    # HAZARD: of a host, or of who waits inside a turn, which `enter` does not look at
-    inner = leave_loop(running_loop(), set_all_running_loops)
     own = threadstate.keeper.take(hub)  # a dhaga's, if one runs the loop that hosts the hub
     if host is not None:
         host.runners.append(getcurrent())
@@ -201,7 +200,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
         hub.buried -= 1
         threadstate.keeper.put(hub, own)
         hub.leave()
-        enter_loop(inner if loop is inner[0] else (loop, None))
+        enter_loop(kept)
         threadstate.put_hooks(hub, hooks)
 
 

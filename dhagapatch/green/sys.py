@@ -13,13 +13,15 @@ from dhagapatch._eager import AtOnce
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import program_frame, running_dhaga
 from dhagapatch.core.hub import Hub, all_hubs, current_hub
+from dhagapatch.core.monitored import leave_tool
 from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.core.threadstate import has_hooks
+from dhagapatch.green.exchange import looks_like
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
     "current_exceptions", "current_frames", "get_lazy_imports_filter", "noted", "set_lazy_imports_filter", "setprofileallthreads",
-    "settraceallthreads",
+    "settraceallthreads", "use_tool_id",
 ]  # fmt: skip
 
 
@@ -135,6 +137,18 @@ def _tell(told: dict[int, Any], ident: int) -> None:
 
 
 _SHAPE = next(iter(_real.current_exceptions().values()))  # up to 3.11 a tuple of three, then the exception
+
+
+def use_tool_id(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A tool of the runtime's gives way (since 3.13)."""
+
+    @looks_like(real)
+    def use_tool_id(*args: Any) -> Any:
+        if args:
+            leave_tool(args[0])
+        return real(*args)
+
+    return use_tool_id
 
 
 def set_lazy_imports_filter(filter: Any) -> None:

@@ -107,6 +107,8 @@ TABLE: tuple[Row, ...] = (
         why="each dhaga has its own; left where the compiled part is"),
     Row("sys", "set_coroutine_origin_tracking_depth", "sys:noted", "thread", WRAP, cost=0,
         why="each dhaga has its own; left where the compiled part is"),
+    Row("sys", "monitoring.use_tool_id", "sys:use_tool_id", "thread", WRAP, since=(3, 13), cost=0,
+        why="what the runtime uses is free"),
     Row("sys", "set_lazy_imports_filter", "sys:set_lazy_imports_filter", "thread", since=(3, 15), cost=0,
         why="the runtime's imports are made at once"),
     Row("sys", "get_lazy_imports_filter", "sys:get_lazy_imports_filter", "thread", since=(3, 15), cost=0,
