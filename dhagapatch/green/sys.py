@@ -16,7 +16,9 @@ from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.core.threadstate import has_hooks
 from dhagapatch.green.wording import worded_by
 
-__all__ = ["current_exceptions", "current_frames", "noted", "setprofileallthreads", "settraceallthreads"]
+__all__ = [
+    "current_exceptions", "current_frames", "noted", "restart_events", "set_events", "setprofileallthreads", "settraceallthreads",
+]  # fmt: skip
 
 
 def current_frames() -> dict[int, FrameType]:
@@ -80,6 +82,45 @@ def _set_in_all(set_it: Any, function: Any) -> None:
         for one in (hub.main, *hub.dhagas):
             if one.gr_frame is not None:  # it has begun, and is not the one that runs
                 hub.interrupt(one, functools.partial(set_it, function))
+
+
+@worded_by(_real.set_events)
+def set_events(tool_id: int, event_set: int, /) -> None:
+    _real.set_events(tool_id, event_set)
+    _instrument(tool_id)
+
+
+@worded_by(_real.restart_events)
+def restart_events() -> None:
+    _real.restart_events()
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    _instrument(next((tool for tool in range(_TOOLS) if monitoring.get_tool(tool) is not None), None))
+
+
+_TOOLS = 6  # that `sys.monitoring` has
+_ANY_EVENT = 1
+
+
+def _instrument(tool: int | None) -> None:
+    """Have the code that parked dhagas are in told of too.
+
+    Of functions under way the interpreter reaches those on the stacks of its OS threads; of others it learns when they are called
+    anew, so one that loops would not be seen.  A change for one code object alone is made at once, with all that is due in it.
+    """
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    if tool is None:
+        return
+    codes = set()
+    for hub in all_hubs():
+        for one in (hub.main, *hub.dhagas):
+            frame = one.gr_frame
+            while frame is not None:
+                codes.add(frame.f_code)
+                frame = frame.f_back
+    for code in codes:
+        events = monitoring.get_local_events(tool, code)
+        monitoring.set_local_events(tool, code, events ^ _ANY_EVENT)
+        monitoring.set_local_events(tool, code, events)
 
 
 def noted(real: Callable[..., Any]) -> Callable[..., Any]:
