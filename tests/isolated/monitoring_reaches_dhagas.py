@@ -19,7 +19,7 @@ def work(turns):
 
 
 def wait_for(things, count=3):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 10
     while len(things) < count and time.monotonic() < end:
         time.sleep(0.001)
     return len(things) >= count
@@ -76,9 +76,11 @@ if monitoring is not None:
     turns = []
     thread = threading.Thread(target=work, args=(turns,))
     thread.start()
-    assert wait_for(turns)
-    main()
-    ended.set()
-    thread.join()
+    try:
+        assert wait_for(turns)
+        main()
+    finally:
+        ended.set()
+        thread.join()
     dhagapatch.unpatch_all()
     assert monitoring.set_events is native
