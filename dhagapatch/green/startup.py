@@ -12,12 +12,10 @@ noted, for the report.
 from __future__ import annotations
 
 import _posixsubprocess
-import json
 import os
 import posix
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhagapatch import _real
@@ -31,7 +29,7 @@ __all__ = [
     "unsetenv",
 ]  # fmt: skip
 
-_FOLDER = str(Path(__file__).resolve().parents[1] / "_children")
+_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "_children")
 _PATH, _MARK = b"PYTHONPATH", b"DHAGAPATCH_CHILD"
 _OPT_OUT = b"DHAGAPATCH_CHILDREN"
 _PATHS, _ENV = 1, 5  # where `fork_exec` has the programs to try, and the environment, since Python 3.11
@@ -47,6 +45,7 @@ _disabled: list[str] = []
 _timeslice = 0.0
 _offload: list[str] = []
 _looking: dict[str, Any] = {}  # what of `inspect` they have on
+_LOOKING = ("stall", "track_locks", "inspect")
 
 
 class _Counts:
@@ -76,13 +75,18 @@ class _Pair(NamedTuple):
 
 
 def _pair(path: bytes | None) -> _Pair:
-    """The two variables, for a child whose PYTHONPATH is to be `path`."""
-    said: dict[str, Any] = {
-        "path": None if path is None else os.fsdecode(path), "disable": _disabled, "timeslice": _timeslice, "offload": _offload,
-        "looking": _looking, "prefix": sys.prefix, "children": os.environ.get(os.fsdecode(_OPT_OUT)),
+    """The two variables, for a child whose PYTHONPATH is to be `path`.
+
+    The mark is words that are taken apart, never code; what may hold any character comes last.
+    """
+    said = {
+        "path": "" if path is None else "1", "children": "0" if os.environb.get(_OPT_OUT) == b"0" else "",
+        "disable": ",".join(_disabled), "timeslice": str(_timeslice), "offload": ",".join(_offload),
+        **{name: str(_looking.get(name, "")) for name in _LOOKING}, "prefix": sys.prefix,
     }  # fmt: skip
     folder = os.fsencode(_FOLDER)
-    return _Pair(folder if not path else folder + os.fsencode(os.pathsep) + path, json.dumps(said).encode())
+    mark = ";".join([f"{name}={value}" for name, value in said.items()])
+    return _Pair(folder if not path else folder + os.fsencode(os.pathsep) + path, os.fsencode(mark))
 
 
 def install(disabled: Iterable[str], timeslice: float, offload: Iterable[str], looking: Mapping[str, Any]) -> None:
@@ -216,8 +220,9 @@ def _is_left_alone(paths: Any, argv: Any, opt_out: bytes | None) -> bool:
 
 
 def _is_at_home(interpreter: str, shown: str, paths: Iterable[Any]) -> bool:
-    """Whether this interpreter is of the same environment as this one."""
-    places = map(os.fsdecode, paths) if interpreter == shown else _found(interpreter)
+    """Whether this interpreter is of the same environment as this one; it goes by the name that it is given."""
+    named = [path for path in map(os.fsdecode, paths) if os.path.basename(path) == interpreter]  # where its own PATH leads
+    places = named if named and interpreter == shown else _found(interpreter)
     first = next((place for place in places if os.path.isfile(place)), interpreter)
     return os.path.dirname(os.path.abspath(first)) == os.path.dirname(sys.executable)
 

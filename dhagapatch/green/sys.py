@@ -16,12 +16,11 @@ from dhagapatch.core.hub import Hub, all_hubs, current_hub
 from dhagapatch.core.monitored import leave_tool
 from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.core.threadstate import has_hooks
-from dhagapatch.green.exchange import looks_like
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "current_exceptions", "current_frames", "get_lazy_imports_filter", "noted", "set_lazy_imports_filter", "setprofileallthreads",
-    "settraceallthreads", "use_tool_id",
+    "current_exceptions", "current_frames", "get_lazy_imports_filter", "noted", "restart_events", "set_events",
+    "set_lazy_imports_filter", "setprofileallthreads", "settraceallthreads", "use_tool_id",
 ]  # fmt: skip
 
 
@@ -88,6 +87,45 @@ def _set_in_all(set_it: Any, function: Any) -> None:
                 hub.interrupt(one, functools.partial(set_it, function))
 
 
+@worded_by(_real.set_events)
+def set_events(tool_id: int, event_set: int, /) -> None:
+    _real.set_events(tool_id, event_set)
+    _instrument(tool_id)
+
+
+@worded_by(_real.restart_events)
+def restart_events() -> None:
+    _real.restart_events()
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    _instrument(next((tool for tool in range(_TOOLS) if monitoring.get_tool(tool) is not None), None))
+
+
+_TOOLS = 6  # that `sys.monitoring` has
+_ANY_EVENT = 1
+
+
+def _instrument(tool: int | None) -> None:
+    """Have the code that parked dhagas are in told of too; from 3.13 on they see to it themselves (`core.monitored`).
+
+    Of functions under way the interpreter reaches those on the stacks of its OS threads; of others it learns when they are called
+    anew, so one that loops would not be seen.  A change for one code object alone is made at once, with all that is due in it.
+    """
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    if tool is None:
+        return
+    codes = set()
+    for hub in all_hubs():
+        for one in (hub.main, *hub.dhagas):
+            frame = one.gr_frame
+            while frame is not None:
+                codes.add(frame.f_code)
+                frame = frame.f_back
+    for code in codes:
+        events = monitoring.get_local_events(tool, code)
+        monitoring.set_local_events(tool, code, events ^ _ANY_EVENT)
+        monitoring.set_local_events(tool, code, events)
+
+
 def noted(real: Callable[..., Any]) -> Callable[..., Any]:
     """`real` sets what each dhaga has for itself, and its hub is to know; the compiled part sees it by itself."""
     if Hub.always_carries:
@@ -139,16 +177,11 @@ def _tell(told: dict[int, Any], ident: int) -> None:
 _SHAPE = next(iter(_real.current_exceptions().values()))  # up to 3.11 a tuple of three, then the exception
 
 
-def use_tool_id(real: Callable[..., Any]) -> Callable[..., Any]:
+@worded_by(_real.use_tool_id)
+def use_tool_id(tool_id: int, name: str, /) -> None:
     """A tool of the runtime's gives way (since 3.13)."""
-
-    @looks_like(real)
-    def use_tool_id(*args: Any) -> Any:
-        if args:
-            leave_tool(args[0])
-        return real(*args)
-
-    return use_tool_id
+    leave_tool(tool_id)
+    _real.use_tool_id(tool_id, name)
 
 
 def set_lazy_imports_filter(filter: Any) -> None:

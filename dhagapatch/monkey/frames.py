@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 from collections.abc import Iterable
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
@@ -20,13 +21,16 @@ from dhagapatch import _real
 from dhagapatch._cpython import LOCALS_ARE_WRITTEN_THROUGH
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import all_hubs
+from dhagapatch.core.waits import LAUNCHER
 from dhagapatch.monkey.rebind import Holder
 
 __all__ = ["Frames", "suspending_kinds"]
 
-_PACKAGE = __name__.partition(".")[0]
+_FOLDER = os.path.join(os.path.dirname(LAUNCHER), "")
 # nothing that is replaced is a variable there
-_PASSED = ("runpy", "importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib", "_frozen_importlib_external")
+_PASSED = (
+    "runpy", "site", "importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib", "_frozen_importlib_external",
+)  # fmt: skip
 _OPTIMIZED = 1  # a flag of code: its variables are in the frame, not in a dictionary
 
 
@@ -101,7 +105,8 @@ def _instead(value: Any, new: dict[int, tuple[Any, Any]]) -> tuple[list[int], An
 
 
 def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE
+    """By its file: the launcher's module, and what patches a child, have names that are the program's too."""
+    return frame.f_code.co_filename.startswith(_FOLDER)
 
 
 def _is_of_interest(frame: FrameType) -> bool:

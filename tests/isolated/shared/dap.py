@@ -29,10 +29,10 @@ def _free_address():
 class Debugger:
     """A program under a debugger, and the connection to it."""
 
-    def __init__(self, arguments, ready):
+    def __init__(self, arguments, ready, pass_fds=()):
         self.child = subprocess.Popen(
             [sys.executable, "-Xfrozen_modules=off", *arguments], stdin=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, **_ENVIRON},
+            env={**os.environ, **_ENVIRON}, pass_fds=pass_fds,
         )  # fmt: skip
         self._socket = ready()
         self._socket.settimeout(_SECONDS)
@@ -55,6 +55,18 @@ class Debugger:
                     time.sleep(0.02)
 
         return cls(["-m", "debugpy", "--listen", f"127.0.0.1:{address[1]}", "--wait-for-client", *program], connect)
+
+    @classmethod
+    def attached(cls, *program):
+        """The program runs, has debugpy listen, and writes the port to the descriptor that it is told in the place of TELL."""
+        reader, writer = os.pipe()
+
+        def connect():
+            os.close(writer)
+            with open(reader) as told:
+                return socket.create_connection(("127.0.0.1", int(told.readline())))
+
+        return cls([str(writer) if word == "TELL" else word for word in program], connect, (writer,))
 
     @classmethod
     def as_pycharm(cls, *program):
