@@ -18,11 +18,11 @@ from typing import Any
 from greenlet import greenlet
 
 from dhagapatch import _real
-from dhagapatch._cpython import LOCALS_ARE_WRITTEN_THROUGH
+from dhagapatch._cpython import LOCALS_ARE_KEPT, LOCALS_ARE_WRITTEN_THROUGH
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waits import LAUNCHER
-from dhagapatch.monkey.rebind import Holder
+from dhagapatch.monkey.rebind import KEPT, Holder
 
 __all__ = ["Frames", "suspending_kinds"]
 
@@ -136,6 +136,16 @@ def _exchange(frame: FrameType, name: str, old: Any, new: Any) -> bool:
     if not LOCALS_ARE_WRITTEN_THROUGH:
         return bool(_below().exchange(frame, name, old, new))
     variables = frame.f_locals
+    if LOCALS_ARE_KEPT:
+        _note(old)
     # HAZARD: the frame may be another thread's, which must not run between look and change: no call, and no jump back
     if variables[name] is old: variables[name] = new; old = new  # noqa: E701, E702  # fmt: skip
     return old is new
+
+
+def _note(old: Any) -> None:
+    """The frame keeps this value, and the tuples in it."""
+    KEPT.add(id(old))
+    for item in old if type(old) is tuple else ():
+        if type(item) is tuple:
+            _note(item)

@@ -19,13 +19,13 @@ from types import CellType, FrameType, FunctionType, MethodDescriptorType, Metho
 from typing import Any, NamedTuple
 
 from dhagapatch import _real
-from dhagapatch._cpython import LOCALS_ARE_KEPT
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import compiled
 
-__all__ = ["Holder", "Undo", "held_besides", "instances", "is_ours", "name_of", "own_cells", "rebind", "referrers_of"]
+__all__ = ["KEPT", "Holder", "Undo", "held_besides", "instances", "is_ours", "name_of", "own_cells", "rebind", "referrers_of"]
 
 _PACKAGE = __name__.partition(".")[0]
+KEPT: set[int] = set()  # the ids of what frames keep, in tuples that nobody else knows, of variables that were exchanged
 
 
 class Undo:
@@ -62,11 +62,6 @@ def referrers_of(things: list[Any]) -> list[Any]:
 
 def is_ours(module_name: object) -> bool:
     return isinstance(module_name, str) and (module_name == _PACKAGE or module_name.startswith(_PACKAGE + "."))
-
-
-def _keeps(frame: object, values: tuple[Any, ...]) -> bool:
-    """Whether these are what a frame keeps of exchanged variables, and no variable."""
-    return isinstance(frame, FrameType) and not any(value is values for value in frame.f_locals.values())
 
 
 def _is_green(kind: type) -> bool:
@@ -285,7 +280,7 @@ class _Rebinder:
                 return
             if isinstance(owner, (MethodType, FrameType)) or is_ours(type(owner).__module__):
                 return
-        if LOCALS_ARE_KEPT and not owners and any(_keeps(one, items) for one in referrers_of([items])):
+        if id(items) in KEPT or (not owners and KEPT.issuperset(map(id, items))):
             return
         for old in items:
             if id(old) in self.new:
