@@ -38,13 +38,15 @@ class FileIO(io.FileIO):
         return super().readinto(buffer)
 
     def read(self, size: int | None = -1, /) -> bytes | None:  # type: ignore[override]
-        if size is None or (isinstance(size, int) and size < 0):
+        if (size is None or (isinstance(size, int) and size < 0)) and not self.closed and self.readable():
             return self.readall()
         if size:
             self._wait()
         return super().read(size)
 
     def readall(self) -> bytes | None:  # type: ignore[override]
+        if self.closed or not self.readable():
+            return super().readall()  # raises
         chunks: list[bytes] = []
         while True:
             self._wait()
@@ -96,8 +98,9 @@ class _DeviceIO(io.FileIO):
     __repr__ = FileIO.__repr__
 
 
-enter_methods(FileIO, "readinto", "read", "readall", "write")
-enter_methods(_DeviceIO, "readinto", "read", "write")
+enter_methods(FileIO, "readinto", "read", "readall", "write", real=io.FileIO)
+enter_methods(FileIO, "close", real=io.FileIO, cost=0)
+enter_methods(_DeviceIO, "readinto", "read", "write", real=io.FileIO)
 for _class in (FileIO, _DeviceIO):
     _class.__module__ = "_io"
     _class.__name__ = _class.__qualname__ = "FileIO"

@@ -125,7 +125,7 @@ def preadv(*args: Any, **kwargs: Any) -> int:
 
 
 def pwritev(*args: Any, **kwargs: Any) -> int:
-    if not kwargs and len(args) == 3 and args[2] == -1:
+    if not kwargs and len(args) == 3 and args[2] == -1 and _total(args[1], False):
         return writev(*args[:2])
     return _pwritev(*args, **kwargs)
 
@@ -282,7 +282,7 @@ def splice(src: int, dst: int, count: int, offset_src: Any = None, offset_dst: A
     def call() -> int:
         return _splice(src, dst, count, offset_src, offset_dst, flags)
 
-    if flags & getattr(os, "SPLICE_F_NONBLOCK", 2) or not _waits_to_move(dst, src, count):
+    if type(flags) is not int or flags & getattr(os, "SPLICE_F_NONBLOCK", 2) or not _waits_to_move(dst, src, count):
         return call()
     # what is wrong with an offset is told at once
     if any(offset is not None and _is_pipe(fd) for fd, offset in ((src, offset_src), (dst, offset_dst))):

@@ -17,6 +17,7 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, compiled
 from dhagapatch.core.budget import CALL, charge
+from dhagapatch.core.entry import entry_method
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, once, once_writable, raise_pending, view_of
@@ -330,7 +331,7 @@ def _view(data: Any) -> memoryview | None:
     return view if view is not None and view.c_contiguous else None
 
 
-def sendto(self: Any, data: Any, *args: Any) -> int:
+def sendto(self: Any, data: Any, /, *args: Any) -> int:
     if not 1 <= len(args) <= 2:
         return _C.sendto(self, data, *args)  # raises
     flags, address = (0, args[0]) if len(args) == 1 else args
@@ -363,9 +364,10 @@ def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address:
 
 if compiled.speedups is not None:
     compiled.speedups.setup_sockets({
-        "socket": _C, "hidden": HIDDEN, "again": again, "send_rest": _send_rest,
-        "raise_pending": raise_pending, "recv": recv, "recv_into": recv_into, "send": send,
-        "sendall": sendall, "sock_fileno": _fileno, "sock_gettimeout": _C.gettimeout, "sock_recv": _recv,
-        "sock_recv_into": _recv_into, "sock_send": _send, "dontwait": DONTWAIT,
+        "socket": _C, "hidden": HIDDEN, "again": again, "send_rest": _send_rest, "raise_pending": raise_pending,
+        "recv": entry_method(recv, _recv, 0), "recv_into": entry_method(recv_into, _recv_into, 0),
+        "send": entry_method(send, _send, 0), "sendall": entry_method(sendall, _C.sendall, 0), "sock_fileno": _fileno,
+        "sock_gettimeout": _C.gettimeout, "sock_recv": _recv, "sock_recv_into": _recv_into, "sock_send": _send,
+        "dontwait": DONTWAIT,
     })  # fmt: skip
     globals().update(compiled.speedups.socket_methods())
