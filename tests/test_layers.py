@@ -30,9 +30,11 @@ LAYERS: tuple[str, ...] = (
     "core.hub core.entry core.host core.descriptors core.fork core.scopes",
     """core.parker core.waitq core.dhaga core.offload core.endable core.syscalls
     core.sync core.queues core.waits core.compiled core""",
-    """green green.wording green.excepthook green.waiting green.kernel green.timeouts green.attempts green.time green.resolve green.select
-    green.os green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.sigwait green.timeslice green.tracing green.multiprocessing green.threading green.threadlocal green._thread
+    """green green.wording green.excepthook green.waiting green.kernel green.timeouts green.attempts green.time green.resolve
+    green.select green.os
+    green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl
+    green.fcntl green.signal green.sigwait green.timeslice green.tracing green.multiprocessing
+    green.threading green.threadlocal green._thread
     green.local
     green.asyncio green.loops green.imp green.startup green.asyncexc green.traceback green.bdb
     green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc

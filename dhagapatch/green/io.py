@@ -22,6 +22,7 @@ from dhagapatch.core import READ, WRITE, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.entry import CALLER, enter_methods
 from dhagapatch.core.hub import parking_hub
+from dhagapatch.green.attempts import once
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.wording import worded_by
 
@@ -58,6 +59,7 @@ class FileIO(io.FileIO):
     def write(self, data: Any, /) -> int | None:  # type: ignore[override]
         if self.closed or not self.writable():
             return super().write(data)  # raises
+        data = once(data)
         size = _size(data)
         if size:  # anything else is an error, or nothing to wait for
             fd = self.fileno()
