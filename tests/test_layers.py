@@ -32,7 +32,7 @@ LAYERS: tuple[str, ...] = (
     core.sync core.queues core.waits core.compiled core""",
     """green green.wording green.excepthook green.waiting green.kernel green.timeouts green.attempts green.time green.resolve
     green.select green.os
-    green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl
+    green.children green.buffers green.io green.readline green.getpass green.stdio green.socket green.connections green.ssl
     green.fcntl green.signal green.sigwait green.timeslice green.tracing green.multiprocessing
     green.threading green.threadlocal green._thread
     green.local
