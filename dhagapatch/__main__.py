@@ -191,14 +191,20 @@ def _hide_frames(depth: int) -> None:
     The exception itself goes on to the interpreter, which knows best what to do with it: exit codes, the death
     by SIGINT, the hooks.
     """
-    hook = sys.excepthook
+    hook = vars(sys).get("excepthook")  # the program may have deleted it
 
     def report(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> Any:
-        sys.excepthook = hook
+        if hook is not None:
+            sys.excepthook = hook
+        else:
+            del sys.excepthook
         for _ in range(depth):
             traceback = traceback.tb_next if traceback is not None else None
         value.__traceback__ = traceback
         sys.last_traceback = traceback
+        if hook is None:
+            print("sys.excepthook is missing", file=sys.stderr)
+            return sys.__excepthook__(kind, value, traceback)
         try:
             return hook(kind, value, traceback)
         except SystemExit:

@@ -164,7 +164,8 @@ def unraisable_arguments(items: tuple[Any, ...]) -> Any:
     """
     global _arguments_type
     if _arguments_type is None:
-        hook = sys.unraisablehook
+        there = vars(sys).get("unraisablehook")  # the program may have deleted it
+        hook = there or sys.__unraisablehook__
 
         def catch(arguments: Any, /) -> None:
             global _arguments_type
@@ -177,5 +178,8 @@ def unraisable_arguments(items: tuple[Any, ...]) -> Any:
         try:
             _Unraisable().__del__  # noqa: B018 - made and dropped
         finally:
-            sys.unraisablehook = hook
+            if there is None:
+                del sys.unraisablehook
+            else:
+                sys.unraisablehook = there
     return _arguments_type(items)

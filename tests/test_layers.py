@@ -30,12 +30,14 @@ LAYERS: tuple[str, ...] = (
     "core.hub core.entry core.host core.descriptors core.fork core.scopes",
     """core.parker core.waitq core.dhaga core.offload core.endable core.syscalls
     core.sync core.queues core.waits core.compiled core""",
-    """green green.wording green.waiting green.kernel green.timeouts green.attempts green.time green.resolve green.select
-    green.os green.children green.buffers green.io green.readline green.stdio green.socket green.connections green.ssl green.fcntl
-    green.signal green.sigwait green.timeslice green.tracing green.multiprocessing green.threading green.threadlocal green._thread
+    """green green.wording green.excepthook green.waiting green.kernel green.timeouts green.attempts green.time green.resolve
+    green.select green.os
+    green.children green.buffers green.io green.readline green.getpass green.stdio green.socket green.connections green.ssl
+    green.fcntl green.signal green.sigwait green.timeslice green.tracing green.multiprocessing
+    green.threading green.threadlocal green._thread
     green.local
-    green.exchange green.asyncio green.loops green.imp green.startup green.asyncexc green.excepthook green.traceback green.bdb
-    green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
+    green.asyncio green.loops green.imp green.startup green.asyncexc green.traceback green.bdb
+    green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",

@@ -343,7 +343,8 @@ SEAMS = {
     "socket.socket._accept", "socket.socket._real_close", "socket.socket.timeout", "ssl.SSLContext._wrap_socket",
     "sys._current_exceptions", "sys._current_frames", "sys._setprofileallthreads", "sys._settraceallthreads", "sys.stderr",
     "sys.stdin", "sys.stdout", "sys.monitoring.restart_events", "sys.monitoring.set_events", "sys.monitoring.use_tool_id",
-    "_thread.allocate_lock", "readline.set_auto_history", "threading._allocate_lock", "threading._maintain_shutdown_locks",
+    "_thread.allocate_lock", "readline.set_auto_history", "getpass._raw_input", "threading._allocate_lock",
+    "threading._maintain_shutdown_locks",
 }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ static PyMethodDef methods_of_lock[] = {
     {"acquire", (PyCFunction)(void (*)(void))lock_acquire, METH_FASTCALL | METH_KEYWORDS, OF_ACQUIRE},
     {"__enter__", lock_enter, METH_NOARGS, OF_ENTER},
     {"release", lock_release, METH_NOARGS, OF_RELEASE},
+    {"release_lock", lock_release, METH_NOARGS, OF_RELEASE},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, OF_EXIT},
     {"_is_owned", lock_is_owned, METH_NOARGS, NULL},
     {"_acquire_restore", (PyCFunction)(void (*)(void))lock_acquire_restore, METH_FASTCALL, NULL},

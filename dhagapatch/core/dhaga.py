@@ -19,7 +19,8 @@ from dhagapatch.core.hub import THREAD, Hub, HubGreenlet, all_hubs, current_hub,
 from dhagapatch.core.room import check
 
 __all__ = [
-    "ROOTS", "Dhaga", "Ending", "current_dhaga", "find_dhaga", "owner_token", "running_dhaga", "spawn", "start_thread",
+    "ROOTS", "Dhaga", "Ending", "current_dhaga", "find_dhaga", "owner_token", "report_unraisable", "running_dhaga", "spawn",
+    "start_thread",
 ]  # fmt: skip
 
 
@@ -274,14 +275,18 @@ def _report(function: Callable[..., Any], error: BaseException) -> None:
     if traceback is not None:
         traceback = traceback.tb_next  # this module's own frame is none of the user's business
     error.__traceback__ = traceback
-    hook_args = unraisable_arguments((type(error), error, traceback, *thread_message(function)))
+    report_unraisable(error, *thread_message(function))
+
+
+def report_unraisable(error: BaseException, message: str | None = None, thing: object = None) -> None:
+    """What C code does with an exception that it can't raise."""
+    hook_args = unraisable_arguments((type(error), error, error.__traceback__, message, thing))
+    hook = vars(sys).get("unraisablehook") or sys.__unraisablehook__  # the program may have deleted it
     try:
-        sys.unraisablehook(hook_args)
+        hook(hook_args)
     except BaseException as failure:
         message = "Exception ignored in sys.unraisablehook"
-        sys.__unraisablehook__(
-            unraisable_arguments((type(failure), failure, failure.__traceback__, message, sys.unraisablehook))
-        )
+        sys.__unraisablehook__(unraisable_arguments((type(failure), failure, failure.__traceback__, message, hook)))
 
 
 def spawn(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Dhaga:

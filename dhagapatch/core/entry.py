@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from dhagapatch._config import SETTINGS
@@ -50,15 +51,22 @@ def entry_function(function: Callable[..., Any], real: Any, cost: int = CALL, qu
     (``class Retry: sleep = time.sleep``).
     """
     if speedups is not None:
-        return speedups.entry(function, real, cost, quick, getattr(function, "native", None), False)
-    return _Builtin.standing_for(real, _in_python(function, cost, quick))
+        return speedups.entry(function, real, cost, quick, _words_for(function, real), False)
+    return _Builtin.standing_for(real, _in_python(function, cost, quick, _words_for(function, real)))
 
 
-def entry_method(function: Callable[..., Any], real: Any, cost: int = CALL, quick: bool = False) -> Any:
+def _words_for(function: Any, real: Any) -> Any:
+    """Who is to complain of arguments that do not fit: `real`, if C code is natively what is called."""
+    return getattr(function, "native", None if isinstance(real, FunctionType) else real)
+
+
+def entry_method(function: Callable[..., Any], real: Any, cost: int = CALL, quick: bool = False, words: Any = None) -> Any:
     """What stands for the method `real`; it binds."""
+    if words is None:
+        words = _words_for(function, real)
     if speedups is not None:
-        return speedups.entry(function, real, cost, quick, getattr(function, "native", None), True)
-    call = _in_python(function, cost, quick)
+        return speedups.entry(function, real, cost, quick, words, True)
+    call = _in_python(function, cost, quick, words)
     if call is not function:
         functools.update_wrapper(call, function)
     through_c: Any = functools.lru_cache(maxsize=0)(call)  # it keeps nothing, and is C code that binds
@@ -69,15 +77,28 @@ def entry_method(function: Callable[..., Any], real: Any, cost: int = CALL, quic
     return through_c
 
 
-def enter_methods(kind: type, *names: str, real: Any = None, cost: int = CALL, quick: bool = False) -> None:
-    """Have these methods of a class, its own or inherited, called in this way; `real`: the class for which it stands."""
+def enter_methods(
+    kind: type, *names: str, real: Any = None, cost: int = CALL, quick: bool = False, model: Callable[[Any], Any] | None = None
+) -> None:
+    """Have these methods of a class, its own or inherited, called in this way.
+
+    `real` is the class for which it stands, and `model` gives an object of that, for one of `kind`: it is asked to do the same
+    where the arguments do not fit, and complains.
+    """
     for name in names:
-        function = getattr(kind, name)
-        setattr(kind, name, entry_method(function, getattr(real or kind, name), cost, quick))
+        words = None if model is None else _complaining(model, name)
+        setattr(kind, name, entry_method(getattr(kind, name), getattr(real or kind, name), cost, quick, words))
 
 
-def _in_python(function: Callable[..., Any], cost: int, quick: bool) -> Callable[..., Any]:
-    native = getattr(function, "native", None)
+def _complaining(model: Callable[[Any], Any], name: str) -> Callable[..., Any]:
+    def complain(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        thing = model(self)
+        return getattr(type(thing), name)(thing, *args, **kwargs)  # as code calls it: a bound method words some in another way
+
+    return complain
+
+
+def _in_python(function: Callable[..., Any], cost: int, quick: bool, native: Any) -> Callable[..., Any]:
     if native is None:
         if not cost:
             return function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import index
 from types import GenericAlias
 from typing import Any, ClassVar
 
@@ -46,11 +47,8 @@ class Queue:
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take out the oldest item; `_queue.Empty` when there is none within `timeout` seconds."""
-        if timeout is not None and block:
-            if timeout < 0:
-                raise ValueError("'timeout' must be a non-negative number")
-            if timeout > _real.TIMEOUT_MAX:
-                raise OverflowError("timeout value is too large")
+        if timeout is not None and block and (type(timeout) not in (int, float) or not 0 <= timeout <= _real.TIMEOUT_MAX):
+            timeout = self._checked(timeout)
         charge(LOOK, not block)  # first: what is raised then must not take an item with it
         try:
             return self._items.popleft()
@@ -59,6 +57,14 @@ class Queue:
         if not block:
             raise self._empty_error
         return self._wait(deadline_of(timeout))
+
+    @staticmethod
+    def _checked(timeout: Any) -> float:
+        """The timeout as a number of seconds; what is no valid one is refused by the interpreter, in its own words."""
+        queue = _real.SimpleQueue()
+        queue.put(None)
+        queue.get(True, timeout)
+        return timeout if isinstance(timeout, float) else index(timeout)
 
     def get_nowait(self) -> Any:
         """Take out the oldest item, or raise `_queue.Empty`."""

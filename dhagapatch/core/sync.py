@@ -149,6 +149,7 @@ class Lock(Mutex):
     """A mutual exclusion lock that is not owned: anybody may release it."""
 
     __slots__ = ()
+    __qualname__ = "lock"  # what errors of its compiled methods call it
 
     def __init__(self) -> None:
         self._mutex_held = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Self
 
 from greenlet import getcurrent
@@ -14,11 +15,22 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import Dhaga, Queue, compiled, make_parker, own_native_threads, running_dhaga, start_thread, sync
+from dhagapatch.core import (
+    Dhaga,
+    Queue,
+    compiled,
+    make_parker,
+    own_native_threads,
+    program_frame,
+    running_dhaga,
+    start_thread,
+    sync,
+)
 from dhagapatch.core.budget import LOOK, charge
-from dhagapatch.core.entry import enter_methods
+from dhagapatch.core.dhaga import report_unraisable
 from dhagapatch.core.hub import all_hubs, current_hub, hub_for_wait
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
+from dhagapatch.green.excepthook import strip
 from dhagapatch.green.threading import lighten
 from dhagapatch.green.wording import stand_for, worded_by
 
@@ -95,11 +107,10 @@ class _Sentinel(sync.Lock):
         shutdown_locks().discard(self)  # before `threading` looks for it among all of them
 
 
-enter_methods(SimpleQueue, "put", "put_nowait", "get", "get_nowait", real=_real.SimpleQueue, cost=0)
 for _class in (lock, AdoptedLock, _Sentinel):
-    stand_for(_class, _real.LockType)
-stand_for(RLock, _real.RLock)
-stand_for(SimpleQueue, _real.SimpleQueue)
+    stand_for(_class, _real.LockType, lambda _: _real.allocate_lock())
+stand_for(RLock, _real.RLock, lambda _: _real.RLock())
+stand_for(SimpleQueue, _real.SimpleQueue, lambda _: _real.SimpleQueue())
 
 _new: Callable[[type[lock]], lock] = object.__new__
 _NO_NAMES: dict[str, Any] = {}  # for threads that are given none, and copied by whoever gets them
@@ -189,13 +200,20 @@ class ThreadHandle:
 
     __slots__ = ("_dhaga", "_ident", "_native", "_pid", "_state", "_waiters")
 
-    def __init__(self, native: Any = None) -> None:
-        self._native = native
+    def __init__(self, *ignored: object, **too: object) -> None:  # the C class takes, and ignores, any
+        self._native: Any = None
         self._dhaga: Dhaga | None = None
-        self._ident = 0 if native is None else native.ident
+        self._ident = 0
         self._pid = _real.os_getpid()
-        self._state = _NOT_STARTED if native is None else _RUNNING
+        self._state = _NOT_STARTED
         self._waiters: WaitQueue | tuple[()] = NOBODY
+
+    @classmethod
+    def over(cls, native: Any) -> ThreadHandle:
+        """One for a native thread."""
+        self = cls()
+        self._native, self._ident, self._state = native, native.ident, _RUNNING
+        return self
 
     @property
     def ident(self) -> int:
@@ -230,6 +248,11 @@ class ThreadHandle:
         self._set_done()
 
     def join(self, timeout: float | None = None, /) -> None:
+        if timeout is not None and (type(timeout) not in (int, float) or not abs(timeout) <= _real.TIMEOUT_MAX):
+            try:
+                _real.ThreadHandle().join(timeout)  # who refuses it does so first, in the native words
+            except RuntimeError:
+                pass
         if self._state == _NOT_STARTED:
             raise RuntimeError("thread not started")
         if not self.is_done() and self.ident == get_ident():
@@ -257,14 +280,13 @@ class ThreadHandle:
 
 
 if _real.ThreadHandle is not None:
-    enter_methods(ThreadHandle, "join", real=_real.ThreadHandle, cost=0)
-    stand_for(ThreadHandle, _real.ThreadHandle)
+    stand_for(ThreadHandle, _real.ThreadHandle, lambda _: _real.ThreadHandle())
 
 
 def make_thread_handle(ident: int, /) -> ThreadHandle:
     """A handle for a thread that runs already."""
     assert _real.make_thread_handle is not None
-    return ThreadHandle(_real.make_thread_handle(ident))
+    return ThreadHandle.over(_real.make_thread_handle(ident))
 
 
 @worded_by(_real.set_name)
@@ -326,8 +348,16 @@ def shutdown() -> None:
         for handle in others:
             if handle.is_done():
                 _joined_at_exit.discard(handle)
-            else:
+                continue
+            try:
                 handle.join()
+            except BaseException as error:  # a signal's handler has raised: as natively, nobody is waited for any more
+                strip(error)
+                if error.__traceback__ is None:  # a handler in C: then the interpreter shows the frame of the call
+                    here = program_frame(sys._getframe())
+                    error.__traceback__ = here and TracebackType(None, here, here.f_lasti, here.f_lineno)
+                report_unraisable(error)
+                return
     if _real.thread_shutdown is not None:
         _real.thread_shutdown()
 

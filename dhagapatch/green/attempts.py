@@ -24,7 +24,9 @@ from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.timeouts import HIDDEN, is_hidden, user_timeout
 from dhagapatch.green.waiting import is_shut, resumptions, wait_socket
 
-__all__ = ["DONTWAIT", "again", "await_drained", "held", "is_stream", "once", "once_writable", "raise_pending", "view_of"]
+__all__ = [
+    "DONTWAIT", "again", "await_drained", "held", "is_stream", "once", "once_each", "once_writable", "raise_pending", "view_of",
+]  # fmt: skip
 
 _C = _real.socket
 _fileno = _C.fileno
@@ -53,6 +55,13 @@ def view_of(data: Any) -> memoryview | None:
 def once(data: Any) -> Any:
     """What has a `__buffer__` written in Python (since 3.12) is asked for it once, however often the call is tried."""
     return memoryview(data) if _asks_python(data) else data
+
+
+def once_each(buffers: Any) -> Any:
+    """As `once`, of each of a sequence of buffers; the C function has words for what is none."""
+    if type(buffers) in (list, tuple) and any(map(_asks_python, buffers)):
+        return [once(part) for part in buffers]
+    return buffers
 
 
 def once_writable(data: Any, method: str) -> Any:

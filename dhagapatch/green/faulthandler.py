@@ -26,12 +26,12 @@ _LONGEST = 500  # characters of a name
 
 def dump_traceback(file: Any = None, all_threads: bool = True) -> None:
     hubs = all_hubs()
-    fd = _descriptor(sys.stderr if file is None else file) if hubs else -1
+    fd = _descriptor(sys.stderr if file is None else file) if hubs and _is_int(all_threads) else -1
     if fd < 0:
         _c_dump_traceback(sys.stderr if file is None else file, all_threads)
         return
     if not all_threads:
-        _write(fd, ["Stack (most recent call first):", *_lines(sys._getframe(1))])
+        _write(fd, ["Stack (most recent call first):", *_lines(program_frame(sys._getframe()))])
         return
     frames = current_frames()
     me = get_ident()
@@ -39,7 +39,12 @@ def dump_traceback(file: Any = None, all_threads: bool = True) -> None:
     for ident in sorted(frames, reverse=True):
         if program_frame(frames[ident]) is not None:
             _write(fd, [f"Thread 0x{ident:016x} (most recent call first):", *_lines(frames[ident]), ""])
-    _write(fd, [f"Current thread 0x{me:016x} (most recent call first):", *_lines(sys._getframe(1))])
+    _write(fd, [f"Current thread 0x{me:016x} (most recent call first):", *_lines(program_frame(sys._getframe()))])
+
+
+def _is_int(number: object) -> bool:
+    """Whether it is an integer as C has them; the C function has the words for what is none."""
+    return isinstance(number, int) and abs(number) < 1 << 31
 
 
 def _descriptor(file: Any) -> int:

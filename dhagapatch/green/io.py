@@ -22,6 +22,7 @@ from dhagapatch.core import READ, WRITE, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.entry import CALLER, enter_methods
 from dhagapatch.core.hub import parking_hub
+from dhagapatch.green.attempts import once
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.wording import worded_by
 
@@ -38,13 +39,15 @@ class FileIO(io.FileIO):
         return super().readinto(buffer)
 
     def read(self, size: int | None = -1, /) -> bytes | None:  # type: ignore[override]
-        if size is None or (isinstance(size, int) and size < 0):
+        if (size is None or (isinstance(size, int) and size < 0)) and not self.closed and self.readable():
             return self.readall()
         if size:
             self._wait()
         return super().read(size)
 
     def readall(self) -> bytes | None:  # type: ignore[override]
+        if self.closed or not self.readable():
+            return super().readall()  # raises
         chunks: list[bytes] = []
         while True:
             self._wait()
@@ -56,6 +59,7 @@ class FileIO(io.FileIO):
     def write(self, data: Any, /) -> int | None:  # type: ignore[override]
         if self.closed or not self.writable():
             return super().write(data)  # raises
+        data = once(data)
         size = _size(data)
         if size:  # anything else is an error, or nothing to wait for
             fd = self.fileno()
@@ -96,8 +100,9 @@ class _DeviceIO(io.FileIO):
     __repr__ = FileIO.__repr__
 
 
-enter_methods(FileIO, "readinto", "read", "readall", "write")
-enter_methods(_DeviceIO, "readinto", "read", "write")
+enter_methods(FileIO, "readinto", "read", "readall", "write", real=io.FileIO)
+enter_methods(FileIO, "close", real=io.FileIO, cost=0)
+enter_methods(_DeviceIO, "readinto", "read", "write", real=io.FileIO)
 for _class in (FileIO, _DeviceIO):
     _class.__module__ = "_io"
     _class.__name__ = _class.__qualname__ = "FileIO"

@@ -7,6 +7,7 @@ each time a little longer.  For a recursive one the C code knows its owner by OS
 from __future__ import annotations
 
 import _multiprocessing
+from operator import attrgetter
 from typing import Any
 
 from dhagapatch import _real
@@ -66,7 +67,8 @@ class SemLock:
         return self.acquire()
 
     def _take(self, block: bool, timeout: float | None, free: Any) -> bool:
-        if not block or hub_for_wait() is None:
+        valid = isinstance(block, int) and -1 <= block <= 1 and (timeout is None or isinstance(timeout, (int, float)))
+        if not valid or not block or hub_for_wait() is None:  # who is asked natively complains in the native words
             return bool(self._native.acquire(block, timeout))
         deadline = None if timeout is None else deadline_of(max(0.0, timeout))
         pause = _LEAST
@@ -155,5 +157,5 @@ class AdoptedSemLock(SemLock):
 
 
 for _class in (SemLock, AdoptedSemLock):
-    enter_methods(_class, "acquire", "release", real=native)
-    stand_for(_class, native)
+    enter_methods(_class, "acquire", "release", real=native, model=attrgetter("_native"))
+    stand_for(_class, native, attrgetter("_native"))

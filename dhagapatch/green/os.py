@@ -28,6 +28,7 @@ from dhagapatch.core.budget import CALL, charge
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.own import HIGH, OWN, ranges_without_own, refuse_own
+from dhagapatch.green.attempts import once, once_each
 from dhagapatch.green.kernel import await_record_lock, open_waiting, record
 from dhagapatch.green.waiting import is_ready, sleep_until, wait_descriptor
 from dhagapatch.green.wording import worded_by
@@ -135,20 +136,28 @@ def _total(buffers: Any, writable: bool) -> int:
     return size
 
 
+def _asked_once(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments whose second is a sequence of buffers, each of which has been asked for its memory, if that takes Python code."""
+    return (args[0], once_each(args[1]), *args[2:]) if len(args) > 1 else args
+
+
 def readv(*args: Any, **kwargs: Any) -> int:
+    args = _asked_once(args)
     if len(args) == 2 and not kwargs and type(args[0]) is int and args[0] >= 0 and _total(args[1], True):
         await_ready(args[0], READ)
     return _readv(*args, **kwargs)
 
 
 def preadv(*args: Any, **kwargs: Any) -> int:
+    args = _asked_once(args)
     if not kwargs and len(args) == 3 and args[2] == -1 and type(args[0]) is int and args[0] >= 0 and _total(args[1], True):
         await_ready(args[0], READ)
     return _preadv(*args, **kwargs)
 
 
 def pwritev(*args: Any, **kwargs: Any) -> int:
-    if not kwargs and len(args) == 3 and args[2] == -1:
+    args = _asked_once(args)
+    if not kwargs and len(args) == 3 and args[2] == -1 and _total(args[1], False):
         return writev(*args[:2])
     return _pwritev(*args, **kwargs)
 
@@ -196,6 +205,7 @@ def write(*args: Any, **kwargs: Any) -> int:
     if len(args) == 2 and not kwargs:
         fd, data = args
         if type(fd) is int and fd >= 0:
+            args = fd, data = fd, once(data)
             try:
                 with memoryview(data) as view:
                     size = view.nbytes if view.c_contiguous else 0
@@ -241,6 +251,7 @@ def write_pieces(fd: int, rest: memoryview) -> int:
 
 
 def writev(*args: Any, **kwargs: Any) -> int:
+    args = _asked_once(args)
     if len(args) == 2 and not kwargs and type(args[0]) is int and args[0] >= 0:
         fd, buffers = args
         size = _total(buffers, False)
@@ -305,7 +316,7 @@ def splice(src: int, dst: int, count: int, offset_src: Any = None, offset_dst: A
     def call() -> int:
         return _splice(src, dst, count, offset_src, offset_dst, flags)
 
-    if flags & getattr(os, "SPLICE_F_NONBLOCK", 2) or not _waits_to_move(dst, src, count):
+    if type(flags) is not int or flags & getattr(os, "SPLICE_F_NONBLOCK", 2) or not _waits_to_move(dst, src, count):
         return call()
     # what is wrong with an offset is told at once
     if any(offset is not None and _is_pipe(fd) for fd, offset in ((src, offset_src), (dst, offset_dst))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import select as _stdlib
 from collections.abc import Callable, Collection
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -14,7 +15,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
 from dhagapatch.core.budget import QUESTION
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
-from dhagapatch.core.entry import enter_methods
+from dhagapatch.core.entry import enter_methods, entry_method
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import is_open, sleep_until
 from dhagapatch.green.wording import stand_for
@@ -279,9 +280,15 @@ class epoll:
         return _wait_any(hub, ((self._epoll.fileno(), _stdlib.POLLIN),), deadline, ask)
 
 
+def _complain_of_fromfd(_: object, /, *args: Any, **kwargs: Any) -> None:
+    _real.epoll.fromfd(*args, **kwargs)
+
+
 if _real.poll is not None:
-    enter_methods(poll, "poll", real=type(_real.poll()), cost=QUESTION)
-    stand_for(poll, type(_real.poll()))
+    enter_methods(poll, "poll", real=type(_real.poll()), cost=QUESTION, model=attrgetter("_poll"))
+    stand_for(poll, type(_real.poll()), attrgetter("_poll"))
 if _real.epoll is not None:
-    enter_methods(epoll, "poll", real=_real.epoll, cost=QUESTION)
-    stand_for(epoll, _real.epoll)
+    enter_methods(epoll, "poll", real=_real.epoll, cost=QUESTION, model=attrgetter("_epoll"))
+    stand_for(epoll, _real.epoll, attrgetter("_epoll"))
+    _from = entry_method(vars(epoll)["fromfd"].__func__, _real.epoll.fromfd, 0, words=_complain_of_fromfd)
+    epoll.fromfd = classmethod(_from)  # type: ignore[method-assign, assignment]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _socket
 from collections.abc import Callable
 from operator import index
+from select import POLLIN
 from typing import Any
 
 from greenlet import getcurrent
@@ -17,10 +18,12 @@ from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, compiled
 from dhagapatch.core.budget import CALL, charge
+from dhagapatch.core.entry import entry_method
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import DONTWAIT, again, await_drained, is_stream, once, once_writable, raise_pending, view_of
 from dhagapatch.green.resolve import resolve_address
+from dhagapatch.green.select import make_poll
 from dhagapatch.green.timeouts import HIDDEN, user_timeout
 from dhagapatch.green.waiting import resumptions, wait_socket
 
@@ -35,14 +38,32 @@ _recv_into = _C.recv_into
 _send = _C.send
 _type = _C.type.__get__
 _MOST = 1 << 24  # bytes: for more there may be no memory, which is told at once
-_PASS = DONTWAIT | getattr(_socket, "MSG_ERRQUEUE", 0) | _socket.MSG_OOB
+# what is there, or not, whatever else there is to be read
+_APART = getattr(_socket, "MSG_ERRQUEUE", 0) | _socket.MSG_OOB
+_PASS = DONTWAIT | _APART
 _NO_FLAGS = 0
 _FLAGS: Any = object()  # stands in arguments for the flags
 
 
-def _passes(sock: Any, flags: int) -> bool:
+def _passes(sock: Any, flags: int, direction: int = WRITE) -> bool:
     """Whether the C method is to be called as it is.  HAZARD: natively a socket with a timeout waits, asked to or not."""
-    return bool(flags & _PASS) and (flags & _PASS != DONTWAIT or not user_timeout(sock))
+    return bool(flags & (_PASS if direction == READ else DONTWAIT)) and not user_timeout(sock)
+
+
+def _receive_apart(sock: Any, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """A socket with a timeout: as natively it is waited for with poll(2), which does not know what the flags ask for."""
+    deadline = deadline_of(user_timeout(sock))
+    assert deadline is not None
+    while True:
+        poll, fd = make_poll(), _fileno(sock)
+        if fd >= 0:
+            poll.register(fd, POLLIN)
+            if not poll.poll(max(0.0, deadline - _real.monotonic()) * 1000):
+                raise TimeoutError("timed out")
+        try:
+            return call(sock, *args)
+        except BlockingIOError:
+            pass
 
 
 def _flags_of(flags: Any, call: Callable[..., Any], *args: Any) -> int:
@@ -58,12 +79,16 @@ def _flags_of(flags: Any, call: Callable[..., Any], *args: Any) -> int:
 def _call(sock: Any, direction: int, call: Callable[..., Any], args: tuple[Any, ...], flags: int) -> Any:
     """One call that takes `flags` as the argument at the place of _FLAGS in `args`."""
     place = next(n for n, arg in enumerate(args) if arg is _FLAGS)
+    as_it_is = (*args[:place], flags, *args[place + 1 :])
+    number = None
     try:
         number = index(flags)
     except TypeError:
-        number = _PASS  # the C method looks at the other arguments first
-    if _passes(sock, number):
-        return call(sock, *args[:place], flags, *args[place + 1 :])
+        pass
+    if number is None or _passes(sock, number, direction):
+        return call(sock, *as_it_is)  # what is no flags is refused; the C method looks at the other arguments first
+    if direction == READ and number & _APART:
+        return _receive_apart(sock, call, as_it_is)
     flags = number
     args = (*args[:place], flags | DONTWAIT, *args[place + 1 :])
     seen = resumptions()
@@ -162,8 +187,10 @@ def _recv_flags(sock: Any, call: Callable[..., Any], first: Any, flags: int, *mi
         if call is _recv:
             buffer = bytearray(first)
             return bytes(buffer[: _recv_all(sock, [buffer], 0, flags)[0]])
-        view = memoryview(first).cast("B")
-        return _recv_all(sock, [view[: middle[0] or None] if middle else view], 0, flags)[0]
+        view = _room(first, *middle)
+        if view is None:
+            return call(sock, first, *middle, flags)  # raises
+        return _recv_all(sock, [view.cast("B")[: middle[0] or None]], 0, flags)[0]
     return _call(sock, READ, call, (first, *middle, _FLAGS), flags)
 
 
@@ -212,7 +239,11 @@ def recvfrom(self: Any, buffersize: int, flags: int = 0, /) -> Any:
 
 def recvfrom_into(self: Any, buffer: Any, nbytes: int = 0, flags: int = 0) -> Any:
     if flags and _waits_for_all(self, flags):
-        done, _, _, address = _recv_all(self, [memoryview(buffer).cast("B")[: nbytes or None]], 0, flags)
+        buffer = once_writable(buffer, "recvfrom_into")
+        view = _room(buffer, nbytes)
+        if view is None:
+            return _C.recvfrom_into(self, buffer, nbytes, flags)  # raises
+        done, _, _, address = _recv_all(self, [view.cast("B")[: nbytes or None]], 0, flags)
         return done, address
     return _call(self, READ, _C.recvfrom_into, (once_writable(buffer, "recvfrom_into"), nbytes, _FLAGS), flags)
 
@@ -226,7 +257,10 @@ def recvmsg(self: Any, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> 
 
 
 def recvmsg_into(self: Any, buffers: Any, ancbufsize: int = 0, flags: int = 0, /) -> Any:
-    buffers = _asked_once(buffers)
+    try:
+        buffers = _asked_once(buffers)
+    except Exception:  # whatever is raised, the C method has words of its own
+        buffers = (None,)
     if flags and _waits_for_all(self, flags):
         return _recv_all(self, buffers, ancbufsize, flags)
     return _call(self, READ, _C.recvmsg_into, (buffers, ancbufsize, _FLAGS), flags)
@@ -330,7 +364,7 @@ def _view(data: Any) -> memoryview | None:
     return view if view is not None and view.c_contiguous else None
 
 
-def sendto(self: Any, data: Any, *args: Any) -> int:
+def sendto(self: Any, data: Any, /, *args: Any) -> int:
     if not 1 <= len(args) <= 2:
         return _C.sendto(self, data, *args)  # raises
     flags, address = (0, args[0]) if len(args) == 1 else args
@@ -363,9 +397,10 @@ def sendmsg(self: Any, buffers: Any, ancdata: Any = (), flags: int = 0, address:
 
 if compiled.speedups is not None:
     compiled.speedups.setup_sockets({
-        "socket": _C, "hidden": HIDDEN, "again": again, "send_rest": _send_rest,
-        "raise_pending": raise_pending, "recv": recv, "recv_into": recv_into, "send": send,
-        "sendall": sendall, "sock_fileno": _fileno, "sock_gettimeout": _C.gettimeout, "sock_recv": _recv,
-        "sock_recv_into": _recv_into, "sock_send": _send, "dontwait": DONTWAIT,
+        "socket": _C, "hidden": HIDDEN, "again": again, "send_rest": _send_rest, "raise_pending": raise_pending,
+        "recv": entry_method(recv, _recv, 0), "recv_into": entry_method(recv_into, _recv_into, 0),
+        "send": entry_method(send, _send, 0), "sendall": entry_method(sendall, _C.sendall, 0), "sock_fileno": _fileno,
+        "sock_gettimeout": _C.gettimeout, "sock_recv": _recv, "sock_recv_into": _recv_into, "sock_send": _send,
+        "dontwait": DONTWAIT,
     })  # fmt: skip
     globals().update(compiled.speedups.socket_methods())

@@ -27,7 +27,8 @@ __all__ = [
 def current_frames() -> dict[int, FrameType]:
     frames = _real.current_frames()
     me = running_dhaga()
-    here = sys._getframe(1)
+    here = program_frame(sys._getframe())
+    assert here is not None
     for hub in all_hubs():
         if me is not None or hub.ident != _real.get_ident():
             _show(frames, hub.ident, hub.main.gr_frame)

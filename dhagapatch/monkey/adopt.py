@@ -303,7 +303,7 @@ def _poll(real: Any) -> tuple[Any, str]:
 
 
 def _handle(real: Any) -> tuple[Any, str]:
-    return green_thread.ThreadHandle(real), f"thread {real.ident}"
+    return green_thread.ThreadHandle.over(real), f"thread {real.ident}"
 
 
 def _semaphore(real: Any) -> tuple[Any, str]:

@@ -265,7 +265,6 @@ BLOCKING: tuple[Exempt, ...] = (
     Exempt("_io", "FileIO", "made directly over a pipe or a terminal it waits in C; open(fd, buffering=0) waits well"),
     Exempt("_io", "open_code", "waits on a FIFO"),
     Exempt("_io", "BufferedRWPair TextIOWrapper", "over a FileIO made directly it waits in C"),
-    Exempt("getpass", "getpass", "reads the terminal through a FileIO"),
     Exempt("termios", "tcdrain tcsendbreak tcsetattr", "waits until a serial line has sent what was written"),
     Exempt("tty", "setcbreak setraw", "made of termios.tcsetattr"),
     Exempt("fcntl", "ioctl", "waits as long as the device wants"),

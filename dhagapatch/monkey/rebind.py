@@ -26,6 +26,8 @@ __all__ = ["KEPT", "Holder", "Undo", "held_besides", "instances", "is_ours", "na
 
 _PACKAGE = __name__.partition(".")[0]
 KEPT: set[int] = set()  # the ids of what frames keep, in tuples that nobody else knows, of variables that were exchanged
+# what holds for somebody else
+_INNER = (dict, tuple, list, deque, set, staticmethod, classmethod, CellType)
 
 
 class Undo:
@@ -119,7 +121,7 @@ class _Rebinder:
         self.private.add(id(self.sought))
         if self.sought:
             referrers += [one for one in referrers_of(self.sought) if id(one) not in self.private]
-        inner = [one for one in referrers if type(one) in (dict, tuple, list, staticmethod, classmethod, CellType)]
+        inner = [one for one in referrers if type(one) in _INNER]
         self.private.add(id(inner))
         owners = self._owners(inner)
         closures = [owner for one in inner if type(one) is CellType for owner in owners.get(id(one), ()) if type(owner) is tuple]
@@ -152,7 +154,7 @@ class _Rebinder:
         return held_besides(targets, [*namespaces, *self.known, *undos, *cells])
 
     def _owners(self, things: list[Any]) -> dict[int, list[Any]]:
-        """Who refers to dictionaries, tuples, static methods and cells: they are nobody by themselves."""
+        """Who refers to containers, static methods and cells: they are nobody by themselves."""
         things = [thing for thing in things if id(thing) not in self.modules]
         ids = {id(thing) for thing in things}
         owners: dict[int, list[Any]] = {}
@@ -172,11 +174,9 @@ class _Rebinder:
                 self._dictionary(one, f"module {module.__name__}", module.__name__)
         elif isinstance(one, dict):
             self._owned_dictionary(one, owners)
-        elif isinstance(one, (list, deque)):
-            if not any(is_ours(type(owner).__module__) for owner in owners):
-                self._sequence(one)
-        elif isinstance(one, set):
-            self._set(one)
+        elif isinstance(one, (list, deque, set)):
+            if not any(map(self._is_own, owners)):
+                self._set(one) if isinstance(one, set) else self._sequence(one)
         elif isinstance(one, tuple):
             self._tuple(one, owners)
         elif isinstance(one, CellType):
@@ -191,6 +191,11 @@ class _Rebinder:
             pass  # descriptors of a C type, bound methods of a lock: followed by who rebinds locks
         else:
             self._instance(one)
+
+    def _is_own(self, owner: Any) -> bool:
+        """Whether it is an object of this package, or the namespace of one of its modules."""
+        module = self.modules.get(id(owner))
+        return is_ours(type(owner).__module__ if module is None else module.__name__)
 
     def _add(
         self, old: Any, holder: str, name: object, undo: Callable[[], object] | None, module: str | None = None,
@@ -275,10 +280,7 @@ class _Rebinder:
             if isinstance(owner, type) and (owner.__mro__ is items or owner.__bases__ is items):
                 return
         for owner in owners:
-            module = self.modules.get(id(owner))
-            if module is not None and is_ours(module.__name__):
-                return
-            if isinstance(owner, (MethodType, FrameType)) or is_ours(type(owner).__module__):
+            if isinstance(owner, (MethodType, FrameType)) or self._is_own(owner):
                 return
         if id(items) in KEPT or (not owners and KEPT.issuperset(map(id, items))):
             return

@@ -212,6 +212,7 @@ TABLE: tuple[Row, ...] = (
     # files
     Row("builtins", "open", "io:open", "io", why="files over pipes, FIFOs and terminals wait"),
     Row("builtins", "input", "stdio:input", "io", why="waits for the terminal"),
+    Row("getpass", "_raw_input", "getpass:read_password", "io", SET, why="waits for the terminal"),
     Row("readline", "set_auto_history", "readline:set_auto_history", "io", why="lines are edited by the runtime"),
     Row("sys", "stdin", "stdio:stdin", "io", WRAP, why="waits for a pipe or a terminal"),
     Row("sys", "stdout", "stdio:stdout", "io", WRAP, why="waits for room in a pipe or a terminal"),

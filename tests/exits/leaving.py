@@ -8,6 +8,19 @@ from ending import EVERY, Ending, noisy
 
 __all__ = ["LEAVING"]
 
+INTERRUPTED = """
+import os, signal, sys, threading, time
+PATCH
+def work():
+    main = threading.main_thread()
+    while main.is_alive() if sys.version_info < (3, 13) else not sys._current_frames()[main.ident].f_code.co_name == '_shutdown':
+        time.sleep(.001)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(.05)
+    print('done', flush=True)
+threading.Thread(target=work).start()
+"""
+
 LEAVING: dict[str, Ending] = {
     "atexit": Ending("""
 import atexit
@@ -47,6 +60,32 @@ import atexit
 PATCH
 atexit.register(print, 'all the same')
 raise KeyError('x')
+"""),
+    "no excepthook": Ending("""
+import sys, threading
+PATCH
+def f(): raise ValueError('in a thread')
+t = threading.Thread(target=f)
+del sys.excepthook
+t.start(); t.join()
+try:
+    1 / 0
+except ZeroDivisionError:
+    raise KeyError('x')
+"""),
+    "no hook that threads have": Ending("""
+import sys, threading
+PATCH
+def f(): raise ValueError('in a thread')
+t = threading.Thread(target=f)
+del sys.excepthook, sys.unraisablehook, threading.excepthook
+t.start(); t.join()
+"""),
+    "interrupted while threads are waited for": Ending(INTERRUPTED),
+    "a handler raises while threads are waited for": Ending(f"""{INTERRUPTED}
+def handler(number, frame):
+    print(frame.f_code.co_name); raise ValueError('x')
+signal.signal(signal.SIGINT, handler)
 """),
     "threading's own atexit": Ending("""
 import threading

@@ -26,7 +26,7 @@ POLLED = (
     "processes", "asyncio_threads",
 )  # fmt: skip
 # what without the compiled part differs, as docs/explanation/differences.md says
-COMPILED = ("thread_state_in_c",)
+COMPILED = ("thread_state_in_c", "wrong_arguments_in_c")
 BODY_LIMIT = 120.0 * float(os.environ.get("TEST_PATIENCE", "1"))  # seconds; each case has its own, shorter one
 
 

@@ -694,3 +694,26 @@ def case_buffers_written_in_python(t: Any) -> None:
                 told.clear()
                 t.outcome(f"sendmsg {kind}", a.sendmsg, [Asked(told, data)])
                 t.note(told)
+
+
+def case_urgent_data_with_a_timeout(t: Any) -> None:
+    for timeout in (SHORT, 0.0, None):
+        left, right = tcp_pair()
+        right.settimeout(timeout)
+        room = bytearray(5)
+        calls = (("recv", 5), ("recv_into", room, 5), ("recvfrom", 5), ("recvfrom_into", room, 5), ("recvmsg", 5, 0))
+        for name, *args in calls:
+            t.outcome(f"{timeout}: nothing: {name}", getattr(right, name), *args, socket.MSG_OOB)
+        left.send(b"u", socket.MSG_OOB)
+        while not select.select([], [], [right], 9)[2]:
+            pass
+        if timeout:
+            t.outcome("what is waited for is other data", right.recv, 5, socket.MSG_OOB)
+            left.send(b"plain")
+            right.settimeout(9)
+        t.outcome(f"{timeout}: urgent", right.recv, 5, socket.MSG_OOB)
+        t.outcome(f"{timeout}: once only", right.recv, 5, socket.MSG_OOB)
+        t.outcome(f"{timeout}: asked not to wait", right.recv, 5, socket.MSG_OOB | socket.MSG_DONTWAIT)
+        t.outcome(f"{timeout}: sent", left.send, b"v", socket.MSG_OOB)
+        left.close()
+        right.close()

@@ -340,3 +340,25 @@ def case_exits(t: Any) -> None:
         """,
         [("a> ", "")],
     )
+
+
+def case_passwords(t: Any) -> None:
+    source = """
+        import getpass, os, termios, threading, time
+        terminal = os.open("/dev/tty", os.O_RDWR)
+        before = termios.tcgetattr(terminal)
+        def run():
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                time.sleep(.001)
+            os.write(1, b"others run\\n")
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            print("got", getpass.getpass(""))
+        except KeyboardInterrupt:
+            print("interrupted")
+        thread.join()
+        print(termios.tcgetattr(terminal) == before)
+    """
+    typed(t, "a line", source, [("others run", "secret\n")])
+    typed(t, "Ctrl-C", source, [("others run", "\x03")])
