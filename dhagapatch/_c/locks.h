@@ -417,9 +417,24 @@ lock_release(PyObject *self, PyObject *ignored)
     return lock_give(self, slow_lock_release, NULL, 0);
 }
 
+/* Whether a `with` block is left with what it takes. */
+static inline int
+may_exit(Py_ssize_t nargs)
+{
+#if PY_VERSION_HEX >= 0x030F0000
+    if (nargs != 3) {
+        PyErr_Format(PyExc_TypeError, "__exit__ expected 3 arguments, got %zd", nargs);
+        return 0;
+    }
+#endif
+    return 1;
+}
+
 static PyObject *
 lock_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
+    if (!may_exit(nargs))
+        return NULL;
     return lock_give(self, slow_lock_exit, args, nargs);
 }
 
@@ -545,5 +560,7 @@ rlock_release(PyObject *self, PyObject *ignored)
 static PyObject *
 rlock_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
+    if (!may_exit(nargs))
+        return NULL;
     return rlock_give(self, slow_rlock_exit, args, nargs);
 }

@@ -8,6 +8,7 @@ from types import GenericAlias
 from typing import Any, ClassVar
 
 from dhagapatch import _real
+from dhagapatch._cpython import FINALIZATION_ERROR
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.budget import LOOK, charge
 from dhagapatch.core.parker import make_parker
@@ -96,7 +97,14 @@ class Queue:
                 if parker.buried:
                     until = _real.monotonic() + _LOOK_EVERY
                     until = until if deadline is None else min(until, deadline)
-                if not parker.park(until, self):
+                try:
+                    woken = parker.park(until, self)
+                except FINALIZATION_ERROR:
+                    if deadline is None:
+                        raise
+                    woken = False
+                    until = deadline
+                if not woken:
                     if until is not deadline:
                         continue
                     enqueued = False

@@ -27,6 +27,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
+from dhagapatch._cpython import LOCKS_ARE_STRICT
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.budget import LEFT, LOOK, OPERATION, charge, spent
@@ -35,7 +36,7 @@ from dhagapatch.core.interrupts import restore
 from dhagapatch.core.parker import Parker, make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["Lock", "Mutex", "NativeLock", "RLock", "abandon_wait", "deadline_of"]
+__all__ = ["Lock", "Mutex", "NativeLock", "RLock", "abandon_wait", "deadline_of", "refuse_exit"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
@@ -49,7 +50,9 @@ def _checked(blocking: bool, timeout: float) -> float:
     """The timeout as a number of seconds; what is no valid one is refused by the interpreter, in its own words."""
     if not blocking or type(timeout) not in (int, float) or not 0 <= timeout <= _real.TIMEOUT_MAX:
         _real.allocate_lock().acquire(blocking, timeout)
-        return timeout if isinstance(timeout, float) else index(timeout)
+        if isinstance(timeout, float):
+            return timeout
+        return float(timeout) if LOCKS_ARE_STRICT else index(timeout)
     return timeout
 
 
@@ -64,6 +67,11 @@ def _is_asked(blocking: Any) -> bool:
             raise
         return False
     return True
+
+
+def refuse_exit(exc_info: tuple[object, ...]) -> None:
+    """A `with` block is not left so (since 3.15)."""
+    raise TypeError(f"__exit__ expected 3 arguments, got {len(exc_info)}")
 
 
 def abandon_wait(lock: Mutex, waiters: WaitQueue, parker: Parker) -> None:
@@ -196,7 +204,9 @@ class Lock(Mutex):
         if self._waiters:
             wake_one(self)
 
-    def __exit__(self, kind: object = None, error: object = None, traceback: object = None, *rest: object) -> None:
+    def __exit__(self, *exc_info: object) -> None:
+        if LOCKS_ARE_STRICT and len(exc_info) != 3:
+            refuse_exit(exc_info)
         if self._waiters:
             self.release()
             return
@@ -275,6 +285,8 @@ class NativeLock(Lock):
             wake_one(self)
 
     def __exit__(self, *exc_info: object) -> None:
+        if LOCKS_ARE_STRICT and len(exc_info) != 3:
+            refuse_exit(exc_info)
         self.release()
 
     def _take(self, me: int = 0) -> bool:
@@ -346,7 +358,9 @@ class RLock(Mutex):
         self._mutex_count = 1
         return True
 
-    def __exit__(self, kind: object = None, error: object = None, traceback: object = None, *rest: object) -> None:
+    def __exit__(self, *exc_info: object) -> None:
+        if LOCKS_ARE_STRICT and len(exc_info) != 3:
+            refuse_exit(exc_info)
         try:
             me = getcurrent()._dhagapatch_token
         except (AttributeError, RuntimeError):
@@ -364,7 +378,7 @@ class RLock(Mutex):
                 wake_one(self)
 
     def release(self) -> None:
-        RLock.__exit__(self)
+        RLock.__exit__(self, None, None, None)
 
     def _take(self, me: int = 0) -> bool:
         held, self._mutex_held = self._mutex_held, True

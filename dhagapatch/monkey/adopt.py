@@ -19,11 +19,12 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
+from dhagapatch._cpython import LOCKS_ARE_STRICT
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import deadline_of, hub_for_wait, make_parker, own_native_threads, owner_token
 from dhagapatch.core.interrupts import restore
-from dhagapatch.core.sync import Mutex
+from dhagapatch.core.sync import Mutex, refuse_exit
 from dhagapatch.core.waitq import queue_of, wake_one
 from dhagapatch.green import _thread as green_thread
 from dhagapatch.green import select as green_select
@@ -114,6 +115,8 @@ class AdoptedRLock(green_thread.RLock):
     __enter__ = acquire
 
     def __exit__(self, *exc_info: object) -> None:
+        if LOCKS_ARE_STRICT and len(exc_info) != 3:
+            refuse_exit(exc_info)
         self.release()
 
     def release(self) -> None:
