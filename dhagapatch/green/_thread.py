@@ -70,7 +70,8 @@ class RLock(sync.RLock):
     __slots__ = ()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if (args or kwargs) and cls.__init__ is object.__init__:
+        init: object = cls.__init__  # type: ignore[misc]
+        if (args or kwargs) and init is object.__init__:
             _real.RLock(*args, **kwargs)  # which until 3.14 takes, and ignores, any
         self = object.__new__(cls)
         sync.RLock.__init__(self)  # here: a subclass need not call `__init__`, and may call it twice
