@@ -34,6 +34,9 @@ MODES: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
 _SCRUB = (
     (re.compile(r"0x[0-9a-fA-F]{4,}"), "0x..."),
     (re.compile(r"\bfd=\d+"), "fd=N"),
+    # without the compiled part ctypes is there, of which some systems' libffi keeps a file open
+    (re.compile(r"\bname=\d+"), "name=N"),
+    (re.compile(r"\[\d\]"), "[N]"),
     (re.compile(r"\b\d{12,}\b"), "IDENT"),
     (re.compile(r"/tmp/[\w./-]+/"), "TMP/"),
 )
