@@ -167,7 +167,7 @@ def case_who_gave_up_stands_in_no_queue() -> None:
     lock.acquire()
     reader, writer = os.pipe()
     entry = hub.entries[reader] = Entry(reader)
-    one, other = socket.socketpair()
+    one, _other = socket.socketpair()
     one.settimeout(0)
     calls: list[tuple[Callable[[float | None], Any], Callable[[], list[Any]]]] = [
         (lambda deadline: lock._wait(deadline), lambda: lock._waiters),
