@@ -123,6 +123,22 @@ def case_chosen_and_not_woken_yet_as_the_time_is_over() -> None:
         assert kind is Lock or lock._mutex_owner == waiter.dhaga.ident
 
 
+def case_handed_over_by_a_dhaga() -> None:
+    for kind in (Lock, RLock):
+        lock = kind()
+        lock.acquire()
+        waiter = Result(lambda lock=lock: (lock.acquire(), lock.release()))
+        until(lambda: waiter.dhaga.dhaga_parked and lock._waiters)  # noqa: B023
+        lock.release()
+        lock.acquire()  # before the waiter, who is woken in vain
+        until(lambda: lock._waiters and lock._waiters[0].urgent)  # noqa: B023
+        lock.release()
+        assert lock._mutex_held
+        assert kind is Lock or (lock._mutex_owner, lock._mutex_count) == (waiter.dhaga.ident, 1)
+        assert waiter.get() == (True, None)
+        assert not lock._mutex_held and not lock._waiters
+
+
 def case_released_before_the_waiter_stands_in_the_queue() -> None:
     """Between the look at the flag and the queue, which is made for the first who waits."""
     for kind in (Lock, RLock):

@@ -386,3 +386,23 @@ def case_fork_waits_for_an_import(t: Any) -> None:
         os._exit(["none", "half", "whole"].index(state[0]))
     t.note(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     thread.join()
+
+
+def case_waits_of_the_child(t: Any) -> None:
+    """None of them has anything to do with a deadline of the parent's wait, which ended early."""
+    with others():
+        event = threading.Event()
+        waker = threading.Thread(target=lambda: (time.sleep(0.005), event.set()))
+        waker.start()
+        t.note(event.wait(0.2))
+        waker.join()
+
+        def wait() -> object:
+            time.sleep(0.3)  # longer than what was left of the parent's wait
+            done = threading.Event()
+            thread = threading.Thread(target=done.set)
+            thread.start()
+            thread.join()
+            return done.is_set(), threading.Event().wait(0.001)
+
+        t.note(in_child(wait))
