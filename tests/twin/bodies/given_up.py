@@ -225,8 +225,7 @@ def case_children(t: Any) -> None:
     give_up(t, "waitid", os.waitid, os.P_ALL, 0, os.WEXITED)
     for _ in range(16):
         give_up(t, "waitid, of a group", os.waitid, os.P_PGID, os.getpgid(0), os.WEXITED)
-    # none of the calls above has kept one, of which twenty are made by native threads; how many of these have worked at once depends
-    # on the load
+    # twenty of these calls are made by native threads, and none has kept one; how many work at once depends on the load
     t.note("threads", len(os.listdir("/proc/self/task")) < 14)
     os.write(writer, b"\n")
     pid, status = os.wait()
