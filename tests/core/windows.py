@@ -25,7 +25,7 @@ from steps import Native, Result, before_once, until
 import dhagapatch
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
-from dhagapatch.core import Lock, Queue, RLock, budget, get_hub
+from dhagapatch.core import Lock, Queue, RLock, budget, get_hub, spawn
 from dhagapatch.core.deadlines import Deadlines
 from dhagapatch.core.descriptors import wait_entry
 from dhagapatch.core.netpoll import Entry
@@ -177,6 +177,29 @@ def case_put_as_the_waiter_leaves() -> None:
         assert not queue._waiters
 
 
+def case_killed_in_the_moment_of_the_wake_up() -> None:
+    """Who was woken keeps what it was woken for, and the end comes at its next wait."""
+
+    def take_and_wait(take: Callable[[], Any], got: list[Any]) -> None:
+        got.append(take())
+        waiting.sleep_until(_real.monotonic() + LONG)
+
+    lock, rlock, queue = Lock(), RLock(), Queue()
+    for waits, take, give in (
+        (lock, lock.acquire, lock.release), (rlock, rlock.acquire, rlock.release), (queue, queue.get, lambda: queue.put("item")),
+    ):  # fmt: skip
+        if waits is not queue:
+            take()
+        got: list[Any] = []
+        waiter = Result(take_and_wait, take, got)
+        until(lambda: waits._waiters)  # noqa: B023
+        give()
+        waiter.dhaga.kill()
+        assert waiter.get() is DhagaExit
+        assert got == (["item"] if waits is queue else [True]), waits
+        assert not waits._waiters
+
+
 def case_who_gave_up_stands_in_no_queue() -> None:
     hub = get_hub()
     lock, queue = Lock(), Queue()
@@ -210,6 +233,36 @@ def case_who_gave_up_stands_in_no_queue() -> None:
             assert not list(waiters()), waiters()
     os.close(reader)
     os.close(writer)
+
+
+def case_waits_leave_no_reference_behind() -> None:
+    me, hub = getcurrent(), get_hub()
+    reader, writer = os.pipe()
+    one, other = socket.socketpair()
+    lock = Lock()
+    lock.acquire()
+
+    def wait() -> None:
+        spawn(os.write, writer, b"x")
+        waiting.wait_descriptor(reader, READ)
+        os.read(reader, 1)
+        spawn(_real.socket.send, other, b"x")
+        assert waiting.wait_socket(one, one.fileno(), READ, None, waiting.resumptions())
+        _real.socket.recv(one, 1)
+        assert not waiting.wait_socket(one, one.fileno(), READ, _real.monotonic(), waiting.resumptions())
+        spawn(lock.release)
+        lock.acquire()
+        assert not lock.acquire(timeout=0)
+
+    wait()
+    entries = [hub.entries[fd] for fd in (reader, one.fileno())]
+    before = [sys.getrefcount(thing) for thing in (me, hub, lock, one, *entries)]
+    for _ in range(30):
+        wait()
+    after = [sys.getrefcount(thing) for thing in (me, hub, lock, one, *entries)]
+    assert all(now - then < 10 for now, then in zip(after[:1] + after[2:], before[:1] + before[2:])), (before, after)
+    # each thread that is kept for another one has the hub
+    assert after[1] - before[1] < 100, (before, after)
 
 
 def case_put_into_the_inbox_as_it_is_seen_empty() -> None:
@@ -399,6 +452,7 @@ def case_call_soon_from_a_handler_before_the_poll() -> None:
     signal.signal(signal.SIGUSR1, handle)
     # HAZARD: called without a frame of Python's: at the end of one the interpreter would look for signals
     _real.monotonic = functools.partial(ctypes.pythonapi.PyErr_SetInterruptEx, int(signal.SIGUSR1))  # which says 0
+    loop.call_later(LONG, lambda: None)  # until when it may sleep
     loop.call_soon(lambda: None)  # its next run of turns has that clock
     while not called:
         hub.park(me, clock() + LONG, "the loop", me.dhaga_parks)
@@ -415,6 +469,7 @@ def case_call_soon_from_a_handler_in_the_first_step_of_the_poll() -> None:
     acts = [lambda: signal.raise_signal(signal.SIGUSR1)]
     ring = lambda: (called.append("soon"), hub.wake(me))  # noqa: E731
     signal.signal(signal.SIGUSR1, lambda signum, frame: loop.call_soon(ring))
+    loop.call_later(LONG, lambda: None)
     edges = poller.edges
 
     def poll(self: Any, timeout: float | None) -> Any:

@@ -18,7 +18,7 @@ import trustme
 
 import dhagapatch
 from dhagapatch.core import Dhaga
-from dhagapatch.green import timeouts
+from dhagapatch.green import buffers, timeouts
 
 authority = trustme.CA()
 server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -111,6 +111,17 @@ def pipes():
         thread.join()
 
 
+def shared_buffers():
+    reader, writer = os.pipe()
+    with open(reader, "rb") as file:
+        readers = [in_thread(file.read, 1) for _ in range(2)]
+        time.sleep(0)
+        os.write(writer, b"xy")
+        os.close(writer)
+        for thread in readers:
+            thread.join()
+
+
 def polls():
     left, right = socket.socketpair()
     with left, right, select.epoll() as epoll:
@@ -193,14 +204,15 @@ def state():
         "dhagas": sum(isinstance(thing, Dhaga) for thing in gc.get_objects()) + len(hub.dhagas),
         "entries": len(hub.entries),
         "timeouts": len(timeouts.HIDDEN),
+        "turns": len(buffers._inside),
         "deadlines": len(hub.deadlines),
     }, objects
 
 
 TIMES = 60
 for activity in (
-    threads, sockets, dropped_sockets, socket_timeouts, closed_under_a_reader, tls, pipes, polls, waits_that_time_out, killed,
-    long_deadlines, children, names, loops, failed,
+    threads, sockets, dropped_sockets, socket_timeouts, closed_under_a_reader, tls, pipes, shared_buffers, polls,
+    waits_that_time_out, killed, long_deadlines, children, names, loops, failed,
 ):  # fmt: skip
     for _ in range(3):
         activity()
