@@ -297,24 +297,29 @@ def case_sending_waits_for_room(t: Any) -> None:
 
 def case_sending_runs_out_of_time(t: Any) -> None:
     left, right = tcp_pair()
-
-    def send_more(name: str, timeout: float | None, *args: Any) -> None:
-        fill(left)  # the kernel may have moved some to the other side meanwhile
-        left.settimeout(timeout)
-        t.outcome(name, getattr(left, name), *args)
-
     for name, data in (("send", b"x"), ("sendall", b"x"), ("sendall", bytes(10_000_000)), ("sendmsg", [b"x"])):
-        send_more(name, SHORT, data)
-    for timeout in (0, None):
-        send_more("send", timeout, b"x", socket.MSG_DONTWAIT)
-        send_more("sendall", timeout, b"x", socket.MSG_DONTWAIT)
-        send_more("sendmsg", timeout, [b"x"], [], socket.MSG_DONTWAIT)
-    send_more("send", 0, b"x")
-    send_more("sendall", 0, b"x")
-    send_more("sendmsg", 0, [b"x"])
+        fill(left)  # the kernel may have moved some to the other side meanwhile
+        left.settimeout(SHORT)
+        t.outcome(name, getattr(left, name), data)
     left.settimeout(None)
     right.close()
     t.outcome("reset", left.sendall, bytes(10_000_000))
+
+
+def case_sending_without_a_wait(t: Any) -> None:
+    left, right = socket.socketpair()  # of which the kernel moves nothing to the other side by itself
+    fill(left)
+    for timeout in (0, None):
+        left.settimeout(timeout)
+        t.outcome("send", left.send, b"x", socket.MSG_DONTWAIT)
+        t.outcome("sendall", left.sendall, b"x", socket.MSG_DONTWAIT)
+        t.outcome("sendmsg", left.sendmsg, [b"x"], [], socket.MSG_DONTWAIT)
+    left.setblocking(False)
+    t.outcome("send", left.send, b"x")
+    t.outcome("sendall", left.sendall, b"x")
+    t.outcome("sendmsg", left.sendmsg, [b"x"])
+    right.close()
+    left.close()
 
 
 def case_connect(t: Any) -> None:
