@@ -291,32 +291,28 @@ def case_put_into_the_inbox_as_it_is_seen_empty() -> None:
 
 def case_the_budget_is_whole_after_a_wait() -> None:
     """Who has waited may do as much as ever, however much the one before has left."""
-    lock = Lock()
-    turns: list[int] = []
-
-    def count() -> None:
-        while not stop:
-            turns.append(budget.UNITS)
-            turn()
-
-    stop: list[bool] = []
-    counter = Result(count)
+    hub, me, lock = get_hub(), getcurrent(), Lock()
 
     def spend(units: int) -> None:
         for _ in range(units):
             with lock:
                 pass
 
-    for wait in (turn, lambda: waiting.sleep_until(_real.monotonic() + SOON)):
-        spend(budget.UNITS - 10)
+    for wait in (turn, lambda: hub.park(me, None, "the spender", me.dhaga_parks)):
+        spawn(lambda: (spend(budget.UNITS - 10), hub.wake(me)))
         wait()
-        before = len(turns)
+        before = me.dhaga_parks
         spend(budget.UNITS - 10)
-        assert len(turns) == before, "it gave way before its budget was spent"
+        assert me.dhaga_parks == before, "it gave way before its budget was spent"
         spend(20)
-        assert len(turns) == before + 1
-    stop.append(True)
-    counter.get()
+        assert me.dhaga_parks == before + 1
+
+
+def case_a_native_thread_runs_out_of_time() -> None:
+    lock, said = Lock(), []
+    lock.acquire()
+    Native(lambda: said.append(lock.acquire(timeout=0.05))).step()
+    assert said == [False] and not lock._waiters
 
 
 def case_a_later_wait_has_no_end_of_an_earlier_one() -> None:
