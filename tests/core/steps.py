@@ -10,7 +10,7 @@ from dhagapatch import _real
 from dhagapatch.core import spawn
 from dhagapatch.green import waiting
 
-__all__ = ["Native", "Result", "before_once", "until"]
+__all__ = ["Native", "Result", "Told", "before_once", "until"]
 
 
 class Told:

@@ -20,12 +20,12 @@ from collections.abc import Callable
 from typing import Any
 
 from greenlet import getcurrent
-from steps import Native, Result, before_once, until
+from steps import Native, Result, Told, before_once, until
 
 import dhagapatch
 from dhagapatch import _real
 from dhagapatch._errors import DhagaExit
-from dhagapatch.core import Lock, Queue, RLock, budget, get_hub, spawn
+from dhagapatch.core import Lock, Queue, RLock, budget, get_hub, own_native_threads, spawn, start_helper
 from dhagapatch.core.deadlines import Deadlines
 from dhagapatch.core.descriptors import wait_entry
 from dhagapatch.core.netpoll import Entry
@@ -306,6 +306,22 @@ def case_the_budget_is_whole_after_a_wait() -> None:
         assert me.dhaga_parks == before, "it gave way before its budget was spent"
         spend(20)
         assert me.dhaga_parks == before + 1
+
+
+def case_who_only_looks_lets_others_run() -> None:
+    for look in (Queue.empty, lambda queue: not queue.qsize(), lambda queue: not queue._items and Lock().locked() is False):
+        queue = Queue()
+        spawn(queue.put, "item")
+        while look(queue):
+            pass
+
+
+def case_helpers_are_counted_while_they_run() -> None:
+    before, told = own_native_threads(), Told()
+    start_helper(told.wait)
+    assert own_native_threads() == before + 1
+    told.tell()
+    until(lambda: own_native_threads() == before)
 
 
 def case_a_native_thread_runs_out_of_time() -> None:
