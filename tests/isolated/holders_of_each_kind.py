@@ -131,7 +131,18 @@ thread.start()
 thread.join()
 assert seen == ["the main thread's", False], seen
 
+# what is in them goes along: an RLock that is held twice, and an item
+rlock.acquire()
+rlock.acquire()
+queue_of_one.put("late")
 dhagapatch.unpatch_all()
+rlock.release()
+taken = []
+thread = threading.Thread(target=lambda: taken.append(rlock.acquire(blocking=False)))
+thread.start()
+thread.join()
+assert taken == [False] and queue_of_one.get(timeout=1) == "late"
+rlock.release()
 for name, things in look().items():
     assert all(id(one) in (LOCK, SLEEP) for one in things), f"{name} has a green object: {things}"
 assert local.value == "the main thread's"
