@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+import operator
 import os
 import select
 import signal
@@ -462,8 +463,10 @@ def case_call_soon_from_a_handler_before_the_poll() -> None:
             loop.call_soon(lambda: (called.append("soon"), hub.wake(me)))
 
     signal.signal(signal.SIGUSR1, handle)
-    # HAZARD: called without a frame of Python's: at the end of one the interpreter would look for signals
-    _real.monotonic = functools.partial(ctypes.pythonapi.PyErr_SetInterruptEx, int(signal.SIGUSR1))  # which says 0
+    # HAZARD: called without a frame of Python's: at the end of one the interpreter would look for signals.  First, for the end of
+    # the run of turns, it is the clock; within the run it trips the signal, and says 0
+    trip = functools.partial(ctypes.pythonapi.PyErr_SetInterruptEx, int(signal.SIGUSR1))
+    _real.monotonic = functools.partial(next, map(operator.call, itertools.chain([clock], itertools.repeat(trip))))
     loop.call_later(LONG, lambda: None)  # until when it may sleep
     loop.call_soon(lambda: None)  # its next run of turns has that clock
     while not called:

@@ -35,7 +35,7 @@ for _ in range(2):
         pass
 
 # what the import system knows of a module does not tell that it was patched
-import multiprocessing.synchronize as late
+import bdb as late
 
 assert type(late.__loader__) is type(late.__spec__.loader) is importlib.machinery.SourceFileLoader, late.__loader__
 

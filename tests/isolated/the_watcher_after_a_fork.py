@@ -1,0 +1,20 @@
+"""The runtime's own native thread ends before a fork, and begins anew after it, in the parent; a child begins its own."""
+
+import os
+import time
+
+import dhagapatch
+
+dhagapatch.patch_all(stall=0.5)
+
+from dhagapatch.core import own_native_threads
+
+time.sleep(0.001)
+assert own_native_threads() == 1
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.001)
+        os._exit(own_native_threads())
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert own_native_threads() == 1
