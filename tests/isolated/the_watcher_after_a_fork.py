@@ -16,5 +16,5 @@ for _ in range(3):
     if pid == 0:
         time.sleep(0.001)
         os._exit(own_native_threads())
+    assert own_native_threads() == 1  # at once, also if nobody waits from now on
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
-    assert own_native_threads() == 1
