@@ -341,6 +341,8 @@ def case_a_later_wait_has_no_end_of_an_earlier_one() -> None:
         said.append(hub.park(me, _real.monotonic() + 10 * SOON, "a wake", me.dhaga_parks))
         said.append(me.dhaga_deadline is None and not me.dhaga_timed_out)
         said.append(hub.park(me, None, "a wake", me.dhaga_parks))
+        said.append(hub.park(me, _real.monotonic() + LONG, "a third wake", me.dhaga_parks))
+        said.append(hub.park(me, _real.monotonic() + SOON, "its time", me.dhaga_parks))
         return said
 
     waiter = Result(wait)
@@ -350,7 +352,9 @@ def case_a_later_wait_has_no_end_of_an_earlier_one() -> None:
     waiting.sleep_until(_real.monotonic() + 20 * SOON)
     assert not waiter.values
     hub.wake(waiter.dhaga)
-    assert waiter.get() == [False, True, True, True]
+    until(lambda: waiter.dhaga.dhaga_waiting == "a third wake")
+    hub.wake(waiter.dhaga)
+    assert waiter.get() == [False, True, True, True, True, False]
 
 
 def case_deadlines_that_become_shorter_and_longer() -> None:
