@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -406,3 +407,18 @@ def case_waits_of_the_child(t: Any) -> None:
             return done.is_set(), threading.Event().wait(0.001)
 
         t.note(in_child(wait))
+
+
+def case_handlers_in_the_child_of_a_thread(t: Any) -> None:
+    """There it is the main thread: it may set handlers, and they run in it."""
+
+    def child() -> object:
+        seen: list[bool] = []
+        signal.signal(signal.SIGUSR1, lambda *_: seen.append(threading.current_thread() is threading.main_thread()))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0)
+        return seen
+
+    thread = threading.Thread(target=lambda: t.note(in_child(child)))
+    thread.start()
+    thread.join()
