@@ -114,12 +114,14 @@ def pipes():
 def shared_buffers():
     reader, writer = os.pipe()
     with open(reader, "rb") as file:
-        readers = [in_thread(file.read, 1) for _ in range(2)]
+        got = []
+        readers = [in_thread(lambda: got.append(file.read(1))) for _ in range(2)]
         time.sleep(0)
         os.write(writer, b"xy")
         os.close(writer)
         for thread in readers:
             thread.join()
+    assert sorted(got) == [b"x", b"y"]
     assert not buffers._inside, "the turns of a file stay, for another one that comes to its address"
 
 

@@ -180,3 +180,30 @@ def case_changes_after_the_first_wait(t: Any) -> None:
             feeder.start()
             t.outcome("as before", near.recv, 9)
             feeder.join()
+
+
+def case_modes_after_connections(t: Any) -> None:
+    """Whoever else has the descriptor finds it in the mode that it had."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.socket()
+        connecting = threading.Timer(0.02, client.connect, (listener.getsockname(),))
+        connecting.start()
+        accepted, _ = listener.accept()
+        connecting.join()
+        for end in (listener, client, accepted):
+            t.note(os.get_blocking(end.fileno()), end.gettimeout())
+            end.close()
+
+
+def case_another_object_of_a_socket_that_is_waited_for(t: Any) -> None:
+    near, far = socket.socketpair()
+    waiter = threading.Thread(target=lambda: t.outcome("recv", near.recv, 9))
+    waiter.start()
+    time.sleep(0.01)
+    other = socket.socket(fileno=near.fileno())
+    late = threading.Timer(0.01, far.send, (b"x",))
+    late.start()
+    waiter.join()
+    other.detach()
+    near.close()
+    far.close()
