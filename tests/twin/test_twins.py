@@ -29,8 +29,9 @@ POLLED = (
 # what computes or spins between its waits, or holds something while it does, and so depends on where it is interrupted.  Left out
 # are those whose threads only wait, or wait in C code, where there are no slices (names, tls, files); those that are about other
 # processes, which have none (processes, subprocesses, multiprocesses, terminals); and what is the same for all threads or is
-# looked at by one alone (imports, logging_calls, thread_state): there a slice never ends, and nothing would be tried
-PREEMPTED = ("buffers", "forks", "futures", "locks", "pipes", "queues", "select_calls", "signals", "sockets", "threads")
+# looked at by one alone (imports, logging_calls, thread_state): there a slice never ends, and nothing would be tried.  Not yet
+# `signals`: its process was seen to fail as a whole, once in some thirty runs, which is to be understood first
+PREEMPTED = ("buffers", "forks", "futures", "locks", "pipes", "queues", "select_calls", "sockets", "threads")
 LIMITED_TO = {"poll": POLLED, "slices": PREEMPTED}
 # what without the compiled part differs, as docs/explanation/differences.md says
 COMPILED = ("thread_state_in_c",)
