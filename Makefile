@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint stress sanitize bench compat compat-third-party docs clean
+.PHONY: demo test lint stress faults sanitize bench compat compat-third-party docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ docs: $(VENV)/.installed
 
 stress: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=600 $(TEST_ARGS)
+
+faults: $(VENV)/.installed
+	$(BIN)/python tests/deliberate_faults.py $(FAULTS)
 
 # The compiled part with the checks of AddressSanitizer and UndefinedBehaviorSanitizer; the stack is left out, which greenlet moves.
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer --param asan-stack=0 -g

@@ -19,7 +19,6 @@ def is_dead(hub: Hub) -> bool:
     """Whether nothing can ever happen again in this hub; asked when nothing has happened for a while."""
     return not (
         hub.runq
-        or hub.inbox
         or hub.offloaded
         or hub.host is not None
         or hub.waits_for_signal
@@ -27,4 +26,7 @@ def is_dead(hub: Hub) -> bool:
         or hub.netpoll.awaits_events()
         or hub.deadlines.any_live()
         or any(source() for source in quiet_exceptions)
+        # HAZARD: last: a native thread may wake somebody, and end, between two of these looks
+        or hub._notified
+        or hub.inbox
     )

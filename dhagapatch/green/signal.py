@@ -74,6 +74,7 @@ _due: list[int] = []  # signals whose handlers are left for the next look
 _is_muted = False
 _looks = False  # it has been asked for, and `_deliver` is still to come
 _own = 0  # the signal that has the interpreter look again
+_lent = 0  # where none is free for that: one of those that are due, until its relay is called once more
 
 
 class _Relay:
@@ -85,6 +86,8 @@ class _Relay:
         self.handler = handler
 
     def __call__(self, signum: int, frame: FrameType | None) -> Any:
+        if signum == _lent:
+            return _deliver(signum, frame)
         hub = _main_hub if _main_hub in all_hubs() else None
         me = getcurrent()
         if _hidden_fd >= 0:
@@ -168,30 +171,26 @@ def _look_again() -> None:
     HAZARD: this must be the last thing that a handler of ours does: the interpreter looks in the handler's own frames too.  And
     once only until then: what is asked for twice comes while the second is being asked for, again and again.
     """
-    global _looks
+    global _looks, _lent
     if _looks:
         return
     _looks = True
-    if not _own or not _signal_at_next_look(_own):
+    _lent = 0 if _own else _due[0]
+    if not _signal_at_next_look(_own or _lent):
         start_helper(_look_later)
 
 
 def _look_later() -> None:
-    global _looks
     _real.sleep(_LOOK_AGAIN)
-    if _own:
-        _interrupt_main(_own)
-    elif _due:  # a system without such signals: the relay is called again
-        _looks = False
-        _interrupt_main(_due.pop(0))
+    _interrupt_main(_own or _lent)
     if _main_hub is not None:
         _main_hub.notify()  # HAZARD: by now it may wait, and what was tripped does not end that
 
 
 def _deliver(signum: int, frame: FrameType | None) -> None:
     """The handlers that are due; those that are set by now."""
-    global _looks
-    _looks = False
+    global _looks, _lent
+    _looks, _lent = False, 0
     if not _due:
         return
     hub = _main_hub if _main_hub in all_hubs() else None
@@ -357,7 +356,7 @@ def _in_main_dhaga() -> bool:
 
 @worded_by(_c_signal)
 def signal(signalnum: Any, handler: Any, /) -> Any:
-    global _looks
+    global _looks, _lent
     if not _in_main_dhaga():
         raise ValueError("signal only works in main thread of the main interpreter")
     charge(LOOK, True)
@@ -365,6 +364,8 @@ def signal(signalnum: Any, handler: Any, /) -> Any:
         _choose_own(int(_own))  # the program wants this one
         _looks = False
         _c_signal(signalnum, _signal.SIG_DFL)
+    elif type(signalnum) is not str and signalnum == _lent:  # the next look is asked for by the next that is due
+        _looks, _lent = False, 0
     if _relaying and _known(handler):
         handler = _Relay(handler)
     return _user(_c_signal(signalnum, handler))
@@ -461,8 +462,8 @@ def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
 
 def mask_of_child() -> None:
     """A forked child's main flow has the mask of the dhaga that forked, and nothing that is due to its parent."""
-    global _looks
-    _looks = False
+    global _looks, _lent
+    _looks, _lent = False, 0
     _due.clear()
     _unmute()
     me = running_dhaga()

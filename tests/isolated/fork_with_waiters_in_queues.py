@@ -6,6 +6,10 @@ import queue
 import threading
 import time
 
+from greenlet import getcurrent
+
+from dhagapatch.core.hub import all_hubs, get_hub
+
 lock, condition, simple, full = threading.Lock(), threading.Condition(), queue.SimpleQueue(), queue.Queue(1)
 event = threading.Event()
 
@@ -22,8 +26,12 @@ with lock:
     for thread in parents:
         thread.start()
     time.sleep(0.01)
+    # the moment before a wait, in which a finalizer may fork: what it waits for is noted already
+    getcurrent().dhaga_deadline = getcurrent().dhaga_timer_at = time.monotonic()
     pid = os.fork()
     if pid == 0:
+        me = getcurrent()
+        assert me.dhaga_deadline is None and me.dhaga_timer_at is None  # it is in no heap here, and waits for nothing
         got = []
         threads = [threading.Thread(target=lambda: (take(lock), got.append("lock"))) for _ in range(2)]
         threads += [threading.Thread(target=lambda: got.append(simple.get())) for _ in range(2)]
@@ -38,6 +46,7 @@ with lock:
         for thread in threads:
             thread.join(3)
         lock.acquire()
+        assert all_hubs() == [get_hub()]  # its own: a dump, or a close, has nothing to do with the parent's
         os._exit(0 if sorted(got) == ["event", "item", "item", "lock", "lock"] else 1)
     _, status = os.waitpid(pid, 0)
 assert os.waitstatus_to_exitcode(status) == 0, status

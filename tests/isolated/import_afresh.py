@@ -1,5 +1,6 @@
 """A module imported a second time, as a module object of its own, is patched like the first; unpatching restores both."""
 
+import importlib.machinery
 import sys
 import threading
 
@@ -32,6 +33,11 @@ for _ in range(2):
         waiting.get_nowait()
     except second.Empty:
         pass
+
+# what the import system knows of a module does not tell that it was patched
+import bdb as late
+
+assert type(late.__loader__) is type(late.__spec__.loader) is importlib.machinery.SourceFileLoader, late.__loader__
 
 dhagapatch.unpatch_all()
 assert _queue.SimpleQueue is queue.SimpleQueue

@@ -18,7 +18,7 @@ import trustme
 
 import dhagapatch
 from dhagapatch.core import Dhaga
-from dhagapatch.green import timeouts
+from dhagapatch.green import buffers, timeouts
 
 authority = trustme.CA()
 server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -111,6 +111,20 @@ def pipes():
         thread.join()
 
 
+def shared_buffers():
+    reader, writer = os.pipe()
+    with open(reader, "rb") as file:
+        got = []
+        readers = [in_thread(lambda: got.append(file.read(1))) for _ in range(2)]
+        time.sleep(0)
+        os.write(writer, b"xy")
+        os.close(writer)
+        for thread in readers:
+            thread.join()
+    assert sorted(got) == [b"x", b"y"]
+    assert not buffers._inside, "the turns of a file stay, for another one that comes to its address"
+
+
 def polls():
     left, right = socket.socketpair()
     with left, right, select.epoll() as epoll:
@@ -199,8 +213,8 @@ def state():
 
 TIMES = 60
 for activity in (
-    threads, sockets, dropped_sockets, socket_timeouts, closed_under_a_reader, tls, pipes, polls, waits_that_time_out, killed,
-    long_deadlines, children, names, loops, failed,
+    threads, sockets, dropped_sockets, socket_timeouts, closed_under_a_reader, tls, pipes, shared_buffers, polls,
+    waits_that_time_out, killed, long_deadlines, children, names, loops, failed,
 ):  # fmt: skip
     for _ in range(3):
         activity()

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -147,3 +148,62 @@ def _listener() -> Ends:
 def case_accepts(t: Any) -> None:
     for number, change in enumerate((_by_os, lambda sock: sock.setblocking(False))):
         _waits_on(t, f"accept {number}", _listener, lambda sock: sock.accept()[0].close(), change, lambda comer: comer.come())
+
+
+def _seconds(seconds: float) -> bytes:
+    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
+
+
+def case_changes_after_the_first_wait(t: Any) -> None:
+    """What is set between two waits counts at the second: the kernel's own timeouts, and the mode, behind the socket's back."""
+    for change in ("timeout", "fcntl", "os"):
+        near, far = socket.socketpair()
+        with near, far:
+            feeder = threading.Timer(0.01, far.send, (b"x",))
+            feeder.start()
+            t.note(near.recv(9))  # a wait without an end, of which everything is known now
+            feeder.join()
+            if change == "timeout":
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _seconds(0.02))
+            else:
+                (_by_fcntl if change == "fcntl" else _by_os)(near)
+            late = threading.Timer(LIMIT / 2, far.send, (b"late",))  # else it would hang
+            late.start()
+            t.outcome(change, near.recv, 9)
+            late.cancel()
+            late.join()
+            if change == "timeout":
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _seconds(0))
+            else:
+                os.set_blocking(near.fileno(), True)
+            feeder = threading.Timer(0.03, far.send, (b"y",))
+            feeder.start()
+            t.outcome("as before", near.recv, 9)
+            feeder.join()
+
+
+def case_modes_after_connections(t: Any) -> None:
+    """Whoever else has the descriptor finds it in the mode that it had."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.socket()
+        connecting = threading.Timer(0.02, client.connect, (listener.getsockname(),))
+        connecting.start()
+        accepted, _ = listener.accept()
+        connecting.join()
+        for end in (listener, client, accepted):
+            t.note(os.get_blocking(end.fileno()), end.gettimeout())
+            end.close()
+
+
+def case_another_object_of_a_socket_that_is_waited_for(t: Any) -> None:
+    near, far = socket.socketpair()
+    waiter = threading.Thread(target=lambda: t.outcome("recv", near.recv, 9))
+    waiter.start()
+    time.sleep(0.01)
+    other = socket.socket(fileno=near.fileno())
+    late = threading.Timer(0.01, far.send, (b"x",))
+    late.start()
+    waiter.join()
+    other.detach()
+    near.close()
+    far.close()

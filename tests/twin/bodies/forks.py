@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -385,4 +386,39 @@ def case_fork_waits_for_an_import(t: Any) -> None:
         _imp.release_lock()
         os._exit(["none", "half", "whole"].index(state[0]))
     t.note(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    thread.join()
+
+
+def case_waits_of_the_child(t: Any) -> None:
+    """None of them has anything to do with a deadline of the parent's wait, which ended early."""
+    with others():
+        event = threading.Event()
+        waker = threading.Thread(target=lambda: (time.sleep(0.005), event.set()))
+        waker.start()
+        t.note(event.wait(0.2))
+        waker.join()
+
+        def wait() -> object:
+            time.sleep(0.3)  # longer than what was left of the parent's wait
+            done = threading.Event()
+            thread = threading.Thread(target=done.set)
+            thread.start()
+            thread.join()
+            return done.is_set(), threading.Event().wait(0.001)
+
+        t.note(in_child(wait))
+
+
+def case_handlers_in_the_child_of_a_thread(t: Any) -> None:
+    """There it is the main thread: it may set handlers, and they run in it."""
+
+    def child() -> object:
+        seen: list[bool] = []
+        signal.signal(signal.SIGUSR1, lambda *_: seen.append(threading.current_thread() is threading.main_thread()))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0)
+        return seen
+
+    thread = threading.Thread(target=lambda: t.note(in_child(child)))
+    thread.start()
     thread.join()
