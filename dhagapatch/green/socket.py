@@ -37,6 +37,7 @@ _recv = _C.recv
 _recv_into = _C.recv_into
 _send = _C.send
 _type = _C.type.__get__
+_NOWHERE = _C.__new__(_C)  # it has no descriptor
 _MOST = 1 << 24  # bytes: for more there may be no memory, which is told at once
 # what is there, or not, whatever else there is to be read
 _APART = getattr(_socket, "MSG_ERRQUEUE", 0) | _socket.MSG_OOB
@@ -52,6 +53,12 @@ def _passes(sock: Any, flags: int, direction: int = WRITE) -> bool:
 
 def _receive_apart(sock: Any, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """A socket with a timeout: as natively it is waited for with poll(2), which does not know what the flags ask for."""
+    try:
+        call(_NOWHERE, *args)  # arguments that are wrong are, whether or not there is anything
+    except OSError:
+        pass
+    else:
+        return call(sock, *args)  # no byte is asked for
     deadline = deadline_of(user_timeout(sock))
     assert deadline is not None
     while True:

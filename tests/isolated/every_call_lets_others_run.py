@@ -107,7 +107,7 @@ LOCKS = {"_thread.allocate_lock": lock, "_thread.RLock": rlock}
 NOT_AT_ONCE = (
     "posix.wait", "posix.system", "posix.fork", "_signal.pause", "_signal.sig", "_signal.set_wakeup_fd", "builtins.input",
     "_socket.", "socket.socket.sendto", "_multiprocessing.", "sys.std", "sys._", "sys.excepthook", "_thread.", "readline.",
-    "socket.socket.timeout", "socket.socket.__init__", "threading._", "asyncio.", "ssl.", "bdb.",
+    "socket.socket.timeout", "socket.socket.__init__", "threading._", "asyncio.", "ssl.", "bdb.", "getpass.",
 )  # fmt: skip
 
 turns = 0
