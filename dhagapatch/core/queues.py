@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from operator import index
 from types import GenericAlias
 from typing import Any, ClassVar
 
@@ -12,7 +11,7 @@ from dhagapatch._cpython import FINALIZATION_ERROR
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.budget import LOOK, charge
 from dhagapatch.core.parker import make_parker
-from dhagapatch.core.sync import deadline_of
+from dhagapatch.core.sync import deadline_of, seconds_of
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
 __all__ = ["Queue"]
@@ -65,7 +64,7 @@ class Queue:
         queue = _real.SimpleQueue()
         queue.put(None)
         queue.get(True, timeout)
-        return timeout if isinstance(timeout, float) else index(timeout)
+        return seconds_of(timeout)
 
     def get_nowait(self) -> Any:
         """Take out the oldest item, or raise `_queue.Empty`."""

@@ -27,7 +27,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._cpython import LOCKS_ARE_STRICT
+from dhagapatch._cpython import LOCKS_ARE_STRICT, TIMES_ARE_REAL
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.budget import LEFT, LOOK, OPERATION, charge, spent
@@ -36,7 +36,7 @@ from dhagapatch.core.interrupts import restore
 from dhagapatch.core.parker import Parker, make_parker
 from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
-__all__ = ["Lock", "Mutex", "NativeLock", "RLock", "abandon_wait", "deadline_of", "refuse_exit"]
+__all__ = ["Lock", "Mutex", "NativeLock", "RLock", "abandon_wait", "deadline_of", "refuse_exit", "seconds_of"]
 
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
@@ -46,13 +46,18 @@ def deadline_of(timeout: float | None) -> float | None:
     return None if timeout is None else _real.monotonic() + timeout
 
 
+def seconds_of(timeout: Any) -> float:
+    """A timeout that the interpreter has taken, as a number; since 3.15 it takes any real number."""
+    if isinstance(timeout, float):
+        return timeout
+    return float(timeout) if TIMES_ARE_REAL else index(timeout)
+
+
 def _checked(blocking: bool, timeout: float) -> float:
     """The timeout as a number of seconds; what is no valid one is refused by the interpreter, in its own words."""
     if not blocking or type(timeout) not in (int, float) or not 0 <= timeout <= _real.TIMEOUT_MAX:
         _real.allocate_lock().acquire(blocking, timeout)
-        if isinstance(timeout, float):
-            return timeout
-        return float(timeout) if LOCKS_ARE_STRICT else index(timeout)
+        return seconds_of(timeout)
     return timeout
 
 

@@ -256,6 +256,7 @@ class ThreadHandle:
                 _real.ThreadHandle().join(timeout)  # who refuses it does so first, in the native words
             except RuntimeError:
                 pass
+            timeout = sync.seconds_of(timeout)
         if self._state == _NOT_STARTED:
             raise RuntimeError("thread not started")
         if not self.is_done() and self.ident == get_ident():

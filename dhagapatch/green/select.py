@@ -17,7 +17,7 @@ from dhagapatch.core.budget import QUESTION
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.entry import enter_methods, entry_method
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.waiting import is_open, sleep_until
+from dhagapatch.green.waiting import is_open, number_of, sleep_until
 from dhagapatch.green.wording import stand_for
 
 __all__ = ["epoll", "make_poll", "poll", "select"]
@@ -96,7 +96,7 @@ def _fileno(item: Any) -> int:
 
 
 def select(*args: Any, **kwargs: Any) -> Any:
-    timeout = args[3] if len(args) == 4 else None
+    timeout = number_of(args[3]) if len(args) == 4 else None
     if kwargs or not 3 <= len(args) <= 4 or (timeout is not None and (not isinstance(timeout, (int, float)) or not timeout >= 0)):
         return _real.select_select(*args, **kwargs)  # most often an error; its words are native
     if not all(hasattr(type(items), "__iter__") or hasattr(type(items), "__getitem__") for items in args[:3]):
@@ -181,7 +181,7 @@ class poll:
         """Ready descriptors with their events, within a timeout in milliseconds (None or negative: no end)."""
         if self._polling:
             raise RuntimeError("concurrent poll() invocation")
-        timeout = args[0] if args else None
+        timeout = number_of(args[0]) if args else None
         if len(args) > 1 or (timeout is not None and (not isinstance(timeout, (int, float)) or not timeout <= _INT_MAX)):
             return self._poll.poll(*args)  # raises
         ready = self._poll.poll(0)
@@ -264,7 +264,8 @@ class epoll:
 
     def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
         """Ready descriptors with their events, within `timeout` seconds (None or negative: no end)."""
-        if timeout is not None and not isinstance(timeout, (int, float)):
+        timeout = number_of(timeout)
+        if timeout is not None and (not isinstance(timeout, (int, float)) or timeout != timeout):
             return self._epoll.poll(timeout, maxevents)
         ready = self._epoll.poll(0, maxevents)
         if ready or timeout == 0:

@@ -13,7 +13,7 @@ from dhagapatch._real import pristine
 from dhagapatch.core import hub_for_wait, running_dhaga
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.signal import PENDING, valid_set
-from dhagapatch.green.waiting import sleep_until
+from dhagapatch.green.waiting import number_of, sleep_until
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["sigtimedwait", "sigwait", "sigwaitinfo"]
@@ -66,6 +66,7 @@ def sigwaitinfo(sigset: Any, /) -> Any:
 
 @worded_by(_c_sigtimedwait)
 def sigtimedwait(sigset: Any, timeout: Any, /) -> Any:
+    timeout = number_of(timeout)
     if not isinstance(timeout, (int, float)) or not 0 < timeout < _LONGEST or hub_for_wait() is None:
         return _c_sigtimedwait(sigset, timeout)
     wanted = valid_set(sigset)

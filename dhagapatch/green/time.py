@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import Any
 
 from greenlet import getcurrent
@@ -10,7 +9,7 @@ from greenlet import getcurrent
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import hub_for_wait
-from dhagapatch.green.waiting import sleep_until
+from dhagapatch.green.waiting import number_of, sleep_until
 
 __all__ = ["sleep"]
 
@@ -19,9 +18,7 @@ _LONGEST = 9e9  # seconds; the native call refuses what does not fit into its cl
 
 def sleep(*args: Any, **kwargs: Any) -> None:
     if len(args) == 1 and not kwargs:
-        seconds = args[0]
-        if not isinstance(seconds, (int, float)) and hasattr(type(seconds), "__index__"):
-            seconds = index(seconds)
+        seconds = number_of(args[0])
         if isinstance(seconds, (int, float)) and 0 <= seconds < _LONGEST:
             hub = hub_for_wait()
             if hub is not None:

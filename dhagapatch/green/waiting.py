@@ -9,22 +9,34 @@ from __future__ import annotations
 
 import errno
 import select
+from operator import index
 from typing import Any
 
 from greenlet import getcurrent
 
 from dhagapatch import _real
+from dhagapatch._cpython import TIMES_ARE_REAL
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, Entry, compiled, hub_for_wait
 from dhagapatch.core.descriptors import wait_entry
 from dhagapatch.core.hub import parking_hub
 
 __all__ = [
-    "is_open", "is_ready", "is_shut", "native_wait", "resumptions", "sleep_until", "wait_descriptor",
+    "is_open", "is_ready", "is_shut", "native_wait", "number_of", "resumptions", "sleep_until", "wait_descriptor",
     "wait_socket",
 ]  # fmt: skip
 
 _SHUT = getattr(select, "POLLRDHUP", 0)
+
+
+def number_of(seconds: Any) -> Any:
+    """A time that is no number, but stands for one, as that: an integer, and since 3.15 any real number; else as it is."""
+    if not isinstance(seconds, (int, float)):
+        if TIMES_ARE_REAL and hasattr(type(seconds), "__float__"):
+            return float(seconds)
+        if hasattr(type(seconds), "__index__"):
+            return index(seconds)
+    return seconds
 
 
 def _poll_mask(direction: int) -> int:

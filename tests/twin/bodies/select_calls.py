@@ -329,3 +329,46 @@ def case_waits_leave_no_descriptor(t: Any) -> None:
             left.recv(1)
         epoll.close()
         t.note(lowest)
+
+
+def case_timeouts_that_stand_for_numbers(t: Any) -> None:
+    class Number:
+        def __init__(self, value: int) -> None:
+            self.value = value
+
+        def __index__(self) -> int:
+            return self.value
+
+    reader, writer = os.pipe()
+    poll, epoll = select.poll(), select.epoll()
+    poll.register(reader, select.POLLIN)
+    epoll.register(reader, select.EPOLLIN)
+    ticks, ended = [0], threading.Event()
+
+    def tick() -> None:
+        while not ended.is_set():
+            ticks[0] += 1
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    calls = {
+        "select": lambda: select.select([reader], [], [], Number(1)),
+        "poll": lambda: poll.poll(Number(200)),
+        "epoll": lambda: epoll.poll(Number(1)),
+        "sleep": lambda: time.sleep(Number(1)),
+    }
+    for name, call in calls.items():
+        ticks[0] = 0
+        t.outcome(name, call)
+        t.note("others run", ticks[0] > 5)
+    for value in (float("nan"), "1", Number(0)):
+        t.outcome("select", select.select, [reader], [], [], value)
+        t.outcome("poll", poll.poll, value)
+        t.outcome("epoll", epoll.poll, value)
+        t.outcome("sleep", time.sleep, value)
+    ended.set()
+    thread.join()
+    epoll.close()
+    os.close(reader)
+    os.close(writer)
