@@ -496,3 +496,27 @@ def case_errno_names(t: Any) -> None:
             function(*args)
         except OSError as error:
             t.note(function.__name__, errno.errorcode[error.errno or 0], error.filename, repr(error))
+
+
+def case_reading_into_a_buffer(t: Any) -> None:
+    readinto = getattr(os, "readinto", None)
+    if readinto is None:
+        t.note("not in this Python")
+        return
+    reader, writer = os.pipe()
+    buffer = bytearray(4)
+    timer = threading.Timer(0.05, os.write, (writer, b"late data"))
+    timer.start()
+    for _ in range(2):
+        t.outcome("waits", readinto, reader, buffer)
+        t.note(bytes(buffer))
+    timer.join()
+    for arguments in (
+        (), (reader,), (reader, b"abc"), (-1, buffer), ("x", buffer), (reader, buffer, 1), (reader, None),
+        (reader, memoryview(bytearray(4))[::2]), (reader, bytearray()),
+    ):  # fmt: skip
+        t.outcome("arguments", readinto, *arguments)
+    os.close(writer)
+    t.note(readinto(reader, buffer), readinto(reader, buffer))
+    t.outcome("closed", readinto, writer, buffer)
+    os.close(reader)

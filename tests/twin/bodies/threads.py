@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import copy
 import ctypes
 import multiprocessing
@@ -347,3 +348,47 @@ def case_thread_local_data_that_makes_itself_again(t: Any) -> None:
     made_by_threads = len(made)
     t.note(sorted(ended), made_by_threads < 100, vars(local))
     made.extend([1] * 10_000)
+
+
+def case_names_that_the_system_shows(t: Any) -> None:
+    get_name, set_name = getattr(_thread, "_get_name", None), getattr(_thread, "set_name", None)
+    if get_name is None or set_name is None:
+        t.note("not in this Python")
+        return
+    before = get_name()
+
+    def look(name: str | None) -> None:
+        if name is not None:
+            threading.current_thread().name = name
+        t.note(threading.current_thread().name, get_name())
+
+    for name in ("short", "x" * 30, "ä" * 20, "", None):
+        thread = threading.Thread(target=look, args=(name,), name="given" * 4)
+        thread.start()
+        thread.join()
+    ended = threading.Lock()
+    ended.acquire()
+
+    def raw() -> None:
+        set_name("raw")
+        t.note(get_name())
+        ended.release()
+
+    _thread.start_new_thread(raw, ())
+    ended.acquire()
+    for arguments in ((), (1,), ("a", 2)):
+        t.outcome("arguments", set_name, *arguments)
+    t.note(get_name() == before)
+
+
+def case_whether_a_reentrant_lock_is_held(t: Any) -> None:
+    lock: Any = threading.RLock()
+    for one in (lock, module_rlock):
+        t.outcome("free", lambda one=one: one.locked())
+        with one, one:
+            t.outcome("held", lambda one=one: one.locked())
+            thread = threading.Thread(target=lambda one=one: t.outcome("seen by another", lambda: one.locked()))
+            thread.start()
+            thread.join()
+        t.outcome("free again", lambda one=one: one.locked())
+        t.outcome("arguments", lambda one=one: one.locked(1))
