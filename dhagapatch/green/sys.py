@@ -180,7 +180,7 @@ _SHAPE = next(iter(_real.current_exceptions().values()))  # up to 3.11 a tuple o
 
 @worded_by(_real.use_tool_id)
 def use_tool_id(tool_id: int, name: str, /) -> None:
-    """A tool of the runtime's gives way (since 3.13)."""
+    """A tool of the runtime's, which it has from 3.13 on, gives way."""
     leave_tool(tool_id)
     _real.use_tool_id(tool_id, name)
 

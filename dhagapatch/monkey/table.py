@@ -111,7 +111,7 @@ TABLE: tuple[Row, ...] = (
         why="each dhaga has its own; left where the compiled part is"),
     Row("sys", "set_coroutine_origin_tracking_depth", "sys:noted", "thread", WRAP, cost=0,
         why="each dhaga has its own; left where the compiled part is"),
-    Row("sys", "monitoring.use_tool_id", "sys:use_tool_id", "thread", since=(3, 13), cost=0,
+    Row("sys", "monitoring.use_tool_id", "sys:use_tool_id", "thread", since=(3, 12), cost=0,
         why="what the runtime uses is free"),
     Row("sys", "set_lazy_imports_filter", "sys:set_lazy_imports_filter", "thread", since=(3, 15), cost=0,
         why="the runtime's imports are made at once"),
@@ -252,9 +252,9 @@ def _pyopenssl(name: str, source: str = "waiting") -> Row:
     return Row("OpenSSL.SSL", f"Connection.{name}", f"pyopenssl:{source}", "packages", WRAP, why="on a blocking socket it waits")
 
 
-def _interpreters(name: str, module: str = "_interpreters", since: tuple[int, int] = (3, 13)) -> Row:
-    return Row(module, name, "exchange:on_a_native_thread", "packages", WRAP, since,
-               (3, 13) if since == (3, 12) else (4, 0), "another interpreter runs meanwhile")  # fmt: skip
+def _interpreters(name: str) -> Row:
+    why = "another interpreter runs meanwhile"
+    return Row("_interpreters", name, "exchange:on_a_native_thread", "packages", WRAP, since=(3, 13), why=why)
 
 
 # What is not the standard library's, or seldom used, waits in C, and lets somebody else do it.
@@ -267,7 +267,6 @@ PACKAGES: tuple[Row, ...] = (
     Row("zmq.backend", "proxy_steerable", "exchange:on_a_native_thread", "packages", WRAP, why="waits"),
     Row("zmq.devices.monitoredqueue", "monitored_queue", "zmq:monitoring", "packages", WRAP, why="waits"),
     Row("grpc._cython.cygrpc", "Channel", "grpc:install", "packages", TELL, why="waiting for events waits"),
-    _interpreters("run_string", "_xxsubinterpreters", (3, 12)),
     _interpreters("exec"),
     _interpreters("call"),
     _interpreters("run_func"),

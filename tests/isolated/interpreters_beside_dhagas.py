@@ -26,19 +26,15 @@ def run(function, *args):
         assert ticks[0] >= 10, (function, args, ticks)
 
 
-if sys.version_info >= (3, 13):
-    import _interpreters as interpreters
-else:
-    interpreters = __import__("_xxsubinterpreters") if sys.version_info >= (3, 12) else None
-
 WAIT = "import time; time.sleep(0.2)"
 threading.Thread(target=tick, daemon=True).start()
-if interpreters is not None:
+if sys.version_info >= (3, 13):  # until 3.12 one ends in no other thread than it ran in
+    import _interpreters as interpreters
+
     one = interpreters.create()
     run(interpreters.run_string, one, WAIT)
-    if sys.version_info >= (3, 13):
-        run(interpreters.exec, one, WAIT)
-        assert run(interpreters.exec, one, f"{WAIT}; 1 / 0").type.__name__ == "ZeroDivisionError"
+    run(interpreters.exec, one, WAIT)
+    assert run(interpreters.exec, one, f"{WAIT}; 1 / 0").type.__name__ == "ZeroDivisionError"
     interpreters.destroy(one)
 if sys.version_info >= (3, 14):
     from concurrent.futures import InterpreterPoolExecutor

@@ -122,7 +122,10 @@ def case_methods_of_buffered_files(t: Any) -> None:
 
 
 def _socket_with_data(stack: contextlib.ExitStack) -> Any:
-    one, other = (stack.enter_context(end) for end in socket.socketpair())
+    # no UNIX sockets: a name for one would make a file, or be taken by another run
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = stack.enter_context(socket.create_connection(listener.getsockname()))
+        other = stack.enter_context(listener.accept()[0])
     other.send(b"abc")
     return one
 
