@@ -102,7 +102,7 @@ def snapshot():
         owner = sys.modules.get(row.module)
         if owner is not None:
             for part in row.name.split(".")[:-1]:
-                owner = getattr(owner, part)
+                owner = getattr(owner, part, object)  # not in this version
             found[row.module, row.name] = id(vars(owner).get(row.name.split(".")[-1]))
     found.update({("threading", name): id(value) for name, value in vars(threading).items() if callable(value)})
     return found

@@ -38,6 +38,7 @@ from dhagapatch.core.waitq import NOBODY, WaitQueue, queue_of, wake_one
 
 __all__ = ["Lock", "Mutex", "NativeLock", "RLock", "abandon_wait", "deadline_of", "refuse_exit", "seconds_of"]
 
+_NO: Any = object()  # an argument that is not given; HAZARD: all in a tuple would have the collector run before the lock is free
 _POLL_LEAST, _POLL_MOST = 0.001, 0.02  # seconds: how often a lock that C code may release is tried
 
 
@@ -76,7 +77,7 @@ def _is_asked(blocking: Any) -> bool:
 
 def refuse_exit(exc_info: tuple[object, ...]) -> None:
     """A `with` block is not left so (since 3.15)."""
-    raise TypeError(f"__exit__ expected 3 arguments, got {len(exc_info)}")
+    raise TypeError(f"__exit__ expected 3 arguments, got {sum(one is not _NO for one in exc_info)}")
 
 
 def abandon_wait(lock: Mutex, waiters: WaitQueue, parker: Parker) -> None:
@@ -209,9 +210,9 @@ class Lock(Mutex):
         if self._waiters:
             wake_one(self)
 
-    def __exit__(self, *exc_info: object) -> None:
-        if LOCKS_ARE_STRICT and len(exc_info) != 3:
-            refuse_exit(exc_info)
+    def __exit__(self, kind: object = _NO, error: object = _NO, traceback: object = _NO, *rest: object) -> None:
+        if LOCKS_ARE_STRICT and (traceback is _NO or rest):
+            refuse_exit((kind, error, traceback, *rest))
         if self._waiters:
             self.release()
             return
@@ -289,9 +290,9 @@ class NativeLock(Lock):
         if self._waiters:
             wake_one(self)
 
-    def __exit__(self, *exc_info: object) -> None:
-        if LOCKS_ARE_STRICT and len(exc_info) != 3:
-            refuse_exit(exc_info)
+    def __exit__(self, kind: object = _NO, error: object = _NO, traceback: object = _NO, *rest: object) -> None:
+        if LOCKS_ARE_STRICT and (traceback is _NO or rest):
+            refuse_exit((kind, error, traceback, *rest))
         self.release()
 
     def _take(self, me: int = 0) -> bool:
@@ -363,9 +364,9 @@ class RLock(Mutex):
         self._mutex_count = 1
         return True
 
-    def __exit__(self, *exc_info: object) -> None:
-        if LOCKS_ARE_STRICT and len(exc_info) != 3:
-            refuse_exit(exc_info)
+    def __exit__(self, kind: object = _NO, error: object = _NO, traceback: object = _NO, *rest: object) -> None:
+        if LOCKS_ARE_STRICT and (traceback is _NO or rest):
+            refuse_exit((kind, error, traceback, *rest))
         try:
             me = getcurrent()._dhagapatch_token
         except (AttributeError, RuntimeError):
