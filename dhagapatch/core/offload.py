@@ -305,10 +305,12 @@ class OwnThread:
     Calls run one after the other, in the order in which they came.
     """
 
-    __slots__ = ("_pool",)
+    __slots__ = ("_pool", "busy", "left")
 
     def __init__(self) -> None:
         self._pool = _SinglePool()
+        self.busy = False  # for who uses it
+        self.left: deque[Any] = deque()  # likewise: what is to be dropped there
 
     def call(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Call `function` there and wait; other dhagas run.  What it calls itself runs there too, at once."""

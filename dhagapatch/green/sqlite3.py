@@ -23,7 +23,6 @@ import _sqlite3
 from abc import ABCMeta
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import wrapt
@@ -95,7 +94,15 @@ def _run(own: OwnThread, connection: Any, function: Callable[..., Any], /, *args
         except _sqlite3.Error:
             pass  # it is being closed
 
-    return own.call_endable(Ending(getattr(function, "__name__", "sqlite3"), partial(function, *args, **kwargs), stop))
+    def call() -> Any:
+        own.busy = True
+        try:
+            return function(*args, **kwargs)
+        finally:
+            own.busy = False
+            own.left.clear()
+
+    return own.call_endable(Ending(getattr(function, "__name__", "sqlite3"), call, stop))
 
 
 def _named(method: Any, real: Any) -> Any:
@@ -223,6 +230,17 @@ class Cursor(_RealCursor, metaclass=_Kind):  # type: ignore[misc]
         self._dhaga_rows: deque[Any] = deque()  # fetched ahead, by an iteration
         self._dhaga_next = 1
         self._dhaga_error: BaseException | None = None  # of the row after them
+
+    def __del__(self) -> None:
+        # HAZARD: the C code resets its statement, which waits for one that runs on the connection: no other OS thread may
+        try:
+            own: OwnThread | None = getattr(_connection_of(self), "_dhaga_thread", None)
+        except _sqlite3.Error:
+            return  # not initialised
+        if own is not None and own.busy and not own.is_here():
+            own.left.append(self)
+            if not own.busy:
+                own.left.clear()
 
     def __next__(self) -> Any:
         own = _own_of(self)
