@@ -60,6 +60,7 @@ def case_finalizers_that_take_the_lock(t: Any) -> None:
             del keep
 
     threshold = gc.get_threshold()
+    gc.freeze()  # what there is already would be gone through again and again
     gc.set_threshold(20, 5, 5)
     try:
         threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
@@ -70,6 +71,7 @@ def case_finalizers_that_take_the_lock(t: Any) -> None:
         t.note([thread.is_alive() for thread in threads])
     finally:
         gc.set_threshold(*threshold)
+        gc.unfreeze()
     gc.collect()
     t.note(finalized[0], "unlocked" in repr(lock))
 
