@@ -15,11 +15,12 @@ from operator import methodcaller
 from types import CodeType
 from typing import Any
 
+from dhagapatch import _real
 from dhagapatch._cpython import CODE_HAS_A_VERSION
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.extension import speedups
 
-__all__ = ["catch_up", "leave_tool", "switch"]
+__all__ = ["catch_up", "change", "leave_tool", "switch", "tool_in_use"]
 
 _TOOLS = range(5, -1, -1)
 _OURS = "dhagapatch"
@@ -28,17 +29,30 @@ _changed: dict[int, CodeType] = {}  # by identity: two functions may have equal 
 _changed_at = -1
 
 
+def tool_in_use() -> int | None:
+    """Any tool that is: it keeps its events."""
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    return next((tool for tool in _TOOLS if monitoring.get_tool(tool) is not None), None)
+
+
 def _tool() -> int:
-    """Any tool that is in use: it keeps its events.  If there is none, as for a trace function alone, one of ours.
+    """One that is in use.  If there is none, as for a trace function alone, one of ours.
 
     HAZARD: that one stays, as to give it back would count as another version, and all would have to catch up again.
     """
+    tool = tool_in_use()
+    if tool is None:
+        tool = _TOOLS[1]
+        sys.monitoring.use_tool_id(tool, _OURS)  # type: ignore[attr-defined,unused-ignore]
+    return tool
+
+
+def change(tool: int, code: CodeType) -> None:
+    """Have the interpreter change this code for all that is monitored: a change for one alone is made at once, with the rest."""
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
-    for tool in _TOOLS:
-        if monitoring.get_tool(tool) is not None:
-            return tool
-    monitoring.use_tool_id(_TOOLS[1], _OURS)
-    return _TOOLS[1]
+    events = monitoring.get_local_events(tool, code)
+    monitoring.set_local_events(tool, code, events ^ monitoring.events.LINE)
+    monitoring.set_local_events(tool, code, events)
 
 
 def leave_tool(number: object) -> None:
@@ -51,7 +65,6 @@ def leave_tool(number: object) -> None:
 def catch_up(version: int) -> None:
     """Have the code of all frames that wait for the caller be what the monitoring of this version asks for."""
     global _changed_at
-    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
     tool = _tool()
     if version != _changed_at:
         _changed.clear()
@@ -60,9 +73,7 @@ def catch_up(version: int) -> None:
     while frame is not None:
         code = frame.f_code
         if id(code) not in _changed:
-            events = monitoring.get_local_events(tool, code)
-            monitoring.set_local_events(tool, code, events ^ monitoring.events.LINE)
-            monitoring.set_local_events(tool, code, events)
+            change(tool, code)
             _changed[id(code)] = code
         frame = frame.f_back  # type: ignore[assignment]
 
@@ -72,12 +83,17 @@ def _make_switch() -> Callable[[Any], object]:
 
     get_state: Any = ctypes.pythonapi.PyThreadState_Get
     get_state.argtypes, get_state.restype = (), ctypes.c_void_p
-    word, at, events = ctypes.c_size_t.from_address, 3 * ctypes.sizeof(ctypes.c_void_p), 8  # the version is above these bits
+    at, events = 3 * ctypes.sizeof(ctypes.c_void_p), 8  # the version is above these bits
+    kept = _real.local()  # of the OS thread: its state lives as long as that
 
     def switch(target: Any) -> None:
-        before = word(get_state() + at).value >> events
+        try:
+            word = kept.word
+        except AttributeError:
+            word = kept.word = ctypes.c_size_t.from_address(get_state() + at)
+        before = word.value >> events
         target.switch()
-        after = word(get_state() + at).value >> events
+        after = word.value >> events
         if after != before:
             catch_up(after)
 

@@ -13,7 +13,7 @@ from dhagapatch._eager import AtOnce
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import program_frame, running_dhaga
 from dhagapatch.core.hub import Hub, all_hubs, current_hub
-from dhagapatch.core.monitored import leave_tool
+from dhagapatch.core.monitored import change, leave_tool, tool_in_use
 from dhagapatch.core.offload import is_own_native_thread
 from dhagapatch.core.threadstate import has_hooks
 from dhagapatch.green.wording import worded_by
@@ -97,21 +97,15 @@ def set_events(tool_id: int, event_set: int, /) -> None:
 @worded_by(_real.restart_events)
 def restart_events() -> None:
     _real.restart_events()
-    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
-    _instrument(next((tool for tool in range(_TOOLS) if monitoring.get_tool(tool) is not None), None))
-
-
-_TOOLS = 6  # that `sys.monitoring` has
-_ANY_EVENT = 1
+    _instrument(tool_in_use())
 
 
 def _instrument(tool: int | None) -> None:
     """Have the code that parked dhagas are in told of too; from 3.13 on they see to it themselves (`core.monitored`).
 
     Of functions under way the interpreter reaches those on the stacks of its OS threads; of others it learns when they are called
-    anew, so one that loops would not be seen.  A change for one code object alone is made at once, with all that is due in it.
+    anew, so one that loops would not be seen.
     """
-    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
     if tool is None:
         return
     codes = set()
@@ -122,9 +116,7 @@ def _instrument(tool: int | None) -> None:
                 codes.add(frame.f_code)
                 frame = frame.f_back
     for code in codes:
-        events = monitoring.get_local_events(tool, code)
-        monitoring.set_local_events(tool, code, events ^ _ANY_EVENT)
-        monitoring.set_local_events(tool, code, events)
+        change(tool, code)
 
 
 def noted(real: Callable[..., Any]) -> Callable[..., Any]:
