@@ -313,13 +313,16 @@ put_state(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     Py_RETURN_NONE;
 }
 
-/* resume(hub, waiter): `waiter.switch()`, from the hub. */
+/* resume(hub, runq): `core.monitored.resume_first(runq)`, from the hub. */
 static PyObject *
 resume_by_name(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
+    PyObject *first;
+
     if (nargs != 2 || hub_type == NULL || !PyObject_TypeCheck(args[0], hub_type))
-        return PyErr_Format(PyExc_TypeError, "resume(hub, waiter)");
-    if (resume(args[0], Py_NewRef(args[1])) < 0)
+        return PyErr_Format(PyExc_TypeError, "resume(hub, runq)");
+    first = dequeue(args[1]);
+    if (first == NULL || resume(args[0], first) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -399,7 +402,11 @@ park_as(PyThreadState *state, PyObject *hub, PyObject *me, PyObject *deadline, P
     PyObject *said;
     int same, timed_out;
 
-    if (deadline != Py_None && arm(hub, me, deadline) < 0)
+    if (deadline != Py_None) {
+        if (arm(hub, me, deadline) < 0)
+            return -1;
+    }
+    else if (field_of(me, DEADLINE, ours) != Py_None && set_field_of(me, DEADLINE, Py_NewRef(Py_None), ours) < 0)
         return -1;
     if (set_field_of(me, WAITING, Py_NewRef(what), ours) < 0 || set_field_of(me, PARKED, Py_NewRef(Py_True), ours) < 0)
         return -1;

@@ -564,7 +564,7 @@ static PyMethodDef functions[] = {
     {"core_methods", core_methods, METH_NOARGS, PyDoc_STR("Compiled methods, by class and name.")},
     {"take_state", take_state, METH_O, PyDoc_STR("Take out what only C code can of the running greenlet's thread state.")},
     {"put_state", (PyCFunction)(void (*)(void))put_state, METH_FASTCALL, PyDoc_STR("Put it back.")},
-    {"resume", (PyCFunction)(void (*)(void))resume_by_name, METH_FASTCALL, PyDoc_STR("Switch from the hub to a waiter.")},
+    {"resume", (PyCFunction)(void (*)(void))resume_by_name, METH_FASTCALL, PyDoc_STR("Switch from the hub to the first of its run queue.")},
     {"await_thread", await_thread, METH_O, PyDoc_STR("Wait for another thread to run in this dhaga.")},
     {"take_profile", take_profile, METH_NOARGS, PyDoc_STR("Take the profile function of this OS thread out.")},
     {"put_profile", put_profile, METH_O, PyDoc_STR("Put it back.")},

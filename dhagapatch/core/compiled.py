@@ -71,7 +71,7 @@ def _install() -> None:
     profiles.keeper = profiles.CompiledProfiles(speedups.take_profile, speedups.put_profile)
     threadstate.set_keeper(threadstate.Reachable(speedups))
     Hub.always_carries = True
-    monitored.switch = speedups.switch_away
+    monitored.use_compiled(speedups.switch_away)
     tools.keeper = tools.Tools(speedups.sees_tools, speedups.leave_tools, speedups.enter_tools)
     Netpoll.mark = staticmethod(speedups.mark)  # type: ignore[method-assign]
 

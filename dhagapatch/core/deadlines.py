@@ -9,10 +9,10 @@ the entry is pushed; the old entry is stale from then on and is dropped when it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 from dhagapatch._real import BUILTINS as __builtins__
 
@@ -22,10 +22,12 @@ _COMPACT_AT = 64  # stale entries that are tolerated before the heap is swept
 
 
 class Sleeper(Protocol):
-    """What can have a deadline: two slots, in monotonic seconds."""
+    """What can have a deadline: two slots, in monotonic seconds, and two flags: it sleeps; its deadline has woken it."""
 
     dhaga_deadline: float | None
     dhaga_timer_at: float | None
+    dhaga_parked: bool
+    dhaga_timed_out: bool
 
 
 class Deadlines:
@@ -48,8 +50,10 @@ class Deadlines:
         """Make sure that `sleeper` comes up at `when` or before; its slot must hold the deadline."""
         at = sleeper.dhaga_timer_at
         if at is None or when < at:
+            entry = (when, next(self._sequence), sleeper)
+            # HAZARD: no call between the two: a finalizer that waits there would find a deadline that is not in the heap
             sleeper.dhaga_timer_at = when
-            heappush(self.heap, (when, next(self._sequence), sleeper))
+            heappush(self.heap, entry)
             if at is not None:
                 self._one_more_stale()
 
@@ -67,9 +71,12 @@ class Deadlines:
     def _one_more_stale(self) -> None:
         self._stale += 1
         if self._stale > _COMPACT_AT and self._stale * 2 > len(self.heap):
-            self.heap[:] = [entry for entry in self.heap if entry[2].dhaga_timer_at == entry[0]]
-            heapify(self.heap)
-            self._stale = 0
+            before = self.heap[:]
+            live = [entry for entry in before if entry[2].dhaga_timer_at == entry[0]]
+            heapify(live)
+            if self.heap == before:  # HAZARD: or a finalizer has armed one meanwhile; there will be another time
+                self.heap[:] = live
+                self._stale = 0
 
     def any_live(self) -> bool:
         """Whether somebody waits for a deadline now; looks at each entry."""
@@ -79,20 +86,26 @@ class Deadlines:
         """When to look again; it may be early, as stale entries count."""
         return self.heap[0][0] if self.heap else None
 
-    def expire(self, now: float) -> Iterator[Sleeper]:
-        """Yield each sleeper whose deadline is over, once, in the order of deadlines."""
+    def expire(self, now: float, runq: deque[Any]) -> None:
+        """Have each sleeper that is parked, and whose deadline is over, in the run queue, in the order of deadlines."""
         heap = self.heap
         while heap and heap[0][0] <= now:
-            at, _, sleeper = heappop(heap)
-            if sleeper.dhaga_timer_at != at:
-                self._stale -= 1
-                continue  # an earlier deadline replaced this entry, or the sleeper has ended
-            sleeper.dhaga_timer_at = None
-            deadline = sleeper.dhaga_deadline
-            if deadline is None:
-                continue
-            if deadline > now:
-                self.arm(sleeper, deadline)
+            entry = heap[0]
+            at, _, sleeper = entry
+            # HAZARD: a finalizer may run at any call, and may wait, which makes turns: nobody may be in hand then.  So no call
+            # comes before all has been noted, and the entry, which is stale by then, goes last
+            if sleeper.dhaga_timer_at == at:
+                sleeper.dhaga_timer_at = None
+                deadline = sleeper.dhaga_deadline
+                if deadline is not None and deadline > now:
+                    self.arm(sleeper, deadline)
+                elif deadline is not None:
+                    sleeper.dhaga_deadline = None
+                    if sleeper.dhaga_parked:
+                        sleeper.dhaga_timed_out = True
+                        sleeper.dhaga_parked = False
+                        runq.append(sleeper)
             else:
-                sleeper.dhaga_deadline = None
-                yield sleeper
+                self._stale -= 1  # an earlier deadline replaced this entry, or the sleeper has ended
+            if heap and heap[0] is entry:
+                heappop(heap)

@@ -105,7 +105,7 @@ class Hub:
         self._task: Any = None  # the loop's
         self.level = self._left = 0  # `_left`: how many of the run queue this turn is still to resume
         poller, self._wakeup = make_poller_and_wakeup(ahead=self.ident == _MAIN_IDENT)
-        self.netpoll = Netpoll(poller, self._turn, self._wake_here)
+        self.netpoll = Netpoll(poller, self._turn)
         self.netpoll.on_enter = self.enter
         self.netpoll.on_leave = self.leave
         self.netpoll.on_quiet = self._quiet
@@ -161,8 +161,8 @@ class Hub:
         if me.dhaga_interrupts is not None:  # due since it ran: killed before its first wait, or by itself
             deliver_all(me)
             return True
+        me.dhaga_deadline = deadline  # also none: who waits inside of a finalizer has not the deadline of the wait outside
         if deadline is not None:
-            me.dhaga_deadline = deadline
             at = me.dhaga_timer_at
             if at is None or deadline < at:
                 self.deadlines.arm(me, deadline)
@@ -174,15 +174,15 @@ class Hub:
         loop = running_loop() if SOURCE in MODULES else None
         if loop is not None or self.carries or tools.keeper.seen() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
-        elif me.dhaga_parks == seen:
+        else:
             # The next whose turn it is, without going by the hub.  HAZARD: one that has not begun (it is false) is begun from
             # the hub: its C stack starts where it is begun, and one inside the other they would use it up.
             runq = self.runq
             if runq and (self._left > 0 or (self._left > BEYOND and not self.netpoll.loop_work)) and runq[0]:
                 self._left -= 1
-                monitored.switch(runq.popleft())
+                monitored.pass_on(runq, me, seen)
             else:
-                monitored.switch(self.greenlet)
+                monitored.leave(self.greenlet, me, seen)
         _LEFT[0] = _TURN[0]
         me.dhaga_parks += 1
         me.dhaga_parked = False
@@ -216,8 +216,7 @@ class Hub:
         hooks = threadstate.take_hooks(self)
         own = threadstate.keeper.take(self)
         try:
-            if me.dhaga_parks == seen:
-                monitored.switch(self.greenlet)
+            monitored.leave(self.greenlet, me, seen)
         finally:
             threadstate.keeper.put(self, own)
             threadstate.put_hooks(self, hooks)
@@ -234,12 +233,11 @@ class Hub:
         loop = running_loop() if SOURCE in MODULES else None
         if loop is not None or self.carries or tools.keeper.seen() is not None or _getprofile() is not None:
             self._carry(loop, me, seen)
-        elif me.dhaga_parks == seen:
-            if self._left > 0 and runq[0]:
-                self._left -= 1
-                monitored.switch(runq.popleft())
-            else:
-                monitored.switch(self.greenlet)
+        elif self._left > 0 and runq and runq[0]:
+            self._left -= 1
+            monitored.pass_on(runq, me, seen)
+        else:
+            monitored.leave(self.greenlet, me, seen)
         _LEFT[0] = _TURN[0]
         me.dhaga_parks += 1
         me.dhaga_waiting = None
@@ -263,11 +261,6 @@ class Hub:
         if me not in FORKERS:
             self.netpoll.look()
             self.yield_(me, deliver_handlers)
-
-    def _wake_here(self, sleeper: Any) -> None:
-        if sleeper.dhaga_parked:
-            sleeper.dhaga_parked = False
-            self.runq.append(sleeper)
 
     def wake(self, sleeper: greenlet) -> None:
         """Make `sleeper` ready if it is parked; from any OS thread."""
@@ -312,7 +305,11 @@ class Hub:
             self._wakeup.drain()
             inbox = self.inbox
             while inbox:
-                self._wake_here(inbox.popleft())
+                # HAZARD: no call from here to the append (see `monitored`)
+                sleeper: Any = inbox[0]; del inbox[0]  # noqa: E702  # fmt: skip
+                if sleeper.dhaga_parked:
+                    sleeper.dhaga_parked = False
+                    self.runq.append(sleeper)
         runq = self.runq
         ready = self._left = len(runq)
         resume = threadstate.keeper.resume
@@ -320,9 +317,9 @@ class Hub:
         while self._left > 0 and runq:
             self._left -= 1
             if resume is None:
-                monitored.switch(runq.popleft())
+                monitored.resume_first(runq)
             else:
-                resume(self, runq.popleft())
+                resume(self, runq)
         return ready and max(ready - self._left, 1)  # some may have gone on to others that became ready meanwhile
 
     def enter(self) -> None:

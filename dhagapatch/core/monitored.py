@@ -10,8 +10,8 @@ Checked: 3.13.0, 3.14.10, 3.15.2; until 3.12 the version can't be read, and noth
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable
-from operator import methodcaller
 from types import CodeType
 from typing import Any
 
@@ -20,7 +20,10 @@ from dhagapatch._cpython import CODE_HAS_A_VERSION
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.extension import speedups
 
-__all__ = ["catch_up", "change", "leave_tool", "switch", "tool_in_use"]
+__all__ = [
+    "catch_up", "change", "leave", "leave_tool", "pass_on", "resume_first", "switch", "tool_in_use",
+    "use_compiled",
+]  # fmt: skip
 
 _TOOLS = range(5, -1, -1)
 _OURS = "dhagapatch"
@@ -78,28 +81,70 @@ def catch_up(version: int) -> None:
         frame = frame.f_back  # type: ignore[assignment]
 
 
-def _make_switch() -> Callable[[Any], object]:
+# How to switch.  HAZARD: a finalizer may run at any call, or, before 3.12, when an object is made; it may wait, and resume
+# anybody.  So no call comes between the last look (at the run queue, and whether the caller has been resumed since `seen`: then
+# it does not wait, see `Hub.park`) and the switch itself, which is the method of greenlet, called by name.
+
+
+def _switch(target: Any, me: object = None, seen: int = 0) -> None:
+    target.switch()
+
+
+def _leave(target: Any, me: Any, seen: int) -> None:
+    if me.dhaga_parks == seen:
+        target.switch()
+
+
+def _pass_on(runq: deque[Any], me: Any, seen: int) -> None:
+    if me.dhaga_parks == seen and runq:
+        first = runq[0]; del runq[0]  # noqa: E702  # fmt: skip
+        first.switch()
+
+
+def _resume_first(runq: deque[Any], me: object = None, seen: int = 0) -> None:
+    if runq:
+        first = runq[0]; del runq[0]  # noqa: E702  # fmt: skip
+        first.switch()
+
+
+def _catch_up_after(switch: Callable[[Any, Any, int], None]) -> Callable[..., None]:
+    """The same, where the version can be read."""
     import ctypes
 
     get_state: Any = ctypes.pythonapi.PyThreadState_Get
     get_state.argtypes, get_state.restype = (), ctypes.c_void_p
     at, events = 3 * ctypes.sizeof(ctypes.c_void_p), 8  # the version is above these bits
-    kept = _real.local()  # of the OS thread: its state lives as long as that
 
-    def switch(target: Any) -> None:
+    def and_catch_up(target: Any, me: Any = None, seen: int = 0) -> None:
         try:
-            word = kept.word
+            word = _kept.word  # of the OS thread: its state lives as long as that
         except AttributeError:
-            word = kept.word = ctypes.c_size_t.from_address(get_state() + at)
+            word = _kept.word = ctypes.c_size_t.from_address(get_state() + at)
         before = word.value >> events
-        target.switch()
+        switch(target, me, seen)
         after = word.value >> events
         if after != before:
             catch_up(after)
 
-    return switch
+    return and_catch_up
 
 
-switch: Callable[[Any], object] = methodcaller("switch")  # to a greenlet; the compiled part brings its own
+def use_compiled(switch_away: Callable[[Any], object]) -> None:
+    """Have the compiled part switch."""
+    global switch, leave
+
+    def leave_by_it(target: Any, me: Any, seen: int) -> None:
+        if me.dhaga_parks == seen:
+            switch_away(target)
+
+    switch, leave = switch_away, leave_by_it
+
+
+_kept = _real.local()
+switch: Callable[[Any], object] = _switch  # to a greenlet
+leave: Callable[[Any, Any, int], object] = _leave  # the same, for who waits
+pass_on: Callable[[deque[Any], Any, int], object] = _pass_on  # for who waits: to the first of the run queue, which is taken out
+resume_first: Callable[[deque[Any]], object] = _resume_first  # the same, for the hub
 if CODE_HAS_A_VERSION and speedups is None:
-    switch = _make_switch()
+    switch, leave = _catch_up_after(_switch), _catch_up_after(_leave)
+    pass_on, resume_first = _catch_up_after(_pass_on), _catch_up_after(_resume_first)

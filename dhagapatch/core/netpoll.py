@@ -85,7 +85,7 @@ class Netpoll(selectors.BaseSelector):
     leaves = 0  # how often it has returned to asyncio; counted while stalls are watched
     watchers = 0  # native threads that look at the process now and then
 
-    def __init__(self, poller: Poller, turn: Callable[[], int], wake: Callable[[Any], None]) -> None:
+    def __init__(self, poller: Poller, turn: Callable[[], int]) -> None:
         self.poller = poller
         self.one_shot = poller.one_shot
         self.deadlines = Deadlines()
@@ -100,7 +100,6 @@ class Netpoll(selectors.BaseSelector):
         self.on_idle: Callable[[float | None], float | None] | None = None
         self.on_busy: list[Callable[[], None]] = []  # called once, when the next poll has ended
         self._turn = turn
-        self._wake = wake
         self._keys: dict[int, selectors.SelectorKey] = _ByDescriptor()
         self._wakeup_fd = -1
         self._lent = self._lent_last = 0.0
@@ -226,10 +225,7 @@ class Netpoll(selectors.BaseSelector):
             _real.sleep(_LENT)
 
     def _expire(self, now: float) -> None:
-        for sleeper in self.deadlines.expire(now):
-            if sleeper.dhaga_parked:  # type: ignore[attr-defined]
-                sleeper.dhaga_timed_out = True  # type: ignore[attr-defined]
-                self._wake(sleeper)
+        self.deadlines.expire(now, self.runq)
 
     def _poll(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         poller = self.poller
@@ -319,6 +315,18 @@ class Netpoll(selectors.BaseSelector):
             return waiters
         del self.entries[fd]
         return []
+
+    def doubt(self) -> None:
+        """Whoever waits for a descriptor looks again, and is told of readiness again.
+
+        HAZARD: a finalizer that waits in the hub's own greenlet runs turns inside of a poll perhaps, whose edges, which come
+        once, have not been marked.
+        """
+        for fd in list(self.entries):
+            for waiter in self.renew(fd):
+                if waiter.dhaga_parked:
+                    waiter.dhaga_parked = False
+                    self.runq.append(waiter)
 
     def awaits_events(self) -> bool:
         """Whether a descriptor is waited for, by a dhaga or by asyncio (its self-pipe aside)."""

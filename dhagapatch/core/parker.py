@@ -189,6 +189,7 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     own = threadstate.keeper.take(hub)  # a dhaga's, if one runs the loop that hosts the hub
     if host is not None:
         host.runners.append(getcurrent())
+    hub.netpoll.doubt()
     try:
         while not done() and not (deadline is not None and _real.monotonic() >= deadline):
             hub.netpoll.run(deadline, done)

@@ -61,7 +61,7 @@ def drop_hooks(hub: Any) -> None:
 class Unreachable:
     """What only C code can reach, where there is none of ours: the dhagas of an OS thread share it."""
 
-    resume: Callable[[Any, Any], object] | None = None  # `waiter.switch()`, from the hub, if that is not enough
+    resume: Callable[[Any, Any], object] | None = None  # `monitored.resume_first(runq)`, from the hub, if that is not enough
 
     def take(self, hub: Any) -> Any:
         """Take the caller's out; what `put` is to be given."""

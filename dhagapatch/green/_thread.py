@@ -273,7 +273,8 @@ class ThreadHandle:
                 until = _real.monotonic() + _NATIVE_JOIN
                 until = until if deadline is None else min(until, deadline)
             try:
-                woken = parker.park(until, self)
+                # HAZARD: it may have ended since it was asked: another OS thread's, or beside a finalizer that has waited here
+                woken = self.is_done() or parker.park(until, self)
             finally:
                 waiters.leave(parker)
             if not woken and deadline is not None and _real.monotonic() >= deadline:

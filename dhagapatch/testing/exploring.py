@@ -84,6 +84,7 @@ class _RunQueue(deque[Any]):
     def __init__(self, run: _Run) -> None:
         super().__init__()
         self._run = run
+        self.hub_greenlet: Any = None
 
     def popleft(self) -> Any:
         one = self._run.choose(self)
@@ -91,7 +92,12 @@ class _RunQueue(deque[Any]):
         return one
 
     def __getitem__(self, index: Any) -> Any:
-        return None  # whoever parks looks here for the next, and then has the hub choose
+        if getcurrent() is not self.hub_greenlet:
+            return None  # whoever parks looks here for the next, and then has the hub choose
+        one = self._run.choose(self)
+        self.remove(one)
+        self.appendleft(one)
+        return one
 
 
 class _Hub(Hub):
@@ -103,6 +109,7 @@ class _Hub(Hub):
         self.ended = False
         self._run_of = run
         self.runq = self.netpoll.runq = _RunQueue(run)
+        self.runq.hub_greenlet = self.greenlet
         self.netpoll.on_idle = run.on_idle
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""What comes between two steps of the core loses nothing: see `windows`."""
+"""What comes between two steps of the core loses nothing: see `windows`; nor what comes in finalizers: see `finalizers`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import pytest
 from ahead import Ahead
 from run_isolated import run_file
 
-SCRIPT = Path(__file__).parent / "windows.py"
+SCRIPTS = ("windows", "finalizers")
 MODES = {"compiled": {}, "python": {"DHAGAPATCH_SPEEDUPS": "0"}, "poll": {"DHAGAPATCH_POLLER": "poll"}}
 
 
-def _run(mode: str) -> str:
-    return run_file(SCRIPT, **MODES[mode])
+def _run(script: str, mode: str) -> str:
+    return run_file(Path(__file__).parent / f"{script}.py", **MODES[mode])
 
 
-_runs = Ahead(_run, "mode")
+_runs = Ahead(_run, "script", "mode")
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_windows(mode: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_windows(script: str, mode: str, request: pytest.FixtureRequest) -> None:
     _runs.result(request)

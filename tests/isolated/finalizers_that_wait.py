@@ -3,6 +3,8 @@
 
 import asyncio
 import gc
+import socket
+import sys
 import threading
 import time
 
@@ -10,18 +12,22 @@ import dhagapatch
 from dhagapatch.core.deadlines import Deadlines
 
 lock = threading.Lock()
-finalized = []
+finalized, held, failed = [], [], []
+threading.excepthook = sys.unraisablehook = failed.append
 
 
 class Waits:
     def __del__(self):
         with lock:
+            assert not held, held
             finalized.append(threading.current_thread().name)
 
 
 def hold():
     with lock:
+        held.append(threading.current_thread())
         time.sleep(0.1)
+        held.clear()
 
 
 # in the hub: the cycles become garbage there, and one finalizer waits inside the other
@@ -54,7 +60,7 @@ arm = Deadlines.arm
 
 def arm_and_collect(self, sleeper, when):
     arm(self, sleeper, when)
-    if not busy:
+    if not busy and threading.current_thread() not in held:
         busy.append(True)
         cycle = Waits()
         cycle.me = cycle
@@ -82,3 +88,33 @@ for thread in holders + sleepers:
     assert not thread.is_alive(), thread
 assert ended == [False] * 3
 assert asyncio.run(asyncio.sleep(0, "loop")) == "loop"
+Deadlines.arm = arm
+
+# in the hub, inside of a poll: what it has found, and has not passed on, is what the holder of the lock waits for
+left, right = socket.socketpair()
+poller = dhagapatch.get_hub().netpoll.poller
+edges = poller.edges
+received = []
+
+
+def receive():
+    with lock:
+        received.append(left.recv(1))
+
+
+def edges_and_collect(timeout):
+    found = edges(timeout)
+    if any(fd == left.fileno() for fd, _ in found):
+        poller.edges = edges
+        Waits()
+    return found
+
+
+holder = threading.Thread(target=receive)
+holder.start()
+time.sleep(0.01)
+poller.edges = edges_and_collect
+right.send(b"x")
+holder.join(5)
+assert received == [b"x"], received
+assert not failed, failed
