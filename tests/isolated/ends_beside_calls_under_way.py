@@ -1,4 +1,4 @@
-"""A statement of SQLite, or a name's look-up, that is under way on a native thread holds up neither the program's end nor a child."""
+"""A statement of SQLite, or the look-up of a name, that is under way holds up neither the end of the program nor a child."""
 
 import subprocess
 import sys

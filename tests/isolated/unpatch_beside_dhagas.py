@@ -124,3 +124,34 @@ thread.join()
 dhagapatch.unpatch_all()
 assert not sliced()
 assert threading.enumerate() == [threading.main_thread()]
+
+# another OS thread's hub goes on with its dhagas
+dhagapatch.patch_all()
+begun, ended = _real.allocate_lock(), []
+begun.acquire()
+
+
+def naps(number):
+    for _ in range(5):
+        time.sleep(0.005)
+    ended.append(number)
+
+
+def has_a_hub():
+    dhagapatch.get_hub()
+    threads = [threading.Thread(target=naps, args=(number,)) for number in range(3)]
+    for one in threads:
+        one.start()
+    time.sleep(0.01)
+    begun.release()
+    for one in threads:
+        one.join()
+    ended.append("all")
+
+
+_real.start_new_thread(has_a_hub, ())
+begun.acquire()
+dhagapatch.unpatch_all()
+while ended[-1:] != ["all"]:
+    time.sleep(0.001)
+assert sorted(ended[:-1]) == [0, 1, 2], ended
