@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.netpoll import Netpoll
-from dhagapatch.core.own import disown, set_apart
+from dhagapatch.core.own import OWN, disown, set_apart
 
 __all__ = ["HubLoop", "make_loops"]
 
@@ -71,6 +71,7 @@ def make_loops(netpoll: Netpoll) -> tuple[HubLoop, IOLoop]:
 
 
 def _apart(end: socket.socket) -> socket.socket:
-    moved = type(end)(fileno=set_apart(end.detach()))
+    moved = type(end)(fileno=disown(set_apart(end.detach())))  # who makes a socket over one of the runtime's own is refused
+    OWN.add(moved.fileno())
     moved.setblocking(False)
     return moved

@@ -18,6 +18,7 @@ from dhagapatch._real import pristine
 from dhagapatch.core import READ, WRITE
 from dhagapatch.core.descriptors import forget_descriptor, renew_descriptor, wake_all
 from dhagapatch.core.hub import all_hubs, hub_for_wait
+from dhagapatch.core.own import refuse_own
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.attempts import again, await_drained, is_stream
 from dhagapatch.green.resolve import resolve_address
@@ -179,6 +180,7 @@ def connect_ex(self: Any, address: Any, /) -> int:
 
 
 def socket_init(self: Any, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:
+    refuse_own(fileno)
     _init(self, family, type, proto, fileno)
     fd = _fileno(self)
     # HAZARD: the number may have belonged to a socket that was collected, detached or closed by C code

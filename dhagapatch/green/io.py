@@ -22,6 +22,7 @@ from dhagapatch.core import READ, WRITE, hub_for_wait
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.entry import CALLER, enter_methods
 from dhagapatch.core.hub import parking_hub
+from dhagapatch.core.own import refuse_own
 from dhagapatch.green.attempts import once
 from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
 from dhagapatch.green.wording import worded_by
@@ -153,6 +154,7 @@ def open(
 ) -> Any:  # fmt: skip
     if opener is not None and _plain_mode(mode) and callable(opener) and not isinstance(file, int):
         return _open_by(opener, file, mode, buffering, encoding, errors, newline, closefd)
+    refuse_own(file)
     kind, waits = _kind_of(file) if opener is None else (0, False)
     if not kind or not _plain_mode(mode):
         return _real.io_open(file, mode, buffering, encoding, errors, newline, closefd, opener)

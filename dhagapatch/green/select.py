@@ -16,6 +16,7 @@ from dhagapatch.core import READ, WRITE, Entry, Hub, hub_for_wait
 from dhagapatch.core.budget import QUESTION
 from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.entry import enter_methods, entry_method
+from dhagapatch.core.own import refuse_own
 from dhagapatch.core.sync import deadline_of
 from dhagapatch.green.waiting import is_open, number_of, sleep_until
 from dhagapatch.green.wording import stand_for
@@ -230,6 +231,7 @@ class epoll:
 
     @classmethod
     def fromfd(cls, fd: int, /) -> epoll:
+        refuse_own(fd)
         self = cls.__new__(cls)
         self._epoll = _real.epoll.fromfd(fd)
         return self

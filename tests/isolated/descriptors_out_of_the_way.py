@@ -6,7 +6,9 @@ A forked child has as many descriptors as its parent, whether or not it has wait
 
 import errno
 import os
+import select
 import selectors
+import socket
 import threading
 import time
 import traceback
@@ -91,6 +93,14 @@ for number in own:
         assert error.errno == errno.EBUSY and "dhagapatch" in str(error), error
     else:
         raise AssertionError("the runtime's own descriptor was taken away")
+    for take in (open, os.fdopen, lambda number: socket.socket(fileno=number), select.epoll.fromfd):
+        try:
+            take(number).close()
+        except OSError as error:
+            assert error.errno == errno.EBADF, (take, error)
+        else:
+            raise AssertionError("the runtime's own descriptor was closed")
+assert own <= numbers()
 os.dup2(0, 900)
 os.close(900)
 waits()
