@@ -1,4 +1,4 @@
-"""What comes between two steps of the core loses nothing: see `windows`; nor what comes in finalizers: see `finalizers`."""
+"""What comes between two steps of the core loses nothing: see `windows`; nor what comes in finalizers: see the other two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from ahead import Ahead
 from run_isolated import run_file
 
-SCRIPTS = ("windows", "finalizers")
+SCRIPTS = ("windows", "finalizers", "waiting_finalizers")
 MODES = {"compiled": {}, "python": {"DHAGAPATCH_SPEEDUPS": "0"}, "poll": {"DHAGAPATCH_POLLER": "poll"}}
 
 

@@ -33,6 +33,7 @@ from dhagapatch.core.netpoll import Entry
 from dhagapatch.core.parker import DhagaParker
 from dhagapatch.core.poller import READ
 from dhagapatch.core.waitq import WaitQueue
+from dhagapatch.green import _thread as green_thread
 from dhagapatch.green import select as green_select
 from dhagapatch.green import waiting
 
@@ -355,6 +356,22 @@ def case_a_later_wait_has_no_end_of_an_earlier_one() -> None:
     until(lambda: waiter.dhaga.dhaga_waiting == "a third wake")
     hub.wake(waiter.dhaga)
     assert waiter.get() == [False, True, True, True, True, False]
+
+
+def case_ended_before_the_joiner_stands_in_the_queue() -> None:
+    if _real.ThreadHandle is None:
+        return  # until 3.12 it is a lock that is waited for
+    release = Lock()
+    release.acquire()
+    handle = green_thread.start_joinable_thread(release.acquire)
+
+    def end() -> None:
+        release.release()
+        until(handle.is_done)
+
+    with before_once(green_thread, "make_parker", end) as left:
+        handle.join()
+    assert not left
 
 
 def case_deadlines_that_become_shorter_and_longer() -> None:

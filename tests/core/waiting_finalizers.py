@@ -1,4 +1,3 @@
-# run: -m dhagapatch
 """Finalizers may wait: in the hub, one inside the other, and between the steps of another wait of the same dhaga."""
 
 import asyncio
@@ -10,6 +9,8 @@ import time
 
 import dhagapatch
 from dhagapatch.core.deadlines import Deadlines
+
+dhagapatch.patch_all()
 
 lock = threading.Lock()
 finalized, held, failed = [], [], []
