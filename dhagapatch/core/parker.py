@@ -149,16 +149,19 @@ class HubParker:
     the inner one has: so nothing is handed over to it (it is never urgent), and the inner one tries again by itself.
     """
 
-    __slots__ = ("granted", "hub", "owner", "urgent", "woken")
+    __slots__ = ("granted", "has_doubted", "hub", "owner", "urgent", "woken")
 
     owner: int
     buried = True
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self.woken = self.granted = self.urgent = False
+        self.woken = self.granted = self.urgent = self.has_doubted = False
 
     def park(self, deadline: float | None, what: object) -> bool:
+        if not self.has_doubted:  # once, as it may park again and again
+            self.has_doubted = True
+            self.hub.netpoll.doubt()
         if not self.woken:
             _run_turns(self.hub, lambda: self.woken, deadline)
         return self.woken
@@ -189,7 +192,6 @@ def _run_turns(hub: Hub, done: Callable[[], bool], deadline: float | None) -> No
     own = threadstate.keeper.take(hub)  # a dhaga's, if one runs the loop that hosts the hub
     if host is not None:
         host.runners.append(getcurrent())
-    hub.netpoll.doubt()
     try:
         while not done() and not (deadline is not None and _real.monotonic() >= deadline):
             hub.netpoll.run(deadline, done)
