@@ -10,7 +10,7 @@ from dhagapatch._ctypes import set_method
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import offload_wait
 
-__all__ = ["Exchange", "looks_like", "on_a_native_thread"]
+__all__ = ["Exchange", "blocking", "comes_through", "looks_like", "on_a_native_thread"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,5 +46,27 @@ def on_a_native_thread(real: Callable[..., Any]) -> Callable[..., Any]:
     @looks_like(real)
     def runs(*args: Any, **kwargs: Any) -> Any:
         return offload_wait(real, *args, **kwargs)
+
+    return runs
+
+
+def blocking(real: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, unless it is told ``blocking=False``."""
+
+    @looks_like(real)
+    def runs(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("blocking", True):
+            return offload_wait(real, *args, **kwargs)
+        return real(*args, **kwargs)
+
+    return runs
+
+
+def comes_through(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that never waits, and is called in a loop until another thread has done something: it pays for its turn."""
+
+    @looks_like(real)
+    def runs(*args: Any, **kwargs: Any) -> Any:
+        return real(*args, **kwargs)
 
     return runs
