@@ -254,7 +254,7 @@ def _pyopenssl(name: str, source: str = "waiting") -> Row:
 
 def _interpreters(name: str) -> Row:
     why = "another interpreter runs meanwhile"
-    return Row("_interpreters", name, "exchange:on_a_native_thread", "packages", WRAP, since=(3, 13), why=why)
+    return Row("_interpreters", name, "exchange:in_another_interpreter", "packages", WRAP, since=(3, 13), why=why)
 
 
 def _between_interpreters(module: str, name: str) -> Row:

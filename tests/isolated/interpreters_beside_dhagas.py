@@ -1,5 +1,6 @@
 """Other interpreters run beside dhagas, as beside threads: what runs there holds nobody up, and its errors come back."""
 
+import _thread
 import sys
 import threading
 import time
@@ -63,4 +64,5 @@ if sys.version_info >= (3, 14):
     with InterpreterPoolExecutor(2) as pool:
         run(list, pool.map(time.sleep, [0.2] * 4))
         assert type(pool.submit(int, "x").exception()) is ValueError
+        assert pool.submit(_thread._get_name).result().startswith("InterpreterPool")
 ended.set()
