@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -137,6 +138,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Of the command line."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="scripts of features/ (default: all)")
     parser.add_argument("--python", nargs="+", default=[sys.executable], metavar="PY", help="default: this one")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="scripts at once (default: 1)")
     parser.add_argument("--docs", action="store_true", help=f"write {PAGE.name}")
 
 
@@ -150,8 +152,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
     pythons = {_python_version(python): python for python in options.python}
     names = options.names or list(asked)
     answers: dict[str, dict[str, dict[str, Answer]]] = {}
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        asking = {
+            name: {runtime: {v: pool.submit(ask, name, runtime, python=at) for v, at in pythons.items()} for runtime in RUNTIMES}
+            for name in names
+        }
     for name in names:
-        answers[name] = {runtime: {v: ask(name, runtime, python=at) for v, at in pythons.items()} for runtime in RUNTIMES}
+        answers[name] = {runtime: {v: one.result() for v, one in asking[name][runtime].items()} for runtime in RUNTIMES}
         console.print(f"{name}: " + ", ".join(f"{runtime} {cell(answers[name][runtime])}" for runtime in RUNTIMES))
     table = Table("", *RUNTIMES, title=_versions(pythons))
     for name in names:
