@@ -10,7 +10,7 @@ from rich.table import Table
 from compat import expectations, modules, results
 from compat.expectations import Expectation, Verdict
 
-__all__ = ["cell", "known", "number", "share", "show", "stale", "totals", "verdicts", "write_page"]
+__all__ = ["cell", "known", "number", "sections_of", "share", "show", "stale", "totals", "verdicts", "write_page"]
 
 SHOWN = 20  # tests of a module that are named one by one
 COLUMNS = ("native", "dhagapatch", "dhagapatch-timeslice", "dhagapatch-children", "gevent", "eventlet")
@@ -87,7 +87,7 @@ def write_page(folder: Path, page: Path, ledger: list[Expectation]) -> None:
     pythons = [path.name for path in folder.glob("*") if (path / "native").is_dir()]
     if not pythons:
         raise ValueError("there are no results; run: python -m compat stdlib")
-    sections = {**_earlier(page), **{python: _of_python(folder, python, ledger) for python in pythons}}
+    sections = {**sections_of(page), **{python: _of_python(folder, python, ledger) for python in pythons}}
     parts = [_HEAD]
     for python in sorted(sections, key=number):
         parts += sections[python]
@@ -95,7 +95,7 @@ def write_page(folder: Path, page: Path, ledger: list[Expectation]) -> None:
     page.write_text("\n".join(parts).rstrip() + "\n")
 
 
-def _earlier(page: Path) -> dict[str, list[str]]:
+def sections_of(page: Path) -> dict[str, list[str]]:
     """The sections of the page that is to be written over, by Python."""
     sections: dict[str, list[str]] = {}
     python = ""
