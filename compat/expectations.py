@@ -1,12 +1,12 @@
 """The ledger of known failures: strict, each entry with its reason.
 
-    [[expected]]
-    id = "test.test_threading.ThreadTests.test_*"   # as the run names it; * and ? as in file names
-    outcome = "fail"                                # fail, flaky, or skip (hangs and crashes only: it is not run)
-    python = ["3.12", "3.13"]                       # where; all versions without it
-    launchers = ["dhagapatch"]                      # under which; all of dhagapatch without it
-    why = "A sentence that a user would accept, and what it would take."
-    since = "0.1"
+[[expected]]
+id = "test.test_threading.ThreadTests.test_*"   # as the run names it; * and ? as in file names
+outcome = "fail"                                # fail, flaky, or skip (hangs and crashes only: it is not run)
+python = ["3.12", "3.13"]                       # where; all versions without it
+launchers = ["dhagapatch"]                      # under which; all of dhagapatch without it
+why = "A sentence that a user would accept, and what it would take."
+since = "0.1"
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import ast
+import concurrent.futures
 import os
-import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Answer", "add_options", "ask", "page", "questions", "run"]
+__all__ = ["Answer", "add_options", "ask", "cell", "page", "questions", "run"]
 
 FOLDER = Path(__file__).parent / "features"
 PAGE = FOLDER.parent.parent / "docs" / "reference" / "features.md"
@@ -80,8 +81,8 @@ def ask(name: str, runtime: str, folder: Path = FOLDER, python: str = sys.execut
     return Answer("no", errors[-1] if errors and done.returncode >= 0 else "crashes")
 
 
-def _versions() -> str:
-    words = [f"CPython {platform.python_version()}"]
+def _versions(pythons: Iterable[str]) -> str:
+    words = [f"CPython {', '.join(pythons)}"]
     for name in (*RUNTIMES, "greenlet"):
         try:
             words.append(f"{name} {version(name)}")
@@ -90,21 +91,45 @@ def _versions() -> str:
     return ", ".join(words)
 
 
-def page(asked: dict[str, str], answers: dict[str, dict[str, Answer]]) -> str:
-    """The page of the documentation."""
+def _python_version(python: str, runtimes: tuple[str, ...] = RUNTIMES) -> str:
+    """An interpreter's version; ValueError if a runtime is missing there."""
+    look = (
+        "import importlib.util, platform, sys\n"
+        "print(platform.python_version(), *(name for name in sys.argv[1:] if not importlib.util.find_spec(name)))"
+    )
+    done = subprocess.run([python, "-c", look, *runtimes], capture_output=True, text=True, check=True)
+    found, *missing = done.stdout.split()
+    if missing:
+        raise ValueError(f"{missing[0]} is missing for {python}; run: pip install -e '.[bench]'")
+    return found
+
+
+def cell(answers: dict[str, Answer]) -> str:
+    """What a runtime said on each Python, in one cell: once where all say the same."""
+    said: dict[str, list[str]] = {}
+    for python, answer in answers.items():
+        said.setdefault(f"**{answer}**" if answer.word == "yes" else str(answer), []).append(python.rpartition(".")[0])
+    if len(said) == 1:
+        return next(iter(said))
+    return "; ".join(f"{text} on {', '.join(pythons)}" for text, pythons in said.items())
+
+
+def page(asked: dict[str, str], answers: Mapping[str, Mapping[str, dict[str, Answer]]]) -> str:
+    """The page of the documentation; `answers` by script, runtime and Python."""
+    pythons = next(iter(next(iter(answers.values())).values()))
     lines = [
         "# What it can do, beside gevent and eventlet",
         "",
         "Each cell is the answer of a script in `compat/features/`, which runs under all three: `python -m compat features`.",
         "One that hangs, or fails, has not done it. What is off by default (time slices, stalls, native threads for sqlite3)",
-        "is asked for in the script.",
+        "is asked for in the script. Where the Pythons differ the cell says so.",
         "",
-        f"{_versions()}, {platform.system()}.",
+        f"{_versions(pythons)}, {os.uname().sysname}.",
     ]
     for section, names in SECTIONS.items():
         lines += ["", f"## {section}", "", f"| | {' | '.join(RUNTIMES)} |", f"|---|{':-:|' * len(RUNTIMES)}"]
         for name in names.split():
-            cells = " | ".join(f"**{one}**" if one.word == "yes" else str(one) for one in answers[name].values())
+            cells = " | ".join(cell(answers[name][runtime]) for runtime in RUNTIMES)
             lines.append(f"| {asked[name].splitlines()[0]} `{name}` | {cells} |")
     return "\n".join(lines) + "\n"
 
@@ -112,6 +137,8 @@ def page(asked: dict[str, str], answers: dict[str, dict[str, Answer]]) -> str:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Of the command line."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="scripts of features/ (default: all)")
+    parser.add_argument("--python", nargs="+", default=[sys.executable], metavar="PY", help="default: this one")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="scripts at once (default: 1)")
     parser.add_argument("--docs", action="store_true", help=f"write {PAGE.name}")
 
 
@@ -122,20 +149,21 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise ValueError(f"no script {unknown[0]!r}; there are: {', '.join(asked)}")
     if options.docs and options.names:
         raise ValueError("--docs writes the whole table: give no names with it")
-    for runtime in RUNTIMES:
-        try:
-            version(runtime)
-        except PackageNotFoundError:
-            raise ValueError(f"{runtime} is missing; run: pip install -e '.[bench]'") from None
+    pythons = {_python_version(python): python for python in options.python}
     names = options.names or list(asked)
-    answers: dict[str, dict[str, Answer]] = {}
+    answers: dict[str, dict[str, dict[str, Answer]]] = {}
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        asking = {
+            name: {runtime: {v: pool.submit(ask, name, runtime, python=at) for v, at in pythons.items()} for runtime in RUNTIMES}
+            for name in names
+        }
     for name in names:
-        answers[name] = {runtime: ask(name, runtime) for runtime in RUNTIMES}
-        console.print(f"{name}: " + ", ".join(f"{runtime} {answer}" for runtime, answer in answers[name].items()))
-    table = Table("", *RUNTIMES, title=_versions())
+        answers[name] = {runtime: {v: one.result() for v, one in asking[name][runtime].items()} for runtime in RUNTIMES}
+        console.print(f"{name}: " + ", ".join(f"{runtime} {cell(answers[name][runtime])}" for runtime in RUNTIMES))
+    table = Table("", *RUNTIMES, title=_versions(pythons))
     for name in names:
-        table.add_row(asked[name].splitlines()[0], *(str(answer) for answer in answers[name].values()))
+        table.add_row(asked[name].splitlines()[0], *(cell(answers[name][runtime]).replace("*", "") for runtime in RUNTIMES))
     console.print(table)
     if options.docs:
         PAGE.write_text(page(asked, answers), "utf-8")
-    return int(any(answer["dhagapatch"].word != "yes" for answer in answers.values()))
+    return int(any(answer.word != "yes" for runtimes in answers.values() for answer in runtimes["dhagapatch"].values()))

@@ -10,7 +10,7 @@ from rich.table import Table
 from compat import expectations, modules, results
 from compat.expectations import Expectation, Verdict
 
-__all__ = ["cell", "known", "number", "share", "show", "stale", "totals", "verdicts", "write_page"]
+__all__ = ["cell", "known", "number", "sections_of", "share", "show", "stale", "totals", "verdicts", "write_page"]
 
 SHOWN = 20  # tests of a module that are named one by one
 COLUMNS = ("native", "dhagapatch", "dhagapatch-timeslice", "dhagapatch-children", "gevent", "eventlet")
@@ -83,15 +83,28 @@ def totals(found: list[Verdict]) -> str:
 
 
 def write_page(folder: Path, page: Path, ledger: list[Expectation]) -> None:
-    """Write the page of all results that are there; ValueError if there are none."""
-    pythons = sorted((path.name for path in folder.glob("*") if (path / "native").is_dir()), key=number)
+    """Write the page: Pythons without results here keep what it says of them; ValueError if there are no results at all."""
+    pythons = [path.name for path in folder.glob("*") if (path / "native").is_dir()]
     if not pythons:
         raise ValueError("there are no results; run: python -m compat stdlib")
+    sections = {**sections_of(page), **{python: _of_python(folder, python, ledger) for python in pythons}}
     parts = [_HEAD]
-    for python in pythons:
-        parts += _of_python(folder, python, ledger)
+    for python in sorted(sections, key=number):
+        parts += sections[python]
     parts += ["## Known failures", "", *known(ledger)]
     page.write_text("\n".join(parts).rstrip() + "\n")
+
+
+def sections_of(page: Path) -> dict[str, list[str]]:
+    """The sections of the page that is to be written over, by Python."""
+    sections: dict[str, list[str]] = {}
+    python = ""
+    for line in page.read_text("utf-8").splitlines() if page.exists() else ():
+        if line.startswith("## "):
+            python = line.removeprefix("## CPython ") if line.startswith("## CPython ") else ""
+        if python:
+            sections.setdefault(python, []).append(line)
+    return sections
 
 
 def number(python: str) -> tuple[int, ...]:

@@ -15,17 +15,19 @@ COLUMNS = ("dhagapatch", "dhagapatch-late", "gevent", "eventlet")
 
 
 def write_page(page: Path) -> None:
-    """Write the page of all results that are there; ValueError if there are none."""
+    """Write the page: what there are no results of here stays as it is; ValueError if there are none at all."""
     folder = third_party.RESULTS
     table, _ = suites.read(third_party.SUITES)
     ledger = expectations.read(third_party.LEDGER)
-    pythons = sorted((path.name for path in folder.glob("*") if (path / "native").is_dir()), key=report.number)
+    pythons = [path.name for path in folder.glob("*") if (path / "native").is_dir()]
     if not pythons:
         raise ValueError("there are no results; run: python -m compat third-party")
     parts = [_HEAD]
     earlier = _earlier(page)
-    for python in pythons:
-        parts += _of_python(folder, python, table, ledger, earlier)
+    sections = report.sections_of(page)
+    sections |= {python: _of_python(folder, python, table, ledger, earlier) for python in pythons}
+    for python in sorted(sections, key=report.number):
+        parts += sections[python]
     parts += ["## Known failures", "", *report.known(ledger), "", "## Left out, natively too", "", *_left_out(table)]
     page.write_text("\n".join(parts).rstrip() + "\n")
 

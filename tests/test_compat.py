@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from compat import modules, report, results
 from compat.expectations import Expectation, judge, read
 from compat.launchers import LAUNCHERS
 from compat.results import Outcome, Result
@@ -126,3 +127,21 @@ def test_an_incomplete_entry_is_refused(text: str, complaint: str, tmp_path: Pat
 def test_the_ledger_of_the_standard_library_can_be_read() -> None:
     entries = read(Path(__file__).parents[1] / "compat" / "expectations" / "stdlib.toml")
     assert entries and len({entry.id for entry in entries}) == len(entries)
+
+
+def test_what_moved_is_found() -> None:
+    found = modules.find(sys.executable, ("posix", "test.test_os", "file"))
+    assert not found.missing and len(set(found.modules)) == len(found.modules)
+    assert "test_posix" in found.modules or "test_os.test_posix" in found.modules
+    with pytest.raises(ValueError, match="no module 'nowhere'"):
+        modules.find(sys.executable, ("nowhere",))
+
+
+def test_the_page_keeps_what_was_not_run_here(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# T\n\n## CPython 3.9.1\n\n| kept |\n\n## CPython 3.11.7\n\n| old |\n\n## Known failures\n\n- gone\n")
+    results.save(tmp_path / "results", _result("native", a="pass"))
+    report.write_page(tmp_path / "results", page, [])
+    text = page.read_text()
+    assert text.index("## CPython 3.9.1\n\n| kept |") < text.index("## CPython 3.11.7") < text.index("| test_m | 1 |")
+    assert "old" not in text and "gone" not in text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compat import feature_table
-from compat.feature_table import PAGE, SECTIONS, Answer, ask, page, questions
+from compat.feature_table import PAGE, SECTIONS, Answer, ask, cell, page, questions
 
 
 @pytest.mark.parametrize("name", questions())
@@ -44,7 +44,13 @@ def test_a_script_outside_the_table_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_page_has_all_rows() -> None:
     asked = questions()
-    text = page(asked, {name: {one: Answer("yes") for one in feature_table.RUNTIMES} for name in asked})
+    text = page(asked, {name: {one: {"3.11.7": Answer("yes")} for one in feature_table.RUNTIMES} for name in asked})
     assert text.count("| **yes** | **yes** | **yes** |") == len(asked)
     rows = [line.partition(" | ")[0] for line in PAGE.read_text("utf-8").splitlines() if "`" in line and line.startswith("| ")]
     assert rows == [line.partition(" | ")[0] for line in text.splitlines() if "`" in line and line.startswith("| ")], "run --docs"
+
+
+def test_a_cell_tells_pythons_apart() -> None:
+    yes, hangs = Answer("yes"), Answer("no", "hangs")
+    assert cell({"3.11.7": yes, "3.15.2": yes}) == "**yes**"
+    assert cell({"3.11.7": hangs, "3.13.0": yes, "3.15.2": hangs}) == "no (hangs) on 3.11, 3.15; **yes** on 3.13"

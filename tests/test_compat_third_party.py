@@ -171,6 +171,11 @@ def test_the_page_says_what_was_not_run(tmp_path: Path, monkeypatch: pytest.Monk
         assert "| c 1 |  | 1 † | not run | not run | not run | 1 † |  |" in lines
         assert "| **in all** | | 2 | 1 of 1 (100.00 %) | not run | not run | not run | |" in lines
         assert "Not run at all: d." in lines
+    kept = "## CPython 3.9.1\n\n| kept |\n\n## CPython 3.11.7"
+    page = tmp_path / "page.md"
+    page.write_text(page.read_text().replace("## CPython 3.11.7", kept))
+    write_with()
+    assert kept in page.read_text()
 
 
 @pytest.mark.parametrize(

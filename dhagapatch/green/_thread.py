@@ -207,7 +207,7 @@ class ThreadHandle:
         self._native: Any = None
         self._dhaga: Dhaga | None = None
         self._ident = 0
-        self._pid = _real.os_getpid()
+        self._pid = 0  # of who started it: a child of a fork may do that
         self._state = _NOT_STARTED
         self._waiters: WaitQueue | tuple[()] = NOBODY
 
@@ -333,6 +333,7 @@ def start_joinable_thread(
         handle._state = _RUNNING
         return handle
     sys.audit("_thread.start_joinable_thread", function, daemon, handle)
+    handle._pid = _real.os_getpid()
     handle._state = _RUNNING
     lighten(function)
     if not daemon:

@@ -1,7 +1,8 @@
 """`ctypes.pythonapi.PyThreadState_SetAsyncExc`: how programs raise an exception in another thread, usually to end it.
 
 The interpreter knows OS threads only.  As natively the exception comes when the thread next runs Python code: a wait is not
-cut short, the exception is raised where it ends.  A dhaga that computes gets it with its next time slice, if there are any.
+cut short, the exception is raised where it ends; since 3.15 a signal that is sent to the thread ends its call of the system.
+A dhaga that computes gets it with its next time slice, if there are any.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from typing import Any, NoReturn
 
 from greenlet import getcurrent, greenlet
 
+from dhagapatch._cpython import SIGNALS_RAISE_WHAT_IS_SET
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core.dhaga import find_dhaga
+from dhagapatch.core.dhaga import Dhaga, find_dhaga
 from dhagapatch.core.hub import all_hubs
+from dhagapatch.core.netpoll import Entry
+from dhagapatch.core.offload import ON_NATIVE_THREAD
 
-__all__ = ["SetAsyncExc"]
+__all__ = ["SetAsyncExc", "signalled"]
 
 _pending: weakref.WeakKeyDictionary[greenlet, Callable[[], NoReturn]] = weakref.WeakKeyDictionary()
 
@@ -59,6 +63,15 @@ class SetAsyncExc:
                 target.dhaga_interrupts = deque()
             target.dhaga_interrupts.append(due)
         return 1
+
+
+def signalled(target: Dhaga) -> None:
+    """A signal that has a handler was sent to `target`: what it waits for in the kernel is looked at again, a lock is not."""
+    if not SIGNALS_RAISE_WHAT_IS_SET or target not in _pending or target.dhaga_hub is None:
+        return
+    what = target.dhaga_waiting
+    if isinstance(what, Entry) or (isinstance(what, str) and not what.endswith(ON_NATIVE_THREAD)):
+        target.dhaga_hub.wake(target)
 
 
 def _plain(argument: Any) -> Any:

@@ -49,6 +49,8 @@ def _methods(idle_dict_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         namespace = dict_of(data_of(self), self)
         if name == "__dict__":
             return namespace
+        if not isinstance(name, str):
+            return _object_get(self, name)  # raises
         if name in namespace and data_descriptor(type(self), name) is None:
             return namespace[name]
         return _object_get(self, name)
@@ -76,7 +78,7 @@ def _methods(idle_dict_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _not_the_dict(self: Any, name: str) -> None:
+    if name == "__dict__":
+        raise AttributeError(f"'{type(self).__name__}' object attribute {name!r} is read-only")
     if not isinstance(name, str):
         _object_get(self, name)  # raises
-    if name == "__dict__":
-        raise AttributeError(f"'{type(self).__name__}' object attribute '__dict__' is read-only")

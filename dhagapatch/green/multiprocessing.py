@@ -1,7 +1,7 @@
 """The semaphore of `multiprocessing`, which is shared between processes and can only be asked again and again.
 
 A process-wide native semaphore has no descriptor.  It is tried without waiting, and while it is taken the dhaga sleeps,
-each time a little longer.  For a recursive one the C code knows its owner by OS thread; here the owner is a dhaga.
+each time a little longer.  The C code knows who has it by OS thread; here that is a dhaga.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SemLock:
             # HAZARD: the native one would let any dhaga of this OS thread in
             if (self._depth and not block) or not self._take(block, timeout, lambda: not self._depth):
                 return False
-            self._mutex_owner, self._depth = me, 1
+            self._depth = 1
             return True
         return self._take(block, timeout, lambda: True)
 
@@ -69,7 +69,10 @@ class SemLock:
     def _take(self, block: bool, timeout: float | None, free: Any) -> bool:
         valid = isinstance(block, int) and -1 <= block <= 1 and (timeout is None or isinstance(timeout, (int, float)))
         if not valid or not block or hub_for_wait() is None:  # who is asked natively complains in the native words
-            return bool(self._native.acquire(block, timeout))
+            taken = bool(self._native.acquire(block, timeout))
+            if taken:
+                self._mutex_owner = owner_token()
+            return taken
         deadline = None if timeout is None else deadline_of(max(0.0, timeout))
         pause = _LEAST
         while not (free() and self._native.acquire(False)):
@@ -78,6 +81,7 @@ class SemLock:
                 return False
             sleep_until(now + pause if deadline is None else min(now + pause, deadline))
             pause = min(pause * 2, _MOST)
+        self._mutex_owner = owner_token()
         return True
 
     def release(self) -> None:
@@ -99,7 +103,7 @@ class SemLock:
     def _is_mine(self) -> bool:
         if self.kind == _RECURSIVE:
             return self._depth > 0 and self._mutex_owner == owner_token()
-        return bool(self._native._is_mine())
+        return int(self._native._count()) > 0 and self._mutex_owner == owner_token()
 
     def _get_value(self) -> int:
         return int(self._native._get_value())
@@ -124,7 +128,7 @@ class AdoptedSemLock(SemLock):
     def _is_mine(self) -> bool:
         if not self._native._is_mine():
             return False
-        return self.kind != _RECURSIVE or self._mutex_owner == (owner_token() if self._mutex_owner else 0)
+        return self._mutex_owner == (owner_token() if self._mutex_owner else 0)
 
     def _count(self) -> int:
         return int(self._native._count())
@@ -136,10 +140,7 @@ class AdoptedSemLock(SemLock):
             return bool(self._native.acquire(False))
         # HAZARD: the native one would let any dhaga of this OS thread in
         mine = self._native._is_mine
-        if (mine() and not block) or not self._take(block, timeout, lambda: not mine()):
-            return False
-        self._mutex_owner = owner_token()
-        return True
+        return not (mine() and not block) and self._take(block, timeout, lambda: not mine())
 
     def release(self) -> None:
         if self.kind == _RECURSIVE:

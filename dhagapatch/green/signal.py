@@ -39,6 +39,7 @@ from dhagapatch.core.dhaga import find_dhaga
 from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread
 from dhagapatch.core.interrupts import at_end_of_callback
+from dhagapatch.green.asyncexc import signalled
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
@@ -423,6 +424,8 @@ def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
             PENDING.setdefault(dhaga, set()).add(signalnum)
             return
         thread_id = dhaga.dhaga_hub.ident
+        if signalnum in _SIGNALS and callable(getsignal(signalnum)):
+            signalled(dhaga)
     _c_pthread_kill(thread_id, signalnum)
 
 

@@ -151,25 +151,24 @@ class local:
         namespace = dict_of(_data_of(self), self)
         if name == "__dict__":
             return namespace
-        if name in namespace:
-            kind = type(self)
-            if kind is local or data_descriptor(kind, name) is None:
-                return namespace[name]
+        kind = type(self)
+        if kind is not local and not isinstance(name, str):
+            return _object_get(self, name)  # raises
+        if name in namespace and (kind is local or data_descriptor(kind, name) is None):
+            return namespace[name]
         try:
             return _object_get(self, name)
         except AttributeError:
-            if type(self) is not local:
+            if kind is not local:
                 raise
         raise AttributeError(f"'_thread._local' object has no attribute '{name}'", name=name, obj=self)  # in C's words
 
     def __setattr__(self, name: str, value: Any, /) -> None:
         kind = type(self)
-        if not isinstance(name, str):
-            object.__setattr__(self, name, value)  # raises
-        if name in _OF_ALL:
+        if not isinstance(name, str) or name in _OF_ALL:
             if name == "__dict__":
-                raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
-            object.__setattr__(self, name, value)
+                raise AttributeError(f"'{_name_in_c(kind)}' object attribute {name!r} is read-only")
+            object.__setattr__(self, name, value)  # raises, if it is no string
             return
         if kind is local:
             try:
@@ -184,10 +183,10 @@ class local:
 
     def __delattr__(self, name: str, /) -> None:
         kind = type(self)
+        if name == "__dict__":
+            raise AttributeError(f"'{_name_in_c(kind)}' object attribute {name!r} is read-only")
         if not isinstance(name, str):
             object.__delattr__(self, name)  # raises
-        if name == "__dict__":
-            raise AttributeError(f"'{_name_in_c(kind)}' object attribute '__dict__' is read-only")
         if kind is not local and data_descriptor(kind, name) is not None:
             object.__delattr__(self, name)
             return

@@ -254,7 +254,12 @@ def _pyopenssl(name: str, source: str = "waiting") -> Row:
 
 def _interpreters(name: str) -> Row:
     why = "another interpreter runs meanwhile"
-    return Row("_interpreters", name, "exchange:on_a_native_thread", "packages", WRAP, since=(3, 13), why=why)
+    return Row("_interpreters", name, "exchange:in_another_interpreter", "packages", WRAP, since=(3, 13), why=why)
+
+
+def _between_interpreters(module: str, name: str) -> Row:
+    why = "asked in a loop, it lets the others run"
+    return Row(module, name, "exchange:comes_through", "packages", WRAP, since=(3, 13), why=why, quick=True)
 
 
 # What is not the standard library's, or seldom used, waits in C, and lets somebody else do it.
@@ -273,6 +278,13 @@ PACKAGES: tuple[Row, ...] = (
     _interpreters("run_string"),
     _interpreters("create"),
     _interpreters("destroy"),
+    _between_interpreters("_interpqueues", "get"),
+    _between_interpreters("_interpqueues", "put"),
+    _between_interpreters("_interpqueues", "get_count"),
+    _between_interpreters("_interpqueues", "is_full"),
+    _between_interpreters("_interpchannels", "recv"),
+    Row("_interpchannels", "send", "exchange:blocking", "packages", WRAP, since=(3, 13), why="waits for who receives it"),
+    Row("_interpchannels", "send_buffer", "exchange:blocking", "packages", WRAP, since=(3, 13), why="waits for who receives it"),
     Row("asyncio.runners", "Runner._lazy_init", "loops:lazy_init", "packages", SET, why="a loop of another kind hosts the hub"),
     Row("uvloop", "Loop.run_forever", "loops:hosting", "packages", WRAP, why="it hosts the hub, as it waits in C"),
     Row("pydevd", "PyDB._internal_get_file_type", "pydevd:file_type", "packages", WRAP, why="shows no frame of the runtime"),

@@ -75,6 +75,28 @@ def case_threads_of_the_child(t: Any) -> None:
         t.note(threading.active_count())
 
 
+def case_a_thread_made_before_the_fork(t: Any) -> None:
+    if (3, 13) <= sys.version_info < (3, 14):
+        t.note("not compared")  # it is refused, up to 3.13.3
+        return
+
+    def work() -> None:
+        time.sleep(0.1)
+        done.append(threading.current_thread().name)
+
+    done: list[str] = []
+    thread = threading.Thread(target=work, name="made early")
+
+    def run() -> object:
+        thread.start()
+        alive = thread.is_alive()
+        thread.join()
+        return alive, done, thread.is_alive(), threading.active_count()
+
+    t.note(in_child(run))
+    t.note(run())
+
+
 def case_child_waits(t: Any) -> None:
     with others():
 

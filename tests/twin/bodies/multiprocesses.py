@@ -245,6 +245,35 @@ def case_locks(t: Any) -> None:
     t.note(counter.value)
 
 
+module_mutexes = [fork.Lock(), fork.RLock(), fork.Semaphore(2), fork.BoundedSemaphore(1)]
+
+
+def case_who_has_a_lock(t: Any) -> None:
+    for one in [*module_mutexes, fork.Lock(), fork.RLock(), fork.Semaphore(2)]:
+        taken, release = threading.Event(), threading.Event()
+
+        def work(one: Any = one, taken: Any = taken, release: Any = release) -> None:
+            with one:
+                t.note(repr(one), one._semlock._is_mine(), one._semlock._count())
+                taken.set()
+                release.wait()
+                t.note(one._semlock._is_mine(), one._semlock._count())
+
+        thread = threading.Thread(target=work, name="holder")
+        thread.start()
+        taken.wait()
+        t.note(repr(one), one._semlock._is_mine(), one._semlock._count())
+        release.set()
+        thread.join()
+        t.note(repr(one), one._semlock._is_mine(), one._semlock._count())
+    lock = fork.Lock()
+    condition = fork.Condition(lock)
+    with lock:
+        thread = started(lambda: t.outcome("wait for another's", condition.wait, 0.01))
+        thread.join()
+        t.outcome("wait for one's own", condition.wait, 0.01)
+
+
 def case_contention_of_threads(t: Any) -> None:
     lock, rlock = fork.Lock(), fork.RLock()
     log: list[int] = []

@@ -7,7 +7,11 @@ import contextvars
 import ctypes
 import decimal
 import gc
+import os
 import reprlib
+import select
+import signal
+import socket
 import sys
 import threading
 import time
@@ -265,6 +269,60 @@ def case_asynchronous_exceptions(t: Any) -> None:
 
     idents: dict[str, int] = {}
     t.note(in_turn(victim("a"), thrower, victim("b")))
+
+
+def case_asynchronous_exceptions_and_signals(t: Any) -> None:
+    """Since 3.15 a signal that comes through ends a call of the system if such an exception is due; never a lock's."""
+
+    class Stop(Exception):
+        pass
+
+    def attempt(what: str, signum: int, wait: Callable[[], Any], end: Callable[[], Any]) -> None:
+        def body() -> None:
+            try:
+                begun.set()
+                wait()
+            except Stop:
+                told.append("stopped")
+
+        begun, told = threading.Event(), []
+        thread = threading.Thread(target=body)
+        thread.start()
+        begun.wait()
+        time.sleep(0.05)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stop))
+        time.sleep(0.05)
+        signal.pthread_kill(thread.ident or 0, signum)
+        thread.join(0.3)
+        t.note(what, "goes on" if thread.is_alive() else "ends")
+        end()
+        thread.join()
+        t.note(told)
+
+    lock, event, poll = threading.Lock(), threading.Event(), select.poll()
+    pairs = [socket.socketpair() for _ in range(4)]
+    lock.acquire()
+    poll.register(pairs[3][0], select.POLLIN)
+    waits: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
+        ("sleep", lambda: time.sleep(1), int),
+        ("recv", lambda: pairs[0][0].recv(1), lambda: pairs[0][1].send(b"x")),
+        ("read", lambda: os.read(pairs[1][0].fileno(), 1), lambda: pairs[1][1].send(b"x")),
+        ("select", lambda: select.select([pairs[2][0]], [], []), lambda: pairs[2][1].send(b"x")),
+        ("poll", poll.poll, lambda: pairs[3][1].send(b"x")),
+        ("lock", lock.acquire, lock.release),
+        ("event", event.wait, event.set),
+    ]
+    before = signal.signal(signal.SIGUSR1, lambda *_: None), signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    try:
+        for what, wait, end in waits:
+            attempt(what, signal.SIGUSR1, wait, end)
+        attempt("sleep beside what is ignored", signal.SIGUSR2, lambda: time.sleep(0.6), int)
+        attempt("sleep beside no signal", 0, lambda: time.sleep(0.6), int)
+    finally:
+        signal.signal(signal.SIGUSR1, before[0])
+        signal.signal(signal.SIGUSR2, before[1])
+        for one in sum(pairs, ()):
+            one.close()
 
 
 class Nested:

@@ -318,6 +318,33 @@ def case_missing_thread_local_attributes(t: Any) -> None:
         t.note("there" in dir(local))
 
 
+class EqualToAll:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "a name"
+
+
+class EqualToNone(EqualToAll):
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+
+def case_thread_local_names_that_are_no_strings(t: Any) -> None:
+    # until 3.13 the interpreter crashes when it tells of the first of these
+    names = [EqualToAll()] * (sys.version_info >= (3, 14)) + [EqualToNone(), 5, []]
+    for local in (threading.local(), module_local, module_local_of_a_kind, LocalOfTheModule()):
+        for name in names:
+            t.outcome("set", local.__setattr__, name, 1)
+            t.outcome("get", local.__getattribute__, name)
+            t.outcome("delete", local.__delattr__, name)
+
+
 def case_thread_local_data_that_makes_itself_again(t: Any) -> None:
     local, other, made, ended = threading.local(), threading.local(), [], []
 
