@@ -26,7 +26,6 @@ _SCRUB = (
     (re.compile(r"\bfd=\d+"), "fd=N"),
     (re.compile(r"('(?:127\.0\.0\.1|::1|0\.0\.0\.0|::|localhost)', )\d+"), r"\1PORT"),
     (re.compile(r"\b\d{12,}\b"), "IDENT"),
-    (re.compile(r"\bProcess \d+ terminated"), "Process N terminated"),  # what broke a process pool, since 3.15
     (re.compile(r"/tmp/[\w./-]+"), "TMP"),
 )
 
