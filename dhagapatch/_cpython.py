@@ -14,10 +14,10 @@ from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
     "CODE_HAS_A_VERSION", "FINALIZATION_ERROR", "LOCALS_ARE_KEPT", "LOCALS_ARE_WRITTEN_THROUGH", "LOCKS_ARE_STRICT",
-    "LOCK_TYPE_IS_CALLABLE", "MAIN_HAS_ANNOTATIONS", "MAIN_TELLS_ITS_CACHE", "PROMPTS_END_AT_NUL", "TASKS_ARE_OF_THREADS",
-    "TIMES_ARE_REAL", "buffer_size", "forget_at_end", "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger",
-    "name_of_thread", "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of",
-    "unraisable_arguments",
+    "LOCK_TYPE_IS_CALLABLE", "MAIN_HAS_ANNOTATIONS", "MAIN_TELLS_ITS_CACHE", "PROMPTS_END_AT_NUL", "SHUTDOWN_MESSAGE",
+    "SHUTDOWN_RAISES", "TASKS_ARE_OF_THREADS", "TIMES_ARE_REAL", "buffer_size", "forget_at_end", "forget_dummy_thread",
+    "gil_is_enabled", "monitoring_debugger", "name_of_thread", "profilers_are_of_threads", "register_source", "shutdown_locks",
+    "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
 # Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
@@ -39,6 +39,10 @@ TIMES_ARE_REAL = sys.version_info >= (3, 15)
 # Since 3.15 locks must be given all three arguments to leave a `with` block, and one that is held is not waited for when the
 # interpreter ends.  Checked: 3.14.10, 3.15.2.
 LOCKS_ARE_STRICT = sys.version_info >= (3, 15)
+# What `_thread._shutdown` does with what a signal's handler raises in it: until 3.13 it is reported without a message, in 3.14
+# with one, and since 3.15 raised.  Checked: 3.13.0, 3.14.10, 3.15.2.
+SHUTDOWN_RAISES = sys.version_info >= (3, 15)
+SHUTDOWN_MESSAGE = "Exception ignored while joining a thread in _thread._shutdown()" if sys.version_info >= (3, 14) else None
 FINALIZATION_ERROR: Any = getattr(builtins, "PythonFinalizationError", ())
 
 # Since 3.14 asyncio keeps the task that runs for the OS thread, until 3.13 for the loop.  Checked: 3.11.7 to 3.13.0, 3.14, 3.15.

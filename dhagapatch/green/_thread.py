@@ -13,7 +13,7 @@ from typing import Any, Self
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
+from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, SHUTDOWN_MESSAGE, SHUTDOWN_RAISES, shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import (
     Dhaga,
@@ -356,11 +356,13 @@ def shutdown() -> None:
             try:
                 handle.join()
             except BaseException as error:  # a signal's handler has raised: as natively, nobody is waited for any more
+                if SHUTDOWN_RAISES:
+                    raise
                 strip(error)
                 if error.__traceback__ is None:  # a handler in C: then the interpreter shows the frame of the call
                     here = program_frame(sys._getframe())
                     error.__traceback__ = here and TracebackType(None, here, here.f_lasti, here.f_lineno)
-                report_unraisable(error)
+                report_unraisable(error, SHUTDOWN_MESSAGE)
                 return
     if _real.thread_shutdown is not None:
         _real.thread_shutdown()
