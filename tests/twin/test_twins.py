@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from ahead import Ahead
 
+from dhagapatch.core.extension import speedups
+
 HERE = Path(__file__).parent
 MODES = {
     "launcher": (["-m", "dhagapatch"], [], {}),
@@ -83,7 +85,7 @@ _transcripts = Ahead(_run, "body", "mode")
         (body, case, mode)
         for body, case in _cases()
         for mode in MODES
-        if body in LIMITED_TO.get(mode, (body,)) and (mode != "python" or body not in COMPILED)
+        if body in LIMITED_TO.get(mode, (body,)) and (body not in COMPILED or (speedups is not None and mode != "python"))
     ],
 )
 def test_twin(body: str, case: str, mode: str, request: pytest.FixtureRequest) -> None:
