@@ -298,7 +298,7 @@ def case_sending_waits_for_room(t: Any) -> None:
 def case_sending_runs_out_of_time(t: Any) -> None:
     left, right = tcp_pair()
     fill(left)
-    left.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # as little as can be: there is no room when some is moved to the other side
+    left.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least: no room comes as some is moved on
     for name, data in (("send", b"x"), ("sendall", b"x"), ("sendall", bytes(10_000_000)), ("sendmsg", [b"x"])):
         left.settimeout(SHORT)
         t.outcome(name, getattr(left, name), data)
