@@ -5,7 +5,7 @@ process.  A native thread has its stack from its start on, and what cannot be ha
 that there is can still have that much.  That is asked at some of the starts, as it takes as long as a few calls.
 
 Who waits as deep as calls can be must still be able to switch, and to leave what it waits for.  HAZARD: a RecursionError between
-the two would lose whoever was to have the next turn, or what the one who leaves was given.  The compiled part calls nothing there.
+the two would lose whoever was to have the next turn, or what the one who leaves was given.  In C nothing is called there.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ from dhagapatch.green.wording import stand_for, worded_by
 
 __all__ = [
     "AdoptedLock", "RLock", "SimpleQueue", "ThreadHandle", "allocate", "allocate_lock", "count", "get_ident", "get_name", "lock",
-    "make_thread_handle", "set_name", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
+    "make_thread_handle", "set_name", "set_sentinel", "shown_name", "shutdown", "simple_queue_for", "start_joinable_thread",
+    "start_new_thread",
 ]  # fmt: skip
 
 
@@ -304,12 +305,17 @@ def set_name(name: str) -> None:
 
 
 def get_name() -> str:
-    """The name that the system shows of the thread that calls: with what the system makes of it (since 3.14)."""
-    before: str = _real.get_name()
+    """The name that the system shows of the thread that calls (since 3.14)."""
     dhaga = running_dhaga()
-    if dhaga is None or dhaga.os_name is None:
+    return shown_name(None if dhaga is None else dhaga.os_name)
+
+
+def shown_name(name: str | None) -> str:
+    """What the system makes of a thread's name; of the OS thread that calls, if it is None (since 3.14)."""
+    before: str = _real.get_name()
+    if name is None:
         return before
-    _real.set_name(dhaga.os_name)
+    _real.set_name(name)
     try:
         shown: str = _real.get_name()
     finally:

@@ -23,8 +23,6 @@ from typing import Any
 
 from greenlet import getcurrent
 
-from dhagapatch import _real
-from dhagapatch._cpython import monitoring_debugger
 from dhagapatch._guard import AT_EXIT, LAST
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import all_hubs
@@ -70,9 +68,6 @@ def _end(*why: object) -> None:
         pass
     for hub in all_hubs():
         hub.main.dhaga_hub = None
-    if monitoring_debugger() is not None and engine.real_of(vars(sys).get("unraisablehook")) is not None:
-        # HAZARD: it is told of the frame of the hook too, and fails, as its own module is cleared by then; the native one is in C
-        sys.unraisablehook = _real.unraisablehook
     engine.forget()
     for call in LAST:
         call()

@@ -1,5 +1,5 @@
 # run: -m dhagapatch
-"""Coverage and debuggers are turned on by the program while a hundred dhagas wait; these are told of, and end, as if they were not."""
+"""Coverage and debuggers are turned on beside a hundred dhagas that wait: they are told of these, and these end as ever."""
 
 import bdb
 import io
