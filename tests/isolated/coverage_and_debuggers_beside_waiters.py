@@ -12,6 +12,7 @@ import coverage
 
 warnings.simplefilter("ignore", coverage.exceptions.CoverageWarning)
 WAITERS = 100
+HERE = (lambda: 0).__code__.co_filename
 CORES = ["ctrace", "pytrace", *(["sysmon"] if sys.version_info >= (3, 12) else [])]
 BACKENDS = [{"backend": "settrace"}, {"backend": "monitoring"}] if sys.version_info >= (3, 14) else [{}]
 
@@ -37,7 +38,7 @@ def covered(core):
 
     def stop():
         measured.stop()
-        lines = set(measured.get_data().lines(__file__) or ())
+        lines = set(measured.get_data().lines(HERE) or ())
         code = wait.__code__
         [last] = [line for _, _, line in list(code.co_lines())[-3:-2]]
         assert last in lines, (core, last, lines)
@@ -60,7 +61,7 @@ class Stepper(bdb.Bdb):
 
 def stepped(backend):
     stepper = Stepper(**backend)
-    stepper.set_break(__file__, fails.__code__.co_firstlineno + 1)  # or `set_continue` would turn it off
+    stepper.set_break(HERE, fails.__code__.co_firstlineno + 1)  # or `set_continue` would turn it off
     stepper.set_trace()
 
     def stop():
