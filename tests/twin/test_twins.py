@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ahead import Ahead
+from ahead import ENVIRON, Ahead
 
 from dhagapatch.core.extension import speedups
 
@@ -59,7 +59,7 @@ def _run(body: str, mode: str) -> dict[str, list[str]]:
         command = [sys.executable, *launcher, str(HERE / "harness.py"), str(HERE / "bodies" / f"{body}.py"), *options, *after]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=BODY_LIMIT, stdin=subprocess.DEVNULL,
-            env={**os.environ, **environ, "PYTHONFAULTHANDLER": "1"},
+            env={**ENVIRON, **environ, "PYTHONFAULTHANDLER": "1"},
         )  # fmt: skip
         begun = None
         for line in done.stdout.splitlines():
