@@ -14,8 +14,8 @@ from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
     "CODE_HAS_A_VERSION", "FINALIZATION_ERROR", "LOCALS_ARE_KEPT", "LOCALS_ARE_WRITTEN_THROUGH", "LOCKS_ARE_STRICT",
-    "LOCK_TYPE_IS_CALLABLE", "MAIN_HAS_ANNOTATIONS", "MAIN_TELLS_ITS_CACHE", "PROMPTS_END_AT_NUL",
-    "SIGNALS_RAISE_WHAT_IS_SET", "TASKS_ARE_OF_THREADS", "TIMES_ARE_REAL", "buffer_size", "forget_at_end",
+    "LOCK_TYPE_IS_CALLABLE", "MAIN_HAS_ANNOTATIONS", "MAIN_TELLS_ITS_CACHE", "PROMPTS_END_AT_NUL", "SHUTDOWN_MESSAGE",
+    "SHUTDOWN_RAISES", "SIGNALS_RAISE_WHAT_IS_SET", "TASKS_ARE_OF_THREADS", "TIMES_ARE_REAL", "buffer_size", "forget_at_end",
     "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread", "profilers_are_of_threads",
     "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
@@ -42,6 +42,10 @@ LOCKS_ARE_STRICT = sys.version_info >= (3, 15)
 # Since 3.15 the interpreter raises what `PyThreadState_SetAsyncExc` has set wherever it looks for signals.
 # Checked: 3.14.10, 3.15.2.
 SIGNALS_RAISE_WHAT_IS_SET = sys.version_info >= (3, 15)
+# What `_thread._shutdown` does with what a signal's handler raises in it: until 3.13 it is reported without a message, in 3.14
+# with one, and since 3.15 raised.  Checked: 3.13.0, 3.14.10, 3.15.2.
+SHUTDOWN_RAISES = sys.version_info >= (3, 15)
+SHUTDOWN_MESSAGE = "Exception ignored while joining a thread in _thread._shutdown()" if sys.version_info >= (3, 14) else None
 FINALIZATION_ERROR: Any = getattr(builtins, "PythonFinalizationError", ())
 
 # Since 3.14 asyncio keeps the task that runs for the OS thread, until 3.13 for the loop.  Checked: 3.11.7 to 3.13.0, 3.14, 3.15.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import pytest
 
 Result = TypeVar("Result")
+# HAZARD: pytest changes one of the variables at each test, under whoever copies them in another thread
+ENVIRON = dict(os.environ)
 WIDTH = 3  # at once; more would make cases wait for a core that measure time
 
 

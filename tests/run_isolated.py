@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from ahead import ENVIRON
+
 LIMIT = 20.0 * float(os.environ.get("TEST_PATIENCE", "1"))  # seconds, then the watchdog ends the script
 _GUARD = "from dhagapatch.testing import Watchdog; Watchdog({limit}); del Watchdog\n"
 
@@ -30,7 +32,7 @@ def run_file(path: Path, *options: str, arguments: Sequence[str] = (), limit: fl
 def _run(arguments: list[str], environ: dict[str, str], limit: float) -> str:
     done = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, timeout=limit + 10, stdin=subprocess.DEVNULL,
-        env={**os.environ, **environ, "PYTHONFAULTHANDLER": "1"},
+        env={**ENVIRON, **environ, "PYTHONFAULTHANDLER": "1"},
     )  # fmt: skip
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

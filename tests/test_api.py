@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import dhagapatch
+from dhagapatch.core.extension import speedups
 from dhagapatch.monkey.table import PACKAGES, TABLE
 
 PACKAGE = Path(dhagapatch.__file__).parent
@@ -111,6 +112,8 @@ def test_a_public_name_is_documented_with_its_version(name: str) -> None:
 
 LOOK = """
 import json, os, sys, threading
+if os.environ.get("DHAGAPATCH_SPEEDUPS") == "0":
+    import ctypes  # some systems' libffi keeps a file open
 def look():
     links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
     from_core = sys.modules.get("dhagapatch.core.hub")
@@ -159,7 +162,8 @@ HEAVY = [
 def test_importing_imports_nothing_heavy(fresh: list[Any]) -> None:
     modules = fresh[4]
     assert "dhagapatch.monkey" in modules
-    if importlib.util.find_spec("colorama") is not None:  # tornado takes it, where it is installed, and it takes ctypes
+    # tornado takes colorama, where it is installed, and that takes ctypes; and so does the package without the compiled part
+    if speedups is None or importlib.util.find_spec("colorama") is not None:
         modules = [name for name in modules if name.partition(".")[0] not in ("colorama", "ctypes", "_ctypes")]
     heavy = [name for name in modules if any(name == one or name.startswith(f"{one}.") for one in HEAVY)]
     assert not heavy

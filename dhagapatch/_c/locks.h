@@ -4,8 +4,8 @@
 
 static PyTypeObject *mutex_type, *lock_type, *rlock_type, *parker_type, *queue_type;
 static PyObject *queue_of, *restore, *interruption, *abandon_wait;
-static PyObject *slow_lock_acquire, *slow_lock_enter, *slow_lock_release, *slow_lock_exit, *slow_lock_is_owned;
-static PyObject *slow_lock_restore, *slow_wait;
+static PyObject *slow_lock_acquire, *slow_lock_acquire_lock, *slow_lock_enter, *slow_lock_release;
+static PyObject *slow_lock_exit, *slow_lock_is_owned, *slow_lock_restore, *slow_wait;
 static PyObject *slow_rlock_acquire, *slow_rlock_enter, *slow_rlock_release, *slow_rlock_exit;
 
 static PyObject *str_leave, *str_wake;
@@ -373,17 +373,30 @@ take_or_wait(PyObject *self, int waits, PyObject *timeout)
     return result;
 }
 
-static PyObject *
-lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+FLAT PyObject *
+lock_take(PyObject *self, PyObject *slow, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
     PyObject *timeout;
     int asked = understand(args, nargs, names, &timeout);
 
     if (asked == PYTHON || !is_plain(self))
-        return call_slow(slow_lock_acquire, self, args, nargs, names);
+        return call_slow(slow, self, args, nargs, names);
     if (pay(1, 1) < 0)
         return NULL;
     return take_or_wait(self, asked, timeout);
+}
+
+static PyObject *
+lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    return lock_take(self, slow_lock_acquire, args, nargs, names);
+}
+
+/* The old name, of which errors speak since 3.15. */
+static PyObject *
+lock_acquire_lock(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    return lock_take(self, slow_lock_acquire_lock, args, nargs, names);
 }
 
 static PyObject *

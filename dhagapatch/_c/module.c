@@ -26,6 +26,7 @@ static PyMethodDef methods_of_netpoll[] = {
 };
 
 /* what `inspect.signature` reads */
+#define OF_ACQUIRE_LOCK "acquire_lock($self, /, blocking=True, timeout=-1)\n--\n\n"
 #define OF_ACQUIRE "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
 #define OF_ENTER "__enter__($self, /)\n--\n\n"
 #define OF_RELEASE "release($self, /)\n--\n\n"
@@ -38,6 +39,7 @@ static PyMethodDef methods_of_mutex[] = {
 
 static PyMethodDef methods_of_lock[] = {
     {"acquire", (PyCFunction)(void (*)(void))lock_acquire, METH_FASTCALL | METH_KEYWORDS, OF_ACQUIRE},
+    {"acquire_lock", (PyCFunction)(void (*)(void))lock_acquire_lock, METH_FASTCALL | METH_KEYWORDS, OF_ACQUIRE_LOCK},
     {"__enter__", lock_enter, METH_NOARGS, OF_ENTER},
     {"release", lock_release, METH_NOARGS, OF_RELEASE},
     {"release_lock", lock_release, METH_NOARGS, OF_RELEASE},
@@ -94,6 +96,7 @@ static const Given given_core[] = {
     {"DhagaParker", (PyObject **)&parker_type, CLASS}, {"WaitQueue", (PyObject **)&queue_type, CLASS},
     {"queue_of", &queue_of, CALLABLE}, {"restore", &restore, CALLABLE}, {"Interruption", &interruption, CLASS},
     {"abandon_wait", &abandon_wait, CALLABLE}, {"wait", &slow_wait, CALLABLE}, {"lock_acquire", &slow_lock_acquire, CALLABLE},
+    {"lock_acquire_lock", &slow_lock_acquire_lock, CALLABLE},
     {"lock_enter", &slow_lock_enter, CALLABLE}, {"lock_release", &slow_lock_release, CALLABLE},
     {"lock_exit", &slow_lock_exit, CALLABLE}, {"lock_is_owned", &slow_lock_is_owned, CALLABLE},
     {"lock_acquire_restore", &slow_lock_restore, CALLABLE}, {"rlock_acquire", &slow_rlock_acquire, CALLABLE},

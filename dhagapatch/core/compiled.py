@@ -36,11 +36,11 @@ def put(kind: type, methods: dict[str, Any]) -> None:
         setattr(kind, name, method)
 
 
-def _worded(acquire: Any, model: Any) -> Any:
-    """What a compiled `acquire` leaves to Python; what fits neither is refused by a native lock, in its own words."""
+def _worded(acquire: Any, model: Any, name: str) -> Any:
+    """What a compiled `acquire` leaves to Python; what fits neither is refused by a native lock's method, in its own words."""
 
     def complain(_: object, /, *args: Any, **kwargs: Any) -> Any:
-        return model().acquire(*args, **kwargs)
+        return getattr(model(), name)(*args, **kwargs)
 
     return entry_method(acquire, acquire, 0, words=complain)
 
@@ -55,17 +55,15 @@ def _install() -> None:
         "Mutex": sync.Mutex, "Lock": sync.Lock, "RLock": sync.RLock, "DhagaParker": DhagaParker, "WaitQueue": WaitQueue,
         "deque": deque, "queue_of": queue_of, "restore": restore, "Interruption": Interruption,
         "abandon_wait": sync.abandon_wait, "wait": sync.Mutex._wait,
-        "lock_acquire": _worded(sync.Lock.acquire, _real.allocate_lock), "lock_enter": sync.Lock.__enter__,
+        "lock_acquire": _worded(sync.Lock.acquire, _real.allocate_lock, "acquire"),
+        "lock_acquire_lock": _worded(sync.Lock.acquire, _real.allocate_lock, "acquire_lock"), "lock_enter": sync.Lock.__enter__,
         "lock_release": sync.Lock.release, "lock_exit": sync.Lock.__exit__, "lock_is_owned": sync.Lock._is_owned,
-        "lock_acquire_restore": sync.Lock._acquire_restore, "rlock_acquire": _worded(sync.RLock.acquire, _real.RLock),
+        "lock_acquire_restore": sync.Lock._acquire_restore, "rlock_acquire": _worded(sync.RLock.acquire, _real.RLock, "acquire"),
         "rlock_enter": sync.RLock.__enter__, "rlock_release": sync.RLock.release, "rlock_exit": sync.RLock.__exit__,
     })  # fmt: skip
     methods = speedups.core_methods()
     # the names under which the same method is known
-    methods["Lock"].update(
-        acquire_lock=methods["Lock"]["acquire"],
-        **dict.fromkeys(("_release_save", "_free"), methods["Lock"]["release"]),
-    )
+    methods["Lock"].update(dict.fromkeys(("_release_save", "_free"), methods["Lock"]["release"]))
     for kind in (Hub, Netpoll, sync.Mutex, sync.Lock, sync.RLock):
         put(kind, methods[kind.__name__])
     profiles.keeper = profiles.CompiledProfiles(speedups.take_profile, speedups.put_profile)

@@ -83,10 +83,14 @@ def refuse_exit(exc_info: tuple[object, ...]) -> None:
 def abandon_wait(lock: Mutex, waiters: WaitQueue, parker: Parker) -> None:
     """Who waited for `lock` leaves with an exception: what it got it passes on."""
     if not waiters.leave(parker):
-        if parker.granted:
-            lock._free()
-        elif not lock._mutex_held:
-            wake_one(lock)
+        _pass_on(lock, parker)
+
+
+def _pass_on(lock: Mutex, parker: Parker) -> None:
+    if parker.granted:
+        lock._free()
+    elif not lock._mutex_held:
+        wake_one(lock)
 
 
 class Mutex:
@@ -136,7 +140,9 @@ class Mutex:
                         return False
                     return parker.granted or self._take(me)
         except BaseException:
-            abandon_wait(self, waiters, parker)
+            # HAZARD: as deep as calls can be, `leave` needs no level more than what was called before it stood in the queue
+            if not waiters.leave(parker):
+                _pass_on(self, parker)
             raise
 
     def _restore(self, me: int) -> None:

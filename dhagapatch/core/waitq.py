@@ -46,10 +46,12 @@ class WaitQueue(list[Parker]):
             # there, so this wait is short.  Without it a handed-over lock would have no owner.  What is due to the waiter
             # meanwhile must not end it: it would leave with the wake-up.
             kept: list[BaseException] = []
-            while True:
+            while not parker.woken:
                 try:
                     parker.park(None, "the waker's word")
                     break
+                except RecursionError:
+                    pass  # too deep to wait: the waker, on another OS thread, has its turn all the same
                 except BaseException as error:
                     kept.append(error)
             if kept:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from greenlet import getcurrent
 
 from dhagapatch import _real
-from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, shutdown_locks
+from dhagapatch._cpython import LOCK_TYPE_IS_CALLABLE, SHUTDOWN_MESSAGE, SHUTDOWN_RAISES, shutdown_locks
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import (
     Dhaga,
@@ -36,7 +36,8 @@ from dhagapatch.green.wording import stand_for, worded_by
 
 __all__ = [
     "AdoptedLock", "RLock", "SimpleQueue", "ThreadHandle", "allocate", "allocate_lock", "count", "get_ident", "get_name", "lock",
-    "make_thread_handle", "set_name", "set_sentinel", "shutdown", "simple_queue_for", "start_joinable_thread", "start_new_thread",
+    "make_thread_handle", "set_name", "set_sentinel", "shown_name", "shutdown", "simple_queue_for", "start_joinable_thread",
+    "start_new_thread",
 ]  # fmt: skip
 
 
@@ -305,12 +306,17 @@ def set_name(name: str) -> None:
 
 
 def get_name() -> str:
-    """The name that the system shows of the thread that calls: with what the system makes of it (since 3.14)."""
-    before: str = _real.get_name()
+    """The name that the system shows of the thread that calls (since 3.14)."""
     dhaga = running_dhaga()
-    if dhaga is None or dhaga.os_name is None:
+    return shown_name(None if dhaga is None else dhaga.os_name)
+
+
+def shown_name(name: str | None) -> str:
+    """What the system makes of a thread's name; of the OS thread that calls, if it is None (since 3.14)."""
+    before: str = _real.get_name()
+    if name is None:
         return before
-    _real.set_name(dhaga.os_name)
+    _real.set_name(name)
     try:
         shown: str = _real.get_name()
     finally:
@@ -358,11 +364,13 @@ def shutdown() -> None:
             try:
                 handle.join()
             except BaseException as error:  # a signal's handler has raised: as natively, nobody is waited for any more
+                if SHUTDOWN_RAISES:
+                    raise
                 strip(error)
                 if error.__traceback__ is None:  # a handler in C: then the interpreter shows the frame of the call
                     here = program_frame(sys._getframe())
                     error.__traceback__ = here and TracebackType(None, here, here.f_lasti, here.f_lineno)
-                report_unraisable(error)
+                report_unraisable(error, SHUTDOWN_MESSAGE)
                 return
     if _real.thread_shutdown is not None:
         _real.thread_shutdown()

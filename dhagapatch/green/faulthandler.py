@@ -9,12 +9,13 @@ from types import FrameType
 from typing import Any
 
 from dhagapatch import _real
+from dhagapatch._cpython import thread_of
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch._real import pristine
-from dhagapatch.core import program_frame
+from dhagapatch.core import Dhaga, program_frame
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waits import LAUNCHER
-from dhagapatch.green._thread import get_ident
+from dhagapatch.green._thread import get_ident, shown_name
 from dhagapatch.green.sys import current_frames
 
 __all__ = ["dump_traceback"]
@@ -36,10 +37,22 @@ def dump_traceback(file: Any = None, all_threads: bool = True) -> None:
     frames = current_frames()
     me = get_ident()
     frames.pop(me)
+    dhagas = {dhaga.ident: dhaga for hub in hubs for dhaga in list(hub.dhagas)}
     for ident in sorted(frames, reverse=True):
         if program_frame(frames[ident]) is not None:
-            _write(fd, [f"Thread 0x{ident:016x} (most recent call first):", *_lines(frames[ident]), ""])
-    _write(fd, [f"Current thread 0x{me:016x} (most recent call first):", *_lines(program_frame(sys._getframe()))])
+            name = _name(ident, dhagas.get(ident))
+            _write(fd, [f"Thread 0x{ident:016x}{name} (most recent call first):", *_lines(frames[ident]), ""])
+    name = _name(me, dhagas.get(me))
+    _write(fd, [f"Current thread 0x{me:016x}{name} (most recent call first):", *_lines(program_frame(sys._getframe()))])
+
+
+def _name(ident: int, dhaga: Dhaga | None) -> str:
+    """What the system calls a thread, as it is shown since 3.14."""
+    if _real.get_name is None:
+        return ""
+    thread = thread_of(ident) if dhaga is None and ident not in {hub.ident for hub in all_hubs()} else None
+    name = shown_name(dhaga.os_name if dhaga is not None else None if thread is None else thread.name)
+    return f" [{name}]" if name else ""
 
 
 def _is_int(number: object) -> bool:

@@ -1,4 +1,4 @@
-"""`getpass` opens the terminal with `io.FileIO` itself: who reads the password waits for the line first."""
+"""`getpass` opens the terminal with `io.FileIO` itself: the password is read by a raw file that waits, of the same descriptor."""
 
 from __future__ import annotations
 
@@ -9,28 +9,17 @@ from typing import Any
 
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch._real import pristine
-from dhagapatch.core import READ
-from dhagapatch.green.os import await_ready
+from dhagapatch.green.io import FileIO
 
 __all__ = ["read_password"]
 
 _raw_input = pristine(_stdlib, "_raw_input")
 
 
-class _Terminal:
-    """A file over a terminal."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def readline(self) -> Any:
-        await_ready(self._file.fileno(), READ)
-        return self._file.readline()
-
-
 @functools.wraps(_raw_input)
-def read_password(prompt: str = "", stream: Any = None, input: Any = None) -> Any:
-    return _raw_input(prompt, stream, _Terminal(input) if isinstance(input, io.TextIOWrapper) else input)
+def read_password(prompt: str = "", stream: Any = None, input: Any = None, **how: Any) -> Any:
+    if isinstance(input, io.TextIOWrapper) and type(input.buffer) is io.FileIO:
+        # nothing was read of it yet; since 3.14 it may be read key by key
+        terminal = FileIO(input.fileno(), closefd=False)
+        input = io.TextIOWrapper(terminal, encoding=input.encoding, errors=input.errors)  # type: ignore[type-var,unused-ignore]
+    return _raw_input(prompt, stream, input, **how)

@@ -12,7 +12,7 @@ from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._config import SETTINGS, nearest
-from dhagapatch._cpython import forget_at_end, gil_is_enabled
+from dhagapatch._cpython import forget_at_end, gil_is_enabled, monitoring_debugger
 from dhagapatch._errors import DhagapatchError, PatchConflictError, PatchError, PatchWarning
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import forget_native_threads
@@ -433,6 +433,8 @@ class Engine:
                 self._in_classes.pop()()
             except Exception:  # the program has changed it since
                 pass
+        if monitoring_debugger() is not None and self.real_of(vars(sys).get("unraisablehook")) is not None:
+            sys.unraisablehook = _real.unraisablehook  # HAZARD: a Python function's frame would be told to its cleared module
         for things in (self._undo, self._pairs, self._offload_rows, self._adoptions):
             things.clear()
         self._applied.clear()

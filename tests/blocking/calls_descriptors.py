@@ -72,6 +72,7 @@ def _selected(fd: int) -> object:
 for _name, _read in {
     "os.read": lambda fd: os.read(fd, 1),
     "os.readv": lambda fd: os.readv(fd, [bytearray(1)]),
+    **({"os.readinto": lambda fd: os.readinto(fd, bytearray(1))} if hasattr(os, "readinto") else {}),  # since 3.14
     "select.select": lambda fd: select.select([fd], [], []),
     "select.poll": _polled,
     "selectors.DefaultSelector": _selected,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ahead import Ahead
+from ahead import ENVIRON, Ahead
 from blocking import run_calls
 
 HERE = Path(__file__).parent
@@ -28,7 +27,7 @@ def _run(module: str, launcher: str) -> dict[str, dict[str, Any]]:
     while names:
         done = subprocess.run(
             [*command, *names], capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+            env={**ENVIRON, "PYTHONPATH": str(HERE.parent)},
         )  # fmt: skip
         begun = None
         for line in done.stdout.splitlines():

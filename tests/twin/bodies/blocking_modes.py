@@ -16,6 +16,7 @@ LIMIT = 8.0  # seconds, for what does not happen
 TRIES = 6  # the reader may not have got as far, on a busy machine
 
 Ends = tuple[Any, Any]
+_readinto: Any = getattr(os, "readinto", None) or (lambda fd, buffer: os.readv(fd, [buffer]))  # since 3.14
 
 
 def _by_os(end: Any) -> None:
@@ -77,6 +78,7 @@ def case_reads_of_a_pipe(t: Any) -> None:
         for label, wait in (
             ("os.read", lambda fd: os.read(fd, 9)),
             ("os.readv", lambda fd: os.readv(fd, [bytearray(9)])),
+            ("os.readinto", lambda fd: _readinto(fd, bytearray(9))),
             ("raw read", _file("rb", 0, lambda file: file.read(9))),
             ("raw readinto", _file("rb", 0, lambda file: file.readinto(bytearray(9)))),
             ("read", _file("rb", -1, lambda file: file.read(1))),

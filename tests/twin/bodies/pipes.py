@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 BIG = 1 << 20  # far more than a pipe holds
+readinto: Any = getattr(os, "readinto", None) or (lambda fd, buffer: os.readv(fd, [buffer]))  # since 3.14
 
 
 @contextlib.contextmanager
@@ -112,6 +113,12 @@ def case_arguments_before_waiting(t: Any) -> None:
         t.outcome("readv, int", os.readv, reader, 3)
         t.outcome("readv, of ints", os.readv, reader, [3])
         t.outcome("readv, empty buffer", os.readv, reader, [bytearray()])
+        t.outcome("readinto, bytes", readinto, reader, b"read-only")
+        t.outcome("readinto, int", readinto, reader, 3)
+        t.outcome("readinto, empty buffer", readinto, reader, bytearray())
+        t.outcome("readinto, in steps", readinto, reader, memoryview(bytearray(4))[::2])
+        t.outcome("readinto, of a float", readinto, 1.5, bytearray(1))
+        t.outcome("readinto, of a bad descriptor", readinto, -1, bytearray(1))
         os.set_blocking(writer, False)
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -154,6 +161,9 @@ def case_readv(t: Any) -> None:
         one, two = bytearray(3), bytearray(10)
         thread = started(os.write, writer, b"abcdefg")
         t.note(os.readv(reader, [one, two]), one, two)
+        thread.join()
+        thread = started(os.write, writer, b"abcdefg")
+        t.note(readinto(reader, one), one, readinto(reader, memoryview(two)[2:]), two)
         thread.join()
         t.outcome("a generator", os.readv, reader, (part for part in [bytearray(2)]))
         t.outcome("preadv", os.preadv, reader, [bytearray(2)], 0)
@@ -215,6 +225,7 @@ def case_non_blocking(t: Any) -> None:
         os.set_blocking(writer, False)
         t.outcome("read", os.read, reader, 1)
         t.outcome("readv", os.readv, reader, [bytearray(1)])
+        t.outcome("readinto", readinto, reader, bytearray(1))
         t.note("write", 0 < os.write(writer, b"x" * BIG) < BIG)
         t.outcome("write to a full one", os.write, writer, b"x" * 8192)
         t.outcome("writev to a full one", os.writev, writer, [b"x" * 8192])

@@ -364,3 +364,7 @@ def case_passwords(t: Any) -> None:
     """
     typed(t, "a line", source, [("others run", "secret\n")])
     typed(t, "Ctrl-C", source, [("others run", "\x03")])
+    if sys.version_info >= (3, 14):  # key by key
+        source = source.replace('getpass("")', 'getpass("", echo_char="*")')
+        typed(t, "shown as stars", source, [("others run", "se"), ("**", "c"), ("*", "r\x7fret\n")])
+        typed(t, "Ctrl-C beside stars", source, [("others run", "se"), ("**", "\x03")])
