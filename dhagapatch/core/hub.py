@@ -40,7 +40,6 @@ from dhagapatch.core.deadlock import is_dead
 from dhagapatch.core.interrupts import deliver_all, deliver_handlers
 from dhagapatch.core.netpoll import Netpoll
 from dhagapatch.core.own import close_own
-from dhagapatch.core.room import check_levels
 from dhagapatch.core.running import MODULES, SOURCE, THREAD, enter_loop, leave_loop, running_loop, set_all_running_loops
 from dhagapatch.core.wakeup import make_poller_and_wakeup
 
@@ -159,7 +158,6 @@ class Hub:
         `me` must be the current greenlet, of this hub.  Who parks must have left itself where a waker finds
         it, and must take itself off there when this returns or raises.  `seen` is what `me.dhaga_parks` was before that.
         """
-        check_levels()
         if me.dhaga_interrupts is not None:  # due since it ran: killed before its first wait, or by itself
             deliver_all(me)
             return True
@@ -227,7 +225,6 @@ class Hub:
     def yield_(self, me: greenlet, deliver: Callable[[greenlet], object] = deliver_all) -> None:
         """Let each dhaga that is ready now have its turn; `deliver` is called with `me` when something is due in it then."""
         # as in `park`: a method for both would cost a frame more, since 3.12 an object
-        check_levels()
         seen = me.dhaga_parks
         me.dhaga_waiting = "its turn"
         me.dhaga_parked = False  # it stands in the run queue already: a wake must not put it there twice

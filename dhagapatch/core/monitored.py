@@ -98,7 +98,11 @@ def _leave(target: Any, me: Any, seen: int) -> None:
 def _pass_on(runq: deque[Any], me: Any, seen: int) -> None:
     if me.dhaga_parks == seen and runq:
         first = runq[0]; del runq[0]  # noqa: E702  # fmt: skip
-        first.switch()
+        try:
+            first.switch()
+        except RecursionError:  # as deep as calls can be, a method of C is one too many; so would another one be
+            runq += (first,)
+            raise
 
 
 def _resume_first(runq: deque[Any], me: object = None, seen: int = 0) -> None:

@@ -1,36 +1,20 @@
-"""Whether there is room: memory for one more thread, levels of recursion for a wait.
+"""Whether there is memory for one more thread.
 
 A dhaga's stack is copied whenever another has its turn.  HAZARD: where there is no memory for that, greenlet can only end the
 process.  A native thread has its stack from its start on, and what cannot be had is refused there; so here, while each thread
 that there is can still have that much.  That is asked at some of the starts, as it takes as long as a few calls.
-
-Who waits as deep as calls can be must still be able to switch, and to leave what it waits for.  HAZARD: a RecursionError between
-the two would lose whoever was to have the next turn, or what the one who leaves was given.  In C nothing is called there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from dhagapatch._real import BUILTINS as __builtins__
 
-__all__ = ["SELDOM", "check", "check_levels"]
+__all__ = ["SELDOM", "check"]
 
 SELDOM = 31  # a mask: asked at each start that finds a number of threads with these bits set
 _SOME = 1 << 20  # bytes
 _EACH = 16 << 10  # bytes for each thread: the stack, and what it makes in the meantime
 _is_short = False
-
-
-def _one() -> None:
-    pass
-
-
-def _more(call: Callable[[], None]) -> Callable[[], None]:
-    return lambda: call()
-
-
-check_levels = _more(_more(_more(_more(_more(_one)))))  # RecursionError before anything was done, if there are fewer than six
 
 
 def check(threads: int) -> None:
