@@ -57,7 +57,14 @@ def lost(before, call, come):
         while gc.get_count()[0] < 200 - step:
             kept.append([])
         Cycle.come = come
-        late = threading.Timer(LONG, lambda: Cycle.come and Cycle().__del__())  # the collector did not run in time
+        fell_back = []
+
+        def fall_back(fell_back=fell_back):
+            if Cycle.come:  # the collector did not run in time
+                fell_back.append(True)
+                Cycle().__del__()
+
+        late = threading.Timer(LONG, fall_back)
         late.start()
         gc.enable()
         began = time.monotonic()
@@ -67,7 +74,7 @@ def lost(before, call, come):
             result = error
         took = time.monotonic() - began
         gc.disable()
-        in_time = late.is_alive() and Cycle.come is None
+        in_time = not fell_back and Cycle.come is None
         late.cancel()
         late.join()
         Cycle.come = None
