@@ -25,7 +25,8 @@ from dhagapatch.green.timeouts import HIDDEN, is_hidden, user_timeout
 from dhagapatch.green.waiting import is_shut, resumptions, wait_socket
 
 __all__ = [
-    "DONTWAIT", "again", "await_drained", "held", "is_stream", "once", "once_each", "once_writable", "raise_pending", "view_of",
+    "DONTWAIT", "again", "asks_python", "await_drained", "held", "is_stream", "once", "once_each", "once_writable",
+    "raise_pending", "view_of",
 ]  # fmt: skip
 
 _C = _real.socket
@@ -47,19 +48,19 @@ def view_of(data: Any) -> memoryview | None:
     try:
         return memoryview(data)
     except (TypeError, BufferError):
-        if _asks_python(data):
+        if asks_python(data):
             raise  # the C method would ask once more
         return None
 
 
 def once(data: Any) -> Any:
     """What has a `__buffer__` written in Python (since 3.12) is asked for it once, however often the call is tried."""
-    return memoryview(data) if _asks_python(data) else data
+    return memoryview(data) if asks_python(data) else data
 
 
 def once_each(buffers: Any) -> Any:
     """As `once`, of each of a sequence of buffers; the C function has words for what is none."""
-    if type(buffers) in (list, tuple) and any(map(_asks_python, buffers)):
+    if type(buffers) in (list, tuple) and any(map(asks_python, buffers)):
         return [once(part) for part in buffers]
     return buffers
 
@@ -73,7 +74,7 @@ def once_writable(data: Any, method: str) -> Any:
     raise TypeError(f"{method}() argument 1 must be read-write bytes-like object, not {type(data).__name__}")
 
 
-def _asks_python(data: Any) -> bool:
+def asks_python(data: Any) -> bool:
     return _MAY_ASK and type(getattr(type(data), "__buffer__", _NOT_IN_PYTHON)) is not WrapperDescriptorType
 
 

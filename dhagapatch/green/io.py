@@ -23,8 +23,8 @@ from dhagapatch.core.descriptors import forget_descriptor, wake_all
 from dhagapatch.core.entry import CALLER, enter_methods
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.own import refuse_own
-from dhagapatch.green.attempts import once
-from dhagapatch.green.os import await_ready, is_fifo, open_fifo, write_pieces
+from dhagapatch.green.attempts import asks_python, once
+from dhagapatch.green.os import await_ready, is_fifo, open_fifo, writable_view, write_pieces
 from dhagapatch.green.wording import worded_by
 
 __all__ = ["FileIO", "can_wait", "open"]
@@ -36,8 +36,16 @@ class FileIO(io.FileIO):
     """A raw file over a descriptor that can make one wait."""
 
     def readinto(self, buffer: Any, /) -> int | None:
-        self._wait()
-        return super().readinto(buffer)
+        if asks_python(buffer):  # once: by the C method
+            self._wait()
+            return super().readinto(buffer)
+        view = writable_view(buffer)
+        if view is None:
+            return super().readinto(buffer)  # raises
+        with view:  # it keeps its size during the wait
+            if view.nbytes:
+                self._wait()
+            return super().readinto(view)
 
     def read(self, size: int | None = -1, /) -> bytes | None:  # type: ignore[override]
         if (size is None or (isinstance(size, int) and size < 0)) and not self.closed and self.readable():

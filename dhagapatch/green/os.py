@@ -54,6 +54,7 @@ __all__ = [
     "sendfile",
     "set_blocking",
     "splice",
+    "writable_view",
     "write",
     "write_pieces",
     "writev",
@@ -101,23 +102,28 @@ def read(*args: Any, **kwargs: Any) -> bytes:
 def readinto(*args: Any, **kwargs: Any) -> int:
     if len(args) == 2 and not kwargs:
         fd, buffer = args
-        if type(fd) is int and fd >= 0 and _is_writable(buffer):
-            with memoryview(buffer) as view:  # it keeps its size during the wait
-                if view.nbytes:
-                    await_ready(fd, READ)
-                return int(_readinto(fd, view))
+        if type(fd) is int and fd >= 0:
+            view = writable_view(buffer)
+            if view is not None:
+                with view:  # it keeps its size during the wait
+                    if view.nbytes:
+                        await_ready(fd, READ)
+                    return int(_readinto(fd, view))
         elif hasattr(type(fd), "__index__") and type(fd) is not int:
             return readinto(index(fd), buffer)
     return int(_readinto(*args, **kwargs))
 
 
-def _is_writable(buffer: Any) -> bool:
-    """Whether something may be read into it; what is no buffer, or an odd one, the native call refuses."""
+def writable_view(buffer: Any) -> memoryview | None:
+    """Of what something may be read into; None: it is no buffer, or an odd one, which the native call refuses."""
     try:
-        with memoryview(buffer) as view:
-            return not view.readonly and view.c_contiguous
+        view = memoryview(buffer)
     except (TypeError, ValueError, BufferError):
-        return False
+        return None
+    if not view.readonly and view.c_contiguous:
+        return view
+    view.release()
+    return None
 
 
 def _total(buffers: Any, writable: bool) -> int:
@@ -128,7 +134,7 @@ def _total(buffers: Any, writable: bool) -> int:
     try:
         for part in buffers:
             with memoryview(part) as view:
-                if writable and view.readonly:
+                if not view.c_contiguous or (writable and view.readonly):
                     return 0
                 size += view.nbytes
     except (TypeError, ValueError, BufferError):

@@ -119,6 +119,12 @@ def case_arguments_before_waiting(t: Any) -> None:
         t.outcome("readinto, in steps", readinto, reader, memoryview(bytearray(4))[::2])
         t.outcome("readinto, of a float", readinto, 1.5, bytearray(1))
         t.outcome("readinto, of a bad descriptor", readinto, -1, bytearray(1))
+        t.outcome("preadv, in steps", os.preadv, reader, [memoryview(bytearray(4))[::2]], -1)
+        raw = open(reader, "rb", 0, closefd=False)
+        for buffer in (b"read-only", 3, None, bytearray(), memoryview(bytearray(4))[::2], memoryview(b"")):
+            t.outcome("raw file, readinto", raw.readinto, buffer)
+        raw.close()
+        t.outcome("of a closed raw file, readinto", raw.readinto, bytearray(1))
         os.set_blocking(writer, False)
         with contextlib.suppress(BlockingIOError):
             while True:
