@@ -90,7 +90,8 @@ def work():
     ended.release()
     1/0
 _thread.start_new_thread(work, ())
-ended.acquire(); time.sleep(0.05)
+ended.acquire()
+while _thread._count(): time.sleep(0.001)  # it is reported before it counts as ended
 sys.exit("bye")
 """,
     "chained_error_out_of_a_wait": """
