@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
+import signal
+import subprocess
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +16,21 @@ Result = TypeVar("Result")
 # HAZARD: pytest changes one of the variables at each test, under whoever copies them in another thread
 ENVIRON = dict(os.environ)
 WIDTH = 3  # at once; more would make cases wait for a core that measure time
+
+
+def run_group(command: list[str], limit: float, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A command and what it says, after at most `limit` seconds; whatever it has started, and left behind, is ended with it."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**ENVIRON, **(environ or {})}, process_group=0,
+    )  # fmt: skip
+    try:
+        output, errors = process.communicate(timeout=limit)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 class Ahead(Generic[Result]):

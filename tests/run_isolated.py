@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from ahead import ENVIRON
+from ahead import run_group
 
 LIMIT = 20.0 * float(os.environ.get("TEST_PATIENCE", "1"))  # seconds, then the watchdog ends the script
 _GUARD = "from dhagapatch.testing import Watchdog; Watchdog({limit}); del Watchdog\n"
@@ -30,9 +29,6 @@ def run_file(path: Path, *options: str, arguments: Sequence[str] = (), limit: fl
 
 
 def _run(arguments: list[str], environ: dict[str, str], limit: float) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=limit + 10, stdin=subprocess.DEVNULL,
-        env={**ENVIRON, **environ, "PYTHONFAULTHANDLER": "1"},
-    )  # fmt: skip
+    done = run_group([sys.executable, *arguments], limit + 10, {**environ, "PYTHONFAULTHANDLER": "1"})
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ahead import ENVIRON, Ahead
+from ahead import Ahead, run_group
 from blocking import run_calls
 
 HERE = Path(__file__).parent
@@ -25,10 +24,7 @@ def _run(module: str, launcher: str) -> dict[str, dict[str, Any]]:
     results: dict[str, dict[str, Any]] = {}
     names = list(_calls(module))
     while names:
-        done = subprocess.run(
-            [*command, *names], capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-            env={**ENVIRON, "PYTHONPATH": str(HERE.parent)},
-        )  # fmt: skip
+        done = run_group([*command, *names], LIMIT, {"PYTHONPATH": str(HERE.parent)})
         begun = None
         for line in done.stdout.splitlines():
             said = json.loads(line)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ahead import run_group
 
 CALLS = Path(__file__).parent / "calls.py"
 SEEDS = range(1, 1 + int(os.environ.get("FUZZ_SEEDS", "3")))
@@ -17,10 +17,7 @@ MODES = {"compiled": {}, "python": {"DHAGAPATCH_SPEEDUPS": "0"}, "slices": {"DHA
 
 
 def _run(*command: str, **environ: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-        env={**os.environ, **environ, "PYTHONFAULTHANDLER": "1"},
-    )  # fmt: skip
+    done = run_group([sys.executable, *command], LIMIT, {**environ, "PYTHONFAULTHANDLER": "1"})
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stderr[-8000:]}"
     return done.stdout.splitlines()
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from ahead import ENVIRON, Ahead
+from ahead import Ahead, run_group
 
 from dhagapatch.core.extension import speedups
 
@@ -57,10 +56,7 @@ def _run(body: str, mode: str) -> dict[str, list[str]]:
     after: list[str] = []
     while True:
         command = [sys.executable, *launcher, str(HERE / "harness.py"), str(HERE / "bodies" / f"{body}.py"), *options, *after]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=BODY_LIMIT, stdin=subprocess.DEVNULL,
-            env={**ENVIRON, **environ, "PYTHONFAULTHANDLER": "1"},
-        )  # fmt: skip
+        done = run_group(command, BODY_LIMIT, {**environ, "PYTHONFAULTHANDLER": "1"})
         begun = None
         for line in done.stdout.splitlines():
             said = json.loads(line)
