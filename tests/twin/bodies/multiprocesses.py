@@ -8,14 +8,16 @@ import multiprocessing.connection
 import os
 import queue
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from programs import said
+from programs import launcher, said
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # a spawned child imports this file by its name
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks of a process with threads
@@ -478,3 +480,75 @@ if __name__ == "__main__":
 
 def case_programs(t: Any) -> None:
     said(t, "children", PROGRAM, options=("-Wignore",))
+
+
+METHODS = """
+import concurrent.futures, multiprocessing, queue, sys, threading, time
+
+def work(results, n):
+    got = []
+    threads = [threading.Thread(target=lambda i=i: (time.sleep(.01), got.append(i))) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    results.put((n, sorted(got), multiprocessing.current_process().name, threading.current_thread().name))
+
+def nested(n):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(abs, [n, -n])), multiprocessing.get_start_method()
+
+def fails(n):
+    raise LookupError(n)
+
+if __name__ == "__main__":
+    method = sys.argv[1]
+    if method != "default":
+        multiprocessing.set_start_method(method)
+        try:
+            multiprocessing.set_start_method("fork")
+        except RuntimeError as error:
+            print(error)
+    print(multiprocessing.get_start_method(), multiprocessing.get_all_start_methods())
+    results = multiprocessing.Queue()
+    codes = []
+    def start(n):
+        process = multiprocessing.Process(target=work, args=(results, n), name=f"child {n}")
+        process.start()
+        process.join()
+        codes.append(process.exitcode)
+    threads = [threading.Thread(target=start, args=(n,)) for n in range(3)]  # begun at once, so is the server
+    for thread in threads:
+        thread.start()
+    print(sorted(results.get(timeout=15) for _ in threads))
+    for thread in threads:
+        thread.join()
+    print(codes, multiprocessing.active_children())
+    with concurrent.futures.ProcessPoolExecutor(2) as pool:
+        print(list(pool.map(nested, range(3))))
+        try:
+            pool.submit(fails, 1).result(10)
+        except LookupError as error:
+            print(repr(error))
+    lock, ready = multiprocessing.Lock(), multiprocessing.Event()
+    process = multiprocessing.Process(target=ready.wait)
+    process.start()
+    with lock:
+        threading.Timer(.02, ready.set).start()
+        process.join(15)
+    print(process.exitcode, ready.is_set())
+    multiprocessing.set_start_method("spawn", force=True)
+    print(multiprocessing.get_start_method())
+    with multiprocessing.Pool(1) as pool:
+        print(pool.apply(nested, (4,)), multiprocessing.get_context("fork").get_start_method())
+"""
+
+
+def case_start_methods(t: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "program.py")
+        with open(program, "w") as file:
+            file.write(METHODS)
+        for method in ("default", "fork", "forkserver", "spawn"):
+            done = subprocess.run([*launcher("-Wignore"), program, method], capture_output=True, text=True, timeout=60)
+            t.note(method, done.returncode, done.stdout.splitlines(), done.stderr.replace(folder, "").splitlines())
