@@ -191,7 +191,7 @@ tls_read(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     int plain = size > 0 && size <= LARGEST;
 
     if (plain && nargs == 2)
-        plain = PyObject_GetBuffer(args[1], &buffer, PyBUF_WRITABLE) == 0 && buffer.len > 0;
+        plain = !asks_python(args[1]) && PyObject_GetBuffer(args[1], &buffer, PyBUF_WRITABLE) == 0 && buffer.len > 0;
     PyErr_Clear();
     if (plain)
         result = tls_call(self, str_read, args, nargs, 1, slow_tls_read);
@@ -205,5 +205,7 @@ tls_read(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 tls_write(PyObject *self, PyObject *data)
 {
+    if (asks_python(data))
+        return pay(CALL_COST, 0) < 0 ? NULL : call_slow(slow_tls_write, self, &data, 1, NULL);
     return tls_call(self, str_write, &data, 1, 0, slow_tls_write);
 }

@@ -65,13 +65,13 @@ def once_each(buffers: Any) -> Any:
     return buffers
 
 
-def once_writable(data: Any, method: str) -> Any:
-    """As `once`, of the first argument of a method that fills it; whatever is raised, the C method has words of its own."""
+def once_writable(data: Any, method: str, place: int = 1) -> Any:
+    """As `once`, of the argument of a method that fills it; whatever is raised, the C method has words of its own."""
     try:
         return once(data)
     except Exception:
         pass
-    raise TypeError(f"{method}() argument 1 must be read-write bytes-like object, not {type(data).__name__}")
+    raise TypeError(f"{method}() argument {place} must be read-write bytes-like object, not {type(data).__name__}")
 
 
 def asks_python(data: Any) -> bool:

@@ -19,7 +19,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core import READ, WRITE, compiled
 from dhagapatch.core.entry import enter_methods
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.attempts import held
+from dhagapatch.green.attempts import held, once, once_writable
 from dhagapatch.green.timeouts import make_blocking, make_nonblocking, user_timeout
 from dhagapatch.green.waiting import resumptions, wait_socket
 
@@ -49,10 +49,12 @@ class Connection:
         setattr(self._native, name, value)
 
     def read(self, *args: Any) -> Any:
+        if len(args) == 2 and type(args[0]) is int:
+            args = (args[0], once_writable(args[1], "read", 2))
         return self._do(self._native.read, args, True)
 
     def write(self, data: Any) -> Any:
-        return self._do(self._native.write, (data,))
+        return self._do(self._native.write, (once(data),))
 
     def do_handshake(self) -> Any:
         return self._do(self._native.do_handshake, ())

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import select
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
+
+import tls_pairs
 
 
 class Memory:
@@ -77,3 +80,27 @@ def case_sockets(t: Any) -> None:
         _drain(right.fileno())
     left.close()
     right.close()
+
+
+def case_tls(t: Any) -> None:
+    with tls_pairs.pair() as (left, right):
+        for refusal in REFUSALS:
+            memory = Memory(refusal)
+            _try(t, "send", left.send, memory)
+            _try(t, "sendall", left.sendall, memory)
+            left.send(b"x" * 30)
+            _try(t, "recv_into", right.recv_into, memory, 2)
+            _try(t, "recv_into all", right.recv_into, memory)
+            _try(t, "read", right.read, 2, memory)
+            _try(t, "read none", right.read, 0, memory)
+            while right.pending() or select.select([right], [], [], 0)[0]:
+                right.recv(100)
+            for wait in (None, 5):
+                right.settimeout(wait)
+                timer = threading.Timer(0.01, left.send, [b"later"])
+                timer.start()
+                _try(t, "a recv_into that waits", right.recv_into, memory, 2)
+                timer.join()
+                t.note(right.recv(100) in (b"later", b"ter"))
+        right.settimeout(0.01)
+        _try(t, "timeout", right.recv_into, Memory(None), 2)
