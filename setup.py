@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-NAMES = ("shared", "budget", "entry", "files", "heap", "hub", "local", "locks", "loop", "sockets", "threads", "tls")
+NAMES = ("shared", "budget", "entry", "files", "heap", "hub", "local", "locks", "loop", "sockets", "sqlite", "threads", "tls")
 SOURCES = [f"dhagapatch/_c/{name}.h" for name in NAMES]
 
 try:

@@ -18,6 +18,7 @@ __all__ = ["Plan", "Results", "RunFailed", "Sample", "run_all", "run_once"]
 
 _ABORT_SECONDS = 3.0  # for a program that is out of time to show where it hangs
 _ABORT_ALONE_SECONDS = 1.0  # of these, before what it has started is aborted, too
+_C_STACK = ("  Binary file ", "Current thread's C stack trace")
 _SHOWN_LINES = 30
 
 
@@ -127,7 +128,8 @@ def _abort(child: subprocess.Popen[str]) -> str:
 
 def _tail(text: str) -> str:
     """The end of what a program wrote to standard error."""
-    lines = text.rstrip().splitlines()
+    # since 3.14 faulthandler shows the stack of C functions too, which is long, and says little
+    lines = [line for line in text.rstrip().splitlines() if not line.startswith(_C_STACK)]
     shown = [f"  | {line}" for line in lines[-_SHOWN_LINES:]] or ["  | (nothing on standard error)"]
     if len(lines) > _SHOWN_LINES:
         shown.insert(0, f"  | ({len(lines) - _SHOWN_LINES} lines left out)")

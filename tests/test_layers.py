@@ -33,11 +33,11 @@ LAYERS: tuple[str, ...] = (
     """green green.wording green.excepthook green.waiting green.kernel green.timeouts green.attempts green.time green.resolve
     green.select green.os
     green.children green.buffers green.io green.readline green.getpass green.stdio green.socket green.connections green.ssl
-    green.fcntl green.asyncexc green.signal green.sigwait green.timeslice green.tracing green.multiprocessing
+    green.fcntl green.asyncexc green.sigmask green.signal green.sigwait green.timeslice green.tracing green.multiprocessing
     green.threading green.threadlocal green._thread
     green.local
     green.asyncio green.loops green.imp green.startup green.traceback green.bdb
-    green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc
+    green.exchange green.psycopg green.pydevd green.pyopenssl green.zmq green.grpc green.sqlite_waits
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",

@@ -135,6 +135,7 @@ FLAT int
 switch_only(PyObject *hub, PyObject *next)
 {
     PyObject *result;
+    Latch *latches;
 #ifdef VERSION_OF
     PyThreadState *state = PyThreadState_Get();
     uintptr_t version = VERSION_OF(state);
@@ -146,10 +147,12 @@ switch_only(PyObject *hub, PyObject *next)
             return -1;
         Py_INCREF(next);
     }
+    latches = suspend_latches();
     if (Py_IS_TYPE(next, dhaga_type) || PyObject_TypeCheck(next, &PyGreenlet_Type))
         result = PyGreenlet_Switch((PyGreenlet *)next, NULL, NULL);
     else
         result = PyObject_CallMethodNoArgs(next, str_switch);
+    resume_latches(latches);
     Py_DECREF(next);
     Py_XDECREF(result);
 #ifdef VERSION_OF

@@ -3,6 +3,7 @@
 #include "budget.h"
 #include "entry.h"
 #include "heap.h"
+#include "sqlite.h"
 #include "hub.h"
 #include "local.h"
 #include "locks.h"
@@ -591,6 +592,7 @@ static PyMethodDef functions[] = {
     {"entry", (PyCFunction)(void (*)(void))entry, METH_FASTCALL, PyDoc_STR("What stands for a function or method of C.")},
     {"signal_at_next_look", signal_at_next_look, METH_O, PyDoc_STR("Have a signal's handler called a little later.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
+    {"sqlite_waits", (PyCFunction)(void (*)(void))sqlite_waits, METH_FASTCALL, PyDoc_STR("Have SQLite wait by calling this.")},
     {"name_type", (PyCFunction)(void (*)(void))name_type, METH_FASTCALL, PyDoc_STR("Have the interpreter call a class so.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},
     {NULL},

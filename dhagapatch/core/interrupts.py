@@ -24,7 +24,7 @@ def deliver_all(me: greenlet) -> None:
     held = _held.get(me)
     while me.dhaga_interrupts:
         what = me.dhaga_interrupts.popleft()
-        if held is not None and not isinstance(what, Interruption):
+        if held is not None and (held.kills or not isinstance(what, Interruption)):
             held.append(what)
             continue
         if isinstance(what, BaseException):
@@ -43,27 +43,39 @@ def deliver_all(me: greenlet) -> None:
     me.dhaga_interrupts = None
 
 
-_held: dict[greenlet, deque[Any]] = {}  # what is held back, in whom
+class _Held(deque[Any]):
+    """What is held back in one."""
+
+    kills = False  # also what ends it
+
+
+_held: dict[greenlet, _Held] = {}
 
 
 class held_back:
     """Hold back what comes in `me` during a call that natively goes on, whatever signals come, and looks at them at its end.
 
-    A kill, or the end of a `Timeout` block, is not held back.
+    A kill, or the end of a `Timeout` block, is not held back.  With `kills` it is, and nothing is delivered at the end: that is
+    for a wait inside of C code that nobody may leave.
     """
 
-    def __init__(self, me: greenlet) -> None:
+    def __init__(self, me: greenlet, kills: bool = False) -> None:
         self._me = me
+        self._kills = kills
 
     def __enter__(self) -> None:
-        _held[self._me] = deque()
+        self._outer = _held.get(self._me)  # HAZARD: a finalizer may be in one, inside of another
+        held = _held[self._me] = _Held()
+        held.kills = self._kills
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         me = self._me
         held = _held.pop(me)
+        if self._outer is not None:
+            _held[me] = self._outer
         if held:
             me.dhaga_interrupts = deque((*held, *(me.dhaga_interrupts or ())))
-        if me.dhaga_interrupts is not None and kind is None:
+        if me.dhaga_interrupts is not None and kind is None and not self._kills:
             deliver_all(me)
 
 

@@ -21,7 +21,7 @@ import _thread
 import signal as _stdlib
 import sys
 import threading
-import weakref
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from types import CodeType, FrameType
@@ -40,11 +40,12 @@ from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import all_hubs, current_hub, in_main_thread
 from dhagapatch.core.interrupts import at_end_of_callback
 from dhagapatch.green.asyncexc import signalled
+from dhagapatch.green.sigmask import HOWS, MASKS, PENDING, SIGNALS, change_mask, valid_set
 from dhagapatch.green.wording import worded_by
 
 __all__ = [
-    "OWN_SIGNALS", "PENDING", "PLACES", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill",
-    "pthread_sigmask", "raise_signal", "set_wakeup_fd", "signal", "uninstall", "valid_set",
+    "OWN_SIGNALS", "PLACES", "getsignal", "hide_wakeup_fd", "install", "mask_of_child", "pause", "pthread_kill",
+    "pthread_sigmask", "put_off", "raise_signal", "set_wakeup_fd", "signal", "uninstall",
 ]  # fmt: skip
 
 _c_signal, _c_getsignal = pristine(_signal, "signal"), pristine(_signal, "getsignal")
@@ -62,10 +63,6 @@ _relaying = False
 _deliveries = 0
 _paused: list[Any] = []
 _HIGHEST, _LOWEST = getattr(_stdlib, "SIGRTMAX", 0) - 7, getattr(_stdlib, "SIGRTMIN", 0)
-_masks: weakref.WeakKeyDictionary[Any, frozenset[int]] = weakref.WeakKeyDictionary()  # of dhagas other than the main one
-PENDING: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()  # sent to one of them, and blocked by it
-_HOWS = (_stdlib.SIG_BLOCK, _stdlib.SIG_UNBLOCK, _stdlib.SIG_SETMASK)
-_NEVER_BLOCKED = {_stdlib.SIGKILL, _stdlib.SIGSTOP}
 
 
 _hides = False
@@ -246,6 +243,21 @@ def _count_delivery(hub: Hub) -> None:
         hub.wake(sleeper)
 
 
+def put_off(main: Any) -> None:
+    """The handlers that are due in the main dhaga, which is inside of C code: they come when the interpreter looks next."""
+    kept = deque[Any]()
+    while main.dhaga_interrupts:
+        what = main.dhaga_interrupts.popleft()
+        if isinstance(what, partial) and what.func in (_handle, _late):
+            _due.append(what.args[-1])
+        else:
+            kept.append(what)
+    main.dhaga_interrupts = kept or None
+    if _due:
+        _mute()
+        _look_again()
+
+
 def _handle(handler: Any, signum: int) -> None:
     """Called where the main dhaga waits; the frame that the handler sees is the user's."""
     handler(signum, _of_user(sys._getframe()))
@@ -404,27 +416,15 @@ def pause() -> None:
     return None
 
 
-_SIGNALS = frozenset(_stdlib.valid_signals())
-
-
-def valid_set(sigset: Any) -> set[int] | None:
-    """The set that `sigset` names; None for what the native call refuses."""
-    try:
-        wanted = set(sigset)
-    except TypeError:
-        return None
-    return wanted if wanted <= _SIGNALS else None
-
-
 def _pthread_kill(thread_id: int, signalnum: int, /) -> None:
     dhaga = find_dhaga(thread_id)
     if dhaga is not None and dhaga.dhaga_hub is not None:
-        if signalnum in _masks.get(dhaga, ()):
+        if signalnum in MASKS.get(dhaga, ()):
             dhaga.again = False  # it is kept here
             PENDING.setdefault(dhaga, set()).add(signalnum)
             return
         thread_id = dhaga.dhaga_hub.ident
-        if signalnum in _SIGNALS and callable(getsignal(signalnum)):
+        if signalnum in SIGNALS and callable(getsignal(signalnum)):
             signalled(dhaga)
     _c_pthread_kill(thread_id, signalnum)
 
@@ -440,25 +440,15 @@ def _raise_signal(signalnum: int, /) -> None:
 
 @worded_by(_c_pthread_sigmask)
 def pthread_sigmask(how: int, mask: Any, /) -> set[int]:
-    """The main dhaga's mask is that of the OS thread, where handlers run; another dhaga's is only kept.
-
-    HAZARD: threads block all signals for themselves, so that others get them; the OS thread must not follow.
-    """
+    """The main dhaga's mask is that of the OS thread, where handlers run; another dhaga's is only kept (`sigmask`)."""
     me = None if _in_main_dhaga() else running_dhaga()
-    wanted = valid_set(mask) if me is not None and how in _HOWS else None
+    wanted = valid_set(mask) if me is not None and how in HOWS else None
     if me is None or wanted is None:
         return set(_c_pthread_sigmask(how, mask))
-    before = _masks.get(me)
+    before = MASKS.get(me)
     if before is None:
         before = frozenset(_c_pthread_sigmask(_stdlib.SIG_BLOCK, ()))
-    if how == _stdlib.SIG_BLOCK:
-        wanted |= before
-    elif how == _stdlib.SIG_UNBLOCK:
-        wanted = set(before - wanted)
-    me.again = False  # it is kept here
-    _masks[me] = frozenset(wanted - _NEVER_BLOCKED)
-    for signum in sorted(PENDING.get(me, set()) - _masks[me]):
-        PENDING[me].remove(signum)
+    for signum in change_mask(me, how, wanted, before):
         _c_raise_signal(signum)
     return set(before)
 
@@ -470,8 +460,8 @@ def mask_of_child() -> None:
     _due.clear()
     _unmute()
     me = running_dhaga()
-    if me is not None and me in _masks:
-        _c_pthread_sigmask(_stdlib.SIG_SETMASK, _masks.pop(me))
+    if me is not None and me in MASKS:
+        _c_pthread_sigmask(_stdlib.SIG_SETMASK, MASKS.pop(me))
 
 
 # what is sent in these is handled in these: a second one must not find it pending

@@ -12,7 +12,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch._real import pristine
 from dhagapatch.core import hub_for_wait, running_dhaga
 from dhagapatch.core.sync import deadline_of
-from dhagapatch.green.signal import PENDING, valid_set
+from dhagapatch.green.sigmask import PENDING, valid_set
 from dhagapatch.green.waiting import number_of, sleep_until
 from dhagapatch.green.wording import worded_by
 

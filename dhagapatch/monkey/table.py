@@ -271,6 +271,7 @@ PACKAGES: tuple[Row, ...] = (
     Row("zmq.backend", "proxy", "zmq:proxying", "packages", WRAP, why="waits"),
     Row("zmq.backend", "proxy_steerable", "exchange:on_a_native_thread", "packages", WRAP, why="waits"),
     Row("zmq.devices.monitoredqueue", "monitored_queue", "zmq:monitoring", "packages", WRAP, why="waits"),
+    Row("_sqlite3", "Connection.execute", "sqlite_waits:install", "packages", TELL, why="a locked database is waited for"),
     Row("grpc._cython.cygrpc", "Channel", "grpc:install", "packages", TELL, why="waiting for events waits"),
     _interpreters("exec"),
     _interpreters("call"),

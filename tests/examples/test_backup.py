@@ -183,7 +183,7 @@ def test_full_disk_loses_nothing(rig: Rig, tree: Path) -> None:
     server = rig.serve()
     rig.ok("backup", str(tree))
     random_file(tree / "large", 3 * MIB)
-    limits = resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (600_000, -1))
+    limits = resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
     result = rig.client("backup", str(tree))
     assert result.code == 5, result
     assert "the store is full" in result.errors

@@ -35,7 +35,7 @@ POLLED = (
 PREEMPTED = ("buffers", "forks", "futures", "locks", "pipes", "queues", "select_calls", "sockets", "threads")
 LIMITED_TO = {"poll": POLLED, "slices": PREEMPTED}
 # what without the compiled part differs, as docs/explanation/differences.md says
-COMPILED = ("thread_state_in_c", "wrong_arguments_in_c")
+COMPILED = ("databases_in_c", "thread_state_in_c", "wrong_arguments_in_c")
 BODY_LIMIT = 120.0 * float(os.environ.get("TEST_PATIENCE", "1"))  # seconds; each case has its own, shorter one
 
 
