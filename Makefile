@@ -52,6 +52,7 @@ SANITIZED := build/sanitized
 SANITIZE_TESTS ?= ../../tests/fuzz ../../tests/core ../../tests/twin ../../tests/isolated/test_isolated.py
 SANITIZE_ARGS ?= -k "not poll and not late and not inspect_top"
 sanitize: $(VENV)/.installed
+	$(BIN)/python -m pip install -q 'setuptools>=77'  # a new environment's own may not know today's pyproject.toml
 	rm -rf $(SANITIZED)
 	CFLAGS="$(SANITIZERS)" LDFLAGS="-fsanitize=address,undefined" $(BIN)/python setup.py -q build --build-lib $(SANITIZED) --build-temp build/sanitized-objects
 	cd $(SANITIZED) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
