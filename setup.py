@@ -4,7 +4,9 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-NAMES = ("shared", "budget", "entry", "files", "heap", "hub", "local", "locks", "loop", "sockets", "sqlite", "threads", "tls")
+NAMES = (
+    "shared", "budget", "entry", "files", "heap", "hub", "local", "locks", "loop", "pool", "sockets", "sqlite", "threads", "tls",
+)  # fmt: skip
 SOURCES = [f"dhagapatch/_c/{name}.h" for name in NAMES]
 
 try:

@@ -28,10 +28,10 @@ LAYERS: tuple[str, ...] = (
     "core.netpoll core.loop",
     "core.alarms",
     "core.hub core.entry core.host core.descriptors core.fork core.scopes",
-    """core.parker core.waitq core.dhaga core.offload core.endable core.syscalls
+    """core.parker core.waitq core.dhaga core.offload core.kernelcalls core.endable core.syscalls
     core.sync core.queues core.waits core.compiled core""",
     """green green.wording green.excepthook green.waiting green.kernel green.timeouts green.attempts green.time green.resolve
-    green.select green.os
+    green.select green.os green.disk
     green.children green.buffers green.io green.readline green.getpass green.stdio green.socket green.connections green.ssl
     green.fcntl green.asyncexc green.sigmask green.signal green.sigwait green.timeslice green.tracing green.multiprocessing
     green.threading green.threadlocal green._thread

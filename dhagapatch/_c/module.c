@@ -9,6 +9,7 @@
 #include "locks.h"
 #include "files.h"
 #include "loop.h"
+#include "pool.h"
 #include "sockets.h"
 #include "threads.h"
 #include "tls.h"
@@ -592,6 +593,12 @@ static PyMethodDef functions[] = {
     {"entry", (PyCFunction)(void (*)(void))entry, METH_FASTCALL, PyDoc_STR("What stands for a function or method of C.")},
     {"signal_at_next_look", signal_at_next_look, METH_O, PyDoc_STR("Have a signal's handler called a little later.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
+    {"begin_call", (PyCFunction)(void (*)(void))begin_call, METH_FASTCALL, PyDoc_STR("Have a native thread make a system call.")},
+    {"end_of_call", end_of_call, METH_O, PyDoc_STR("What came of it, or None: it is not over.")},
+    {"collect_calls", (PyCFunction)(void (*)(void))collect_calls, METH_FASTCALL, PyDoc_STR("Put who waits for what is over into an inbox.")},
+    {"forget_calls", forget_calls, METH_O, PyDoc_STR("Nobody is to be woken by this descriptor any more.")},
+    {"pool_after_fork", pool_after_fork, METH_NOARGS, PyDoc_STR("In a child there are no such threads.")},
+    {"pool_figures", pool_figures, METH_NOARGS, PyDoc_STR("Threads, idle ones, calls that queue.")},
     {"sqlite_waits", (PyCFunction)(void (*)(void))sqlite_waits, METH_FASTCALL, PyDoc_STR("Have SQLite wait by calling this.")},
     {"name_type", (PyCFunction)(void (*)(void))name_type, METH_FASTCALL, PyDoc_STR("Have the interpreter call a class so.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},

@@ -272,6 +272,11 @@ class Hub:
             self.inbox.append(sleeper)
             self.notify()
 
+    @property
+    def wakes(self) -> int:
+        """The descriptor by which native threads that know nothing of Python wake it; -1: it has none."""
+        return self._wakeup.writer
+
     def notify(self) -> None:
         """Have the hub look into its inbox; from any OS thread, also from a signal handler."""
         if not self._notified:
@@ -302,8 +307,8 @@ class Hub:
             # HAZARD: first the flag, then the descriptor, then the inbox: what is put in after the inbox
             # was emptied finds the flag down and notifies again.
             self._notified = False
-            self._wakeup.drain()
             inbox = self.inbox
+            self._wakeup.drain(inbox)
             while inbox:
                 # HAZARD: no call from here to the append (see `monitored`)
                 sleeper: Any = inbox[0]; del inbox[0]  # noqa: E702  # fmt: skip

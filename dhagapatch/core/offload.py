@@ -24,6 +24,7 @@ from dhagapatch._config import SETTINGS
 from dhagapatch._cpython import forget_dummy_thread
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.deadlock import quiet_exceptions
+from dhagapatch.core.extension import speedups
 from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
@@ -377,7 +378,8 @@ quiet_exceptions.append(lambda: int(_real.thread_count()) > own_native_threads()
 
 def figures() -> dict[str, int]:
     """Threads, idle ones, and calls that queue, of all pools."""
-    threads, idle, queued = map(sum, zip(pool.figures(), _look_ups.figures(), _waiting_pool.figures(), strict=True))
+    in_kernel = (0, 0, 0) if speedups is None else speedups.pool_figures()  # see `kernelcalls`
+    threads, idle, queued = map(sum, zip(pool.figures(), _look_ups.figures(), _waiting_pool.figures(), in_kernel, strict=True))
     return {"threads": threads, "idle": idle, "queued": queued}
 
 
@@ -385,6 +387,8 @@ def forget_native_threads() -> None:
     """After a fork there are none."""
     global _helpers
     _helpers = 0
+    if speedups is not None:
+        speedups.pool_after_fork()
     _idents.clear()
     for one in _pools:
         one.reset()

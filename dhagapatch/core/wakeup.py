@@ -7,9 +7,12 @@ natively.  Where there is none to be had, a hub goes without: it asks by poll(2)
 from __future__ import annotations
 
 import os
+from collections import deque
+from typing import Any
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
+from dhagapatch.core.extension import speedups
 from dhagapatch.core.own import close_own, has_run_out, set_apart
 from dhagapatch.core.poller import Poller, PollPoller, make_poller
 
@@ -19,15 +22,15 @@ _LOOK = 0.005  # seconds: how often a hub without a wake-up descriptor looks whe
 
 
 class Wakeup:
-    """The two ends, which may be one descriptor; `reader` is for the poller."""
+    """The two ends, which may be one descriptor; `reader` is for the poller, `writer` (-1: none) for who wakes."""
 
     def __init__(self) -> None:
         if hasattr(os, "eventfd"):
-            self.reader = self._writer = set_apart(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+            self.reader = self.writer = set_apart(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
         else:
-            self.reader, self._writer = map(set_apart, os.pipe())
+            self.reader, self.writer = map(set_apart, os.pipe())
             _real.os_set_blocking(self.reader, False)
-            _real.os_set_blocking(self._writer, False)
+            _real.os_set_blocking(self.writer, False)
 
     def notify(self) -> None:
         """Make it readable; from any OS thread.
@@ -36,42 +39,46 @@ class Wakeup:
         forked child releases locks for which the parent's threads wait.  Nobody is there to be woken: it is no error.
         """
         try:
-            _real.os_write(self._writer, b"\1\0\0\0\0\0\0\0")
+            _real.os_write(self.writer, b"\1\0\0\0\0\0\0\0")
         except BlockingIOError:
             pass  # it is readable already
         except OSError:
-            if self._writer >= 0:
+            if self.writer >= 0:
                 raise
 
-    def drain(self) -> None:
-        """Make it unreadable."""
+    def drain(self, inbox: deque[Any] | None = None) -> None:
+        """Make it unreadable; whose calls native threads have made, and woken by it, goes into the inbox (`kernelcalls`)."""
         try:
             _real.os_read(self.reader, 4096)
         except BlockingIOError:
             pass
+        if inbox is not None and speedups is not None:
+            speedups.collect_calls(self.writer, inbox)
 
     def close(self) -> None:
         """Give the descriptors back."""
-        fds = {self.reader, self._writer}
-        self.reader = self._writer = -1
+        if speedups is not None:
+            speedups.forget_calls(self.writer)
+        fds = {self.reader, self.writer}
+        self.reader = self.writer = -1
         for fd in fds:
             close_own(fd)
 
     def is_whole(self) -> bool:
         """Whether its descriptors are still open."""
-        return self.reader >= 0 and is_open(self.reader) and is_open(self._writer)
+        return self.reader >= 0 and is_open(self.reader) and is_open(self.writer)
 
 
 class PolledWakeup(Wakeup):
     """Without a descriptor: the poller beside it returns often."""
 
     def __init__(self) -> None:
-        self.reader = self._writer = -1
+        self.reader = self.writer = -1
 
     def notify(self) -> None:
         pass
 
-    def drain(self) -> None:
+    def drain(self, inbox: deque[Any] | None = None) -> None:
         pass
 
     def close(self) -> None:

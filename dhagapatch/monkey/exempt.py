@@ -258,7 +258,6 @@ EXEMPT: tuple[Exempt, ...] = (
 
 # Each of these blocks the OS thread, and all its dhagas, as long as it waits.
 BLOCKING: tuple[Exempt, ...] = (
-    Exempt("posix", "fdatasync fsync sync", "waits for the disk to have written, which may take long"),
     Exempt("posix", "getgrouplist initgroups", "asks the directory service, where one is configured"),
     Exempt("pwd", "getpwall getpwnam getpwuid", "asks the directory service, where one is configured"),
     Exempt("grp", "getgrall getgrgid getgrnam", "asks the directory service, where one is configured"),

@@ -207,6 +207,9 @@ TABLE: tuple[Row, ...] = (
     Row("posix", "wait4", "children:wait4", "os", why="waits for a child"),
     Row("posix", "waitid", "children:waitid", "os", why="waits for a child", platforms=("linux",)),
     Row("posix", "system", "children:system", "os", why="waits for a child"),
+    Row("posix", "fsync", "disk:fsync", "os", why="waits until the disk has written"),
+    Row("posix", "fdatasync", "disk:fdatasync", "os", why="waits until the disk has written"),
+    Row("posix", "sync", "disk:sync", "os", why="waits until the disk has written"),
     Row("posix", "fork", "children:fork", "os", why="the runtime's own threads come back after it", cost=0),
     Row("posix", "forkpty", "children:forkpty", "os", why="the runtime's own threads come back after it", cost=0),
     # files

@@ -30,6 +30,7 @@ poller.register(right, select.POLLIN)
 epoll.register(right, select.EPOLLIN)
 file = os.open(sys.executable, os.O_RDONLY)
 null = os.open(os.devnull, os.O_RDWR)
+memory = os.memfd_create("memory") if hasattr(os, "memfd_create") else os.dup(file)
 jobs: queue.SimpleQueue[int] = queue.SimpleQueue()
 device = open(os.devnull, "wb", 0)  # noqa: SIM115
 lock, rlock = threading.Lock(), threading.RLock()
@@ -86,6 +87,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "posix.sched_yield": os.sched_yield,
     "posix.set_blocking": lambda: os.set_blocking(null, True),
     "posix.closerange": lambda: os.closerange(900, 901),
+    "posix.fsync": lambda: os.fsync(memory),
+    "posix.fdatasync": lambda: os.fdatasync(memory),
     "posix.dup2": lambda: os.dup2(null, 900),
     "fcntl.flock": lambda: fcntl.flock(file, fcntl.LOCK_SH),
     "fcntl.lockf": lambda: fcntl.lockf(file, fcntl.LOCK_SH),
@@ -111,5 +114,5 @@ LOCKS = {"_thread.allocate_lock": lock, "_thread.RLock": rlock}
 
 def close() -> None:
     """Close the descriptors that no object owns."""
-    for fd in (reader, writer, into, out, file, null):
+    for fd in (reader, writer, into, out, file, null, memory):
         os.close(fd)

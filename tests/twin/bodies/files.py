@@ -533,3 +533,45 @@ def case_print_to_a_full_pipe(t: Any) -> None:
     time.sleep(0.1)
     out, _ = process.communicate()
     t.note(out.count(b"x"), out.count(b"y"), process.returncode)
+
+
+def case_written_to_the_disk(t: Any) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x" * 100)
+        file.flush()
+
+        class Number:
+            def __init__(self, result: Any) -> None:
+                self.result = result
+
+            def fileno(self) -> Any:
+                if isinstance(self.result, Exception):
+                    raise self.result
+                return self.result
+
+        over = False
+
+        def others() -> None:
+            while not over:
+                time.sleep(0.001)
+
+        thread = threading.Thread(target=others)
+        thread.start()
+        reader, writer = os.pipe()
+        for name in ("fsync", "fdatasync"):
+            call = getattr(os, name)
+            for label, thing in (
+                ("number", file.fileno()), ("file", file), ("object", Number(file.fileno())), ("no number", Number("x")),
+                ("raises", Number(LookupError("no"))), ("raises OSError", Number(OSError("no"))), ("pipe", reader), ("text", "x"),
+                ("none", None), ("negative", -1), ("large", 1 << 70), ("float", 1.5), ("bool", True), ("closed", 54321),
+            ):  # fmt: skip
+                t.outcome(f"{name} {label}", call, thing)
+            t.outcome(f"{name} by name", call, fd=file.fileno())
+            t.outcome(f"{name} of nothing", call)
+            t.outcome(f"{name} of two", call, 1, 2)
+        t.outcome("sync", os.sync)
+        t.outcome("sync of one", os.sync, 1)
+        over = True
+        thread.join()
+        os.close(reader)
+        os.close(writer)
