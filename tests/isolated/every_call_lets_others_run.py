@@ -12,7 +12,8 @@ from dhagapatch.monkey.table import REPLACE, SET, TABLE
 
 # what waits in any case, for a child, a signal, a terminal; what asks a native thread; what no loop can call again and again
 NOT_AT_ONCE = (
-    "posix.wait", "posix.system", "posix.sync", "posix.fork", "_signal.pause", "_signal.sig", "_signal.set_wakeup_fd", "builtins.input",
+    "posix.wait", "posix.system", "posix.sync", "posix.fork", "_signal.pause", "_signal.sig", "_signal.set_wakeup_fd",
+    "builtins.input",
     "_socket.", "socket.socket.sendto", "_multiprocessing.", "sys.std", "sys._", "sys.excepthook", "_thread.", "readline.",
     "socket.socket.timeout", "socket.socket.__init__", "threading._", "asyncio.", "ssl.", "bdb.", "getpass.",
 )  # fmt: skip
