@@ -5,9 +5,11 @@
      SQLite's own.
    - The mutex of a connection knows OS threads only, and is recursive: a dhaga would get in where another one stands still inside
      of a call, in that sleep or in a function of Python's.  A *latch* stands for it, which is marked while its holder is switched
-     away from (`suspend_latches`), and for which others of that OS thread wait.
+     away from (`suspend_latches`), and for which others of that OS thread wait.  So it is with the mutex of a shared cache, which
+     is not recursive: there the OS thread would wait for itself.
 
-   HAZARD: all this is called without the interpreter's lock, mostly.  A latch is read and written by the OS thread that holds it. */
+   HAZARD: all this is called without the interpreter's lock, mostly.  A latch is read and written by the OS thread that holds it.
+   Here, unlike natively, who holds a mutex asks for the interpreter's lock; so who has that lets go of it to wait for a mutex. */
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -37,24 +39,28 @@ typedef struct { /* sqlite3_mutex_methods, likewise */
 
 typedef struct Waiting { /* HAZARD: not on the stack, which is moved away while its greenlet waits */
     PyObject *parker;
+    int is_urgent;        /* it was woken once in vain: next time it is its turn before all others' */
     struct Waiting *next;
 } Waiting;
 
 typedef struct Latch {
     void *mutex;          /* SQLite's own */
-    int is_connections;   /* recursive */
+    int is_latch;         /* not one of the library's static ones, with which nothing of the program's is called */
     int depth;
     int is_suspended;     /* whoever holds it has been switched away from */
-    pthread_t owner;      /* while `depth` is not 0 */
+    int is_listed;        /* among those of a greenlet that holds it, or has held it: a direct switch of greenlet's mixes them up */
+    int is_dead;          /* freed, and still listed */
+    pthread_t owner;      /* who holds it, while `depth` is not 0, or for whose waiter it is kept */
     struct Latch *next;   /* of those that its holder has */
-    Waiting *first;       /* of the same OS thread */
+    Waiting *first;       /* of one OS thread */
+    Waiting *kept_for;    /* it is free, and nobody else of that OS thread may have it */
 } Latch;
 
-enum { FAST_MUTEX, RECURSIVE_MUTEX, STATIC_MUTEXES, MOST_MUTEXES = 32 };
+enum { STATIC_MUTEXES = 2, MOST_MUTEXES = 32 }; /* kinds 0 and 1 are made for each use: fast, and recursive */
 enum { CONFIG_MUTEX = 10, CONFIG_GETMUTEX = 11, STATUS_MALLOC_COUNT = 9 };
 
 static __thread Latch *latches_held; /* by the running greenlet */
-static __thread int fast_held;       /* by this OS thread, of the mutexes that are no latches */
+static __thread int fast_held;       /* by this OS thread, of those that are no latches */
 
 static MutexMethods sqlite_mutex;
 static Latch static_mutexes[MOST_MUTEXES];
@@ -62,12 +68,32 @@ static int (*sqlite_sleep)(Vfs *, int);
 static PyObject *sqlite_nap, *sqlite_parker, *sqlite_wait, *sqlite_wake; /* sleep(seconds), parker(), wait(parker), wake(parker) */
 static int sqlite_waits_green, sqlite_has_latches;
 
-/* The running greenlet, which has these, is switched away from; or back to. */
+/* The running greenlet, which has these, is switched away from. */
 static COLD void
-mark_latches(Latch *latch, int is_suspended)
+mark_latches(Latch *latch)
 {
     for (; latch != NULL; latch = latch->next)
-        latch->is_suspended = is_suspended;
+        latch->is_suspended = 1;
+}
+
+/* Back to it.  HAZARD: by a switch that is not the runtime's another greenlet may have left, and freed, what is listed here. */
+static COLD void
+list_latches(Latch *mine)
+{
+    Latch *latch, *next;
+
+    for (latch = mine; latch != NULL; latch = next) {
+        next = latch->next;
+        latch->is_suspended = 0;
+        if (latch->depth > 0 && !latch->is_dead) {
+            latch->next = latches_held;
+            latches_held = latch;
+        }
+        else if (latch->is_dead)
+            free(latch);
+        else
+            latch->is_listed = 0;
+    }
 }
 
 static inline Latch *
@@ -76,7 +102,7 @@ suspend_latches(void)
     Latch *mine = latches_held;
 
     if (__builtin_expect(mine != NULL, 0)) {
-        mark_latches(mine, 1);
+        mark_latches(mine);
         latches_held = NULL;
     }
     return mine;
@@ -85,10 +111,8 @@ suspend_latches(void)
 static inline void
 resume_latches(Latch *mine)
 {
-    if (__builtin_expect(mine != NULL, 0)) {
-        mark_latches(mine, 0);
-        latches_held = mine;
-    }
+    if (__builtin_expect(mine != NULL, 0))
+        list_latches(mine);
 }
 
 /* Whether this OS thread is one of the main interpreter's; any other has no dhagas. */
@@ -96,8 +120,13 @@ static int
 may_ask_python(void)
 {
     PyThreadState *state = PyGILState_GetThisThreadState();
+#if PY_VERSION_HEX >= 0x030D0000
+    int is_finalizing = Py_IsFinalizing();
+#else
+    int is_finalizing = _Py_IsFinalizing();
+#endif
 
-    return sqlite_waits_green && state != NULL && PyThreadState_GetInterpreter(state) == PyInterpreterState_Main();
+    return sqlite_waits_green && !is_finalizing && state != NULL && PyThreadState_GetInterpreter(state) == PyInterpreterState_Main();
 }
 
 /* Calls `function`, with an argument or without (NULL); NULL if it raises, which is told, and raised by nobody.
@@ -114,7 +143,9 @@ call_python(PyObject *function, PyObject *argument)
 #endif
 
     result = argument == NULL ? PyObject_CallNoArgs(function) : PyObject_CallOneArg(function, argument);
-    if (result == NULL)
+    if (result == NULL && (PyErr_ExceptionMatches(PyExc_RecursionError) || PyErr_ExceptionMatches(PyExc_MemoryError)))
+        PyErr_Clear(); /* it goes on without */
+    else if (result == NULL)
         PyErr_WriteUnraisable(function);
 #if PY_VERSION_HEX >= 0x030C0000
     PyErr_SetRaisedException(before);
@@ -122,6 +153,21 @@ call_python(PyObject *function, PyObject *argument)
     PyErr_Restore(type, value, traceback);
 #endif
     return result;
+}
+
+/* Whether this OS thread has the interpreter's lock.  HAZARD: `PyGILState_Check` says so always, once there was a sub-interpreter. */
+static int
+has_interpreter(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked() != NULL;
+#elif PY_VERSION_HEX >= 0x030C0000
+    return _PyThreadState_UncheckedGet() != NULL;
+#else
+    PyThreadState *state = PyGILState_GetThisThreadState();
+
+    return state != NULL && _PyThreadState_UncheckedGet() == state;
+#endif
 }
 
 /* Whether it says True. */
@@ -139,7 +185,6 @@ green_sleep(Vfs *vfs, int microseconds)
 {
     int slept = 0;
 
-    /* HAZARD: with a shared cache it sleeps with mutexes for which another dhaga would hold up the OS thread */
     if (microseconds > 0 && fast_held == 0 && may_ask_python()) {
         PyGILState_STATE state = PyGILState_Ensure();
         PyObject *seconds = PyFloat_FromDouble(microseconds / 1e6);
@@ -152,47 +197,66 @@ green_sleep(Vfs *vfs, int microseconds)
     return slept ? microseconds : sqlite_sleep(vfs, microseconds);
 }
 
-static int
-is_taken_by_another(Latch *latch)
+/* Whether another greenlet of this OS thread has it, or is to have it; `one` waits for it, or nobody. */
+static inline int
+is_taken_by_another(Latch *latch, Waiting *one)
 {
-    return latch->depth > 0 && latch->is_suspended && pthread_equal(latch->owner, pthread_self());
+    return ((latch->depth > 0 && latch->is_suspended) || (latch->kept_for != NULL && latch->kept_for != one))
+           && pthread_equal(latch->owner, pthread_self());
 }
 
 static void
 leave_latch_queue(Latch *latch, Waiting *one)
 {
-    for (Waiting **at = &latch->first; *at != NULL; at = &(*at)->next)
-        if (*at == one) {
-            *at = one->next;
-            return;
-        }
+    Waiting **at = &latch->first;
+
+    while (*at != NULL && *at != one)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = one->next;
+    if (latch->kept_for == one)
+        latch->kept_for = NULL; /* it goes in now, whatever it was woken by */
+}
+
+/* Whether it may be woken and yet unable to return, as it runs others' turns where it waits. */
+static int
+is_buried(PyObject *parker)
+{
+    PyObject *buried = PyObject_GetAttrString(parker, "buried");
+
+    PyErr_Clear();
+    Py_XDECREF(buried);
+    return buried != Py_False;
 }
 
 /* Waits until no other dhaga of this OS thread has it.  HAZARD: first in the queue, then the last look, then the wait: whoever
    leaves it meanwhile, in a finalizer that runs in a call here, finds the waiter, and has woken it before it waits.  Who can't wait,
-   as a finalizer in the hub, goes in as ever. */
+   at the end of the interpreter, goes in as ever. */
 static COLD void
 await_latch(Latch *latch)
 {
     PyGILState_STATE state;
-    int waits = 1, waited = 0; /* in vain: next time it is the first */
+    int waits = 1, waited = 0;
 
     if (!may_ask_python())
         return;
     state = PyGILState_Ensure();
-    while (waits && is_taken_by_another(latch)) {
+    while (waits && is_taken_by_another(latch, NULL)) {
         Waiting *one = PyMem_RawCalloc(1, sizeof(Waiting)), **last = &latch->first;
 
         if (one == NULL)
             break;
         one->parker = call_python(sqlite_parker, NULL);
         if (one->parker != NULL) {
+            one->is_urgent = waited && !is_buried(one->parker);
             while (*last != NULL && !waited)
                 last = &(*last)->next;
             one->next = *last;
             *last = one;
             waited = 1;
-            waits = !is_taken_by_another(latch) || ask_python(sqlite_wait, one->parker);
+            waits = !is_taken_by_another(latch, one) || ask_python(sqlite_wait, one->parker);
+            if (latch->kept_for == one)
+                waits = 0; /* its turn */
             leave_latch_queue(latch, one);
             Py_DECREF(one->parker);
         }
@@ -217,13 +281,16 @@ wake_for_latch(PyObject *parker)
 static void
 got_latch(Latch *latch)
 {
-    if (!latch->is_connections)
+    if (!latch->is_latch)
         fast_held++;
     else if (latch->depth++ == 0) {
         latch->owner = pthread_self();
         latch->is_suspended = 0;
-        latch->next = latches_held;
-        latches_held = latch;
+        if (!latch->is_listed) {
+            latch->is_listed = 1;
+            latch->next = latches_held;
+            latches_held = latch;
+        }
     }
 }
 
@@ -232,9 +299,18 @@ latch_enter(void *given)
 {
     Latch *latch = given;
 
-    if (latch->is_connections && __builtin_expect(is_taken_by_another(latch), 0))
+    if (latch->is_latch && __builtin_expect(is_taken_by_another(latch, NULL), 0))
         await_latch(latch);
-    sqlite_mutex.enter(latch->mutex);
+    if (sqlite_mutex.try(latch->mutex) != 0) {
+        if (has_interpreter()) {
+            PyThreadState *state = PyEval_SaveThread();
+
+            sqlite_mutex.enter(latch->mutex);
+            PyEval_RestoreThread(state);
+        }
+        else
+            sqlite_mutex.enter(latch->mutex);
+    }
     got_latch(latch);
 }
 
@@ -242,7 +318,7 @@ static int
 latch_try(void *given)
 {
     Latch *latch = given;
-    int result = latch->is_connections && is_taken_by_another(latch) ? 5 /* SQLITE_BUSY */ : sqlite_mutex.try(latch->mutex);
+    int result = latch->is_latch && is_taken_by_another(latch, NULL) ? 5 /* SQLITE_BUSY */ : sqlite_mutex.try(latch->mutex);
 
     if (result == 0)
         got_latch(latch);
@@ -255,19 +331,24 @@ latch_leave(void *given)
     Latch *latch = given;
     Waiting *first = NULL;
 
-    if (!latch->is_connections)
+    if (!latch->is_latch)
         fast_held--;
     else if (--latch->depth == 0) {
         Latch **at = &latches_held;
 
         while (*at != NULL && *at != latch)
             at = &(*at)->next;
-        if (*at != NULL)
+        if (*at != NULL) {
             *at = latch->next;
+            latch->is_listed = 0;
+        }
         latch->is_suspended = 0;
         first = latch->first;
-        if (first != NULL)
+        if (first != NULL) {
             latch->first = first->next;
+            if (first->is_urgent)
+                latch->kept_for = first;
+        }
     }
     /* HAZARD: who has the interpreter's lock may wait for this mutex: it is left first, and may be gone after that.  The waiter,
        of this OS thread, stays where it is until it has been woken. */
@@ -297,7 +378,7 @@ latch_alloc(int kind)
         return NULL;
     latch = kind >= STATIC_MUTEXES ? &static_mutexes[kind] : calloc(1, sizeof(Latch));
     if (latch != NULL) {
-        latch->is_connections = kind == RECURSIVE_MUTEX;
+        latch->is_latch = kind < STATIC_MUTEXES;
         latch->mutex = sqlite_mutex.alloc(kind);
         if (latch->mutex == NULL) {
             if (kind < STATIC_MUTEXES)
@@ -314,7 +395,10 @@ latch_free(void *given)
     Latch *latch = given;
 
     sqlite_mutex.free(latch->mutex);
-    free(latch);
+    if (latch->is_listed)
+        latch->is_dead = 1;
+    else
+        free(latch);
 }
 
 static int
@@ -341,9 +425,11 @@ put_latches(void *library)
     void (*give)(void *) = (void (*)(void *))dlsym(library, "sqlite3_free");
     int count = 0, counts = 0, most;
     MutexMethods methods = {latch_init, latch_end, latch_alloc, latch_free, latch_enter, latch_try, latch_leave, latch_held, latch_not_held};
+    Vfs *(*find)(const char *) = (Vfs * (*)(const char *)) dlsym(library, "sqlite3_vfs_find"), *before;
+    int (*enlist)(Vfs *, int) = (int (*)(Vfs *, int))dlsym(library, "sqlite3_vfs_register");
     void *some;
 
-    if (config == NULL || status == NULL || begin == NULL || end == NULL || is_safe == NULL || get == NULL || give == NULL || !is_safe())
+    if (find == NULL || enlist == NULL || config == NULL || status == NULL || begin == NULL || end == NULL || is_safe == NULL || get == NULL || give == NULL || !is_safe())
         return 0;
     some = get(16);
     if (some == NULL || status(STATUS_MALLOC_COUNT, &counts, &most, 0) != 0)
@@ -351,6 +437,7 @@ put_latches(void *library)
     give(some);
     if (counts == 0 || status(STATUS_MALLOC_COUNT, &count, &most, 0) != 0 || count != 0)
         return 0; /* it does not count, or something is in use */
+    before = find(NULL);
     if (end() != 0)
         return 0;
     if (config(CONFIG_GETMUTEX, &sqlite_mutex) == 0 && sqlite_mutex.alloc != NULL) {
@@ -363,6 +450,8 @@ put_latches(void *library)
         sqlite_has_latches = 0;
         begin();
     }
+    if (before != NULL && find(NULL) != before)
+        enlist(before, 1); /* somebody had another one */
     return sqlite_has_latches;
 }
 

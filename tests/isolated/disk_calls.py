@@ -167,10 +167,11 @@ if sys.platform == "linux" and compiler:
     with tempfile.TemporaryDirectory() as folder:
         library = os.path.join(folder, "slow.so")
         subprocess.run([compiler, "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=SLOW.encode(), check=True)
+        preloaded = f"{os.environ.get('LD_PRELOAD', '')} {library}".strip()  # a sanitizer must come first
         for speedups in ("1", "0"):
             for case in (*CASES, "exits"):
                 done = subprocess.run(
                     [sys.executable, "-m", "dhagapatch", "-c", PROGRAM, case], capture_output=True, text=True,
-                    env={**os.environ, "LD_PRELOAD": library, "SLOW_MS": "50", "DHAGAPATCH_SPEEDUPS": speedups},
+                    env={**os.environ, "LD_PRELOAD": preloaded, "SLOW_MS": "50", "DHAGAPATCH_SPEEDUPS": speedups},
                 )  # fmt: skip
                 assert done.returncode == (3 if case == "exits" else 0), (case, speedups, done.stdout, done.stderr)

@@ -2,12 +2,15 @@
 """Threads that share one connection of `sqlite3` wait for each other, also while a function that a statement calls waits.
 
 Natively they do so too, but such programs stand still now and then: one thread waits for the connection with the interpreter's
-lock, the other one, which has it, for that lock.  So there is nothing to compare with.
+lock, the other one, which has it, for that lock.  So there is nothing to compare with.  And the threads' statements differ in
+their text here: those of the same text share one in the connection's cache, natively too, and get in each other's way.
 """
 
 import contextlib
 import gc
+import os
 import sqlite3
+import tempfile
 import threading
 import time
 
@@ -53,13 +56,13 @@ def statements():
             def query(got=got):
                 got.append(connection.execute("select sum(slow(tell(x))) from u").fetchone()[0])
 
-            def change(got=got, inside=inside, label=label, statement=statement):
+            def change(n, got=got, inside=inside, label=label, statement=statement):
                 inside.wait()
                 with contextlib.suppress(sqlite3.OperationalError):
-                    connection.execute(statement)
+                    connection.execute(f"{statement} /* {n} */")
                     got.append(label)
 
-            in_threads(query, change, change)
+            in_threads(query, lambda change=change: change(1), lambda change=change: change(2))
             assert got == ([6, "insert", "insert"] if label == "insert" else [8, "drop"]), got
         connection.rollback()
 
@@ -71,14 +74,18 @@ def callbacks():
 
         def count_to(x):
             slow()
-            return connection.execute("select count(*) from u where x <= ?", (x,)).fetchone()[0]
+            return connection.execute(f"select count(*) from u where x <= {x} /* {threading.get_ident()} */").fetchone()[0]
 
         connection.create_function("count_to", 1, count_to)
         results = []
-        in_threads(*[lambda: results.append(connection.execute("select sum(count_to(x)) from u").fetchone()[0])] * 3)
+
+        def query(statement, n):
+            results.append(connection.execute(f"{statement} /* {n} */").fetchone()[0])
+
+        in_threads(*(lambda n=n: query("select sum(count_to(x)) from u", n) for n in range(3)))
         assert results == [15] * 3, results
         connection.set_progress_handler(lambda: time.sleep(0.001), 10)
-        in_threads(*[lambda: results.append(connection.execute("select max(x) from u").fetchone()[0])] * 3)
+        in_threads(*(lambda n=n: query("select max(x) from u", n) for n in range(3)))
         connection.set_progress_handler(None, 0)
         assert results[3:] == [4] * 3, results
 
@@ -87,7 +94,7 @@ def many_in_a_queue():
     with opened() as connection:
         connection.create_function("slow", 1, slow)
         order = []
-        in_threads(*[lambda n=n: order.append(connection.execute("select slow(?)", (n,)).fetchone()[0]) for n in range(30)])
+        in_threads(*[lambda n=n: order.append(connection.execute(f"select slow({n})").fetchone()[0]) for n in range(30)])
         assert sorted(order) == list(range(30)) and order[0] == 0, order
 
 
@@ -118,9 +125,9 @@ def killed():
         connection.create_function("stay", 0, lambda: (inside.set(), leave.wait())[1])
         ended = []
 
-        def query():
+        def query(n):
             try:
-                assert connection.execute("select 1").fetchone() == (1,)
+                assert connection.execute(f"select {n}").fetchone() == (n,)
                 ended.append("statement")
                 time.sleep(5)
             finally:
@@ -137,7 +144,7 @@ def killed():
         holder = threading.Thread(target=lambda: connection.execute("select stay()").fetchall())
         holder.start()
         inside.wait()
-        dhagas = [dhagapatch.spawn(query) for _ in range(3)]
+        dhagas = [dhagapatch.spawn(query, n) for n in range(10, 13)]
         late = threading.Thread(target=limited)
         late.start()
         time.sleep(0.02)
@@ -173,6 +180,70 @@ def beside_native_threads():
         assert done == [(5,)]
 
 
+def beside_a_native_thread_of_the_same_connection(folder):
+    """It waits for the connection with the interpreter's lock, for which the sleeper asks that has the connection."""
+    path = os.path.join(folder, "data")
+    pause = dhagapatch.original("time", "sleep")
+    done = []
+    with contextlib.closing(sqlite3.connect(path, check_same_thread=False, timeout=0.3)) as one:
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            one.execute("create table t (x)")
+            one.commit()
+            other.execute("begin immediate")
+
+            def natively():
+                pause(0.1)
+                one.create_function("f", 1, slow)
+                done.append(True)
+
+            dhagapatch.original("_thread", "start_new_thread")(natively, ())
+            try:
+                one.execute("insert into t values (1)")
+            except sqlite3.OperationalError as error:
+                assert str(error) == "database is locked"
+            else:
+                raise AssertionError("it was locked")
+            while not done:
+                time.sleep(0.001)
+
+
+def shared_cache():
+    name = "file:shared?mode=memory&cache=shared"
+    with contextlib.closing(sqlite3.connect(name, uri=True)) as one, contextlib.closing(sqlite3.connect(name, uri=True)) as other:
+        one.execute("create table t (x)")
+        one.execute("insert into t values (1)")
+        one.commit()
+        one.create_function("slow", 1, slow)
+        got = []
+        in_threads(
+            lambda: got.append(one.execute("select slow(x) from t").fetchall()),
+            lambda: got.append(other.execute("select x from t").fetchall()),
+        )
+        assert got == [[(1,)], [(1,)]], got
+
+
+def nobody_starves():
+    with opened(isolation_level=None) as connection:
+        connection.create_function("slow", 1, slow)
+        connection.execute("create table t (x)")
+        connection.execute("insert into t values (1)")
+        got = []
+        rounds = 0
+
+        def holder():
+            nonlocal rounds
+            while not got and rounds < 300:
+                connection.execute("delete from t where slow(x) = 2")
+                rounds += 1
+
+        def other():
+            time.sleep(0.01)
+            got.append(connection.execute("delete from t where x = 5").rowcount)
+
+        in_threads(holder, other)
+        assert rounds < 50, rounds
+
+
 def unpatched():
     with opened() as connection:
         connection.create_function("slow", 1, slow)
@@ -189,4 +260,8 @@ if speedups is not None:
     dropped()
     killed()
     beside_native_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        beside_a_native_thread_of_the_same_connection(folder)
+    shared_cache()
+    nobody_starves()
     unpatched()
