@@ -45,10 +45,15 @@ class Fault(NamedTuple):
     new: str
     tests: str  # for pytest; parts that are separated by " + " are runs of their own
     breaks: str  # what a program would see
+    since: str = "3.11"  # the Python from which on this code is used as it matters
 
     @property
     def is_compiled(self) -> bool:
         return "/_c/" in self.file
+
+    @property
+    def counts(self) -> bool:
+        return sys.version_info >= tuple(map(int, self.since.split(".")))
 
     def runs(self) -> list[str]:
         return self.tests.split(" + ")
@@ -163,7 +168,7 @@ def _failure(output: IO[str]) -> str:
 
 
 def _chosen(names: list[str]) -> list[Fault]:
-    faults = load()
+    faults = [fault for fault in load() if fault.counts]
     if not names:
         return faults
     known = {one.name for one in faults}
@@ -185,10 +190,10 @@ def main() -> int:
     parser.add_argument("--table", action="store_true", help="print the list, and try nothing")
     parser.add_argument("--trust", action="store_true", help="do not first try the tests without a fault")
     options = parser.parse_args()
-    faults = _chosen(options.names)
     if options.table:
-        print(table(faults))
+        print(table(load()))
         return 0
+    faults = _chosen(options.names)
     for fault in faults:
         fault.broken((ROOT / fault.file).read_text())  # all of them, before anything takes time
     unnoticed = []

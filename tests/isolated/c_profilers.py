@@ -36,5 +36,12 @@ def work():
 
 
 assert work() == 1 and sys.getprofile() is state and len(events) > counted
+
+# what another thread does while this one waits is not told
+counted = len(events)
+thread = threading.Thread(target=lambda: [work() for _ in range(1000)])
+thread.start()
+thread.join()
+assert len(events) - counted < 1000, len(events) - counted
 sys.setprofile(None)
 assert sys.getprofile() is None
