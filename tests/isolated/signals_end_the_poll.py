@@ -1,5 +1,5 @@
 # run: -m dhagapatch
-"""A signal that comes while the hub polls, with nothing else to come, is handled at once, not when something else ends the poll."""
+"""A signal that comes while the hub polls, with nothing else to come, is handled at once: not when something else ends it."""
 
 import signal
 import threading
