@@ -58,11 +58,10 @@ def _written(device: int, kind: int, fd: int, call: Callable[[], None]) -> None:
         deliver_handlers(me)
 
 
-class _Said:
-    """What has said that it is of this descriptor."""
-
-    def __init__(self, number: Any) -> None:
-        self.fileno = lambda: number
+def _saying(kind: type, number: object) -> Any:
+    """What has `fileno` say this, and is called like one of that class: so are errors worded, since 3.15."""
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "fileno": lambda self: number}
+    return type(kind.__name__, (), names)()
 
 
 def _of_file(kind: int, call: Callable[[Any], None], fd: Any) -> None:
@@ -71,7 +70,7 @@ def _of_file(kind: int, call: Callable[[Any], None], fd: Any) -> None:
             return call(fd)
         number = fd.fileno()  # once
         if type(number) is not int:
-            return call(_Said(number))
+            return call(_saying(type(fd), number))  # which says what is wrong with it
         fd = number
     device = None
     try:
