@@ -2,7 +2,7 @@
 
    Such a thread takes a call from the queue, makes it, puts it among those that are over, and wakes the hub of who waits by its
    descriptor.  The hub collects: it makes ready who waits.  Nothing of Python's is touched by these threads: what a call needs is in
-   its `Call`, which its Python object and the threads share; the last of them frees it.
+   its `KernelCall`, which its Python object and the threads share; the last of them frees it.
 
    HAZARD: first among those that are over, then the descriptor; the hub reads that first, and collects then.  Both parts of the
    worker's are done under the lock, so that a hub that closes its descriptor has no call left that would write to it. */
