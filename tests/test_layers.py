@@ -41,8 +41,8 @@ LAYERS: tuple[str, ...] = (
     green.sys green.offload green.sqlite3 green.profile green.faulthandler""",
     """inspect.snapshot inspect.watcher inspect.place inspect.signals inspect.stalls inspect.counts inspect.rings inspect.locks
     inspect.server inspect.view inspect.client inspect.control inspect""",
-    """monkey.exempt monkey.table monkey.others monkey.rebind monkey.frames monkey.report monkey.adopt monkey.adoptions
-    monkey.unseen monkey.subclasses monkey.offloading monkey.engine
+    """monkey.exempt monkey.table monkey.others monkey.heap monkey.rebind monkey.frames monkey.report monkey.adopt
+    monkey.adoptions monkey.unseen monkey.subclasses monkey.offloading monkey.engine
     monkey.ending monkey.hooks monkey""",
     "bridge",
     "testing.watchdog testing.strategies testing.virtual testing.interleaving testing.exploring testing . __main__",

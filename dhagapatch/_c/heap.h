@@ -1,4 +1,5 @@
-/* Who refers to what, as `gc.get_referrers`, which compares each reference of the heap with each of the objects asked for. */
+/* Who refers to what, as `gc.get_referrers`, which compares each reference of the heap with each of the objects asked for; and
+   what there is of some classes. */
 
 /* A set of pointers: open addressing, at most half full. */
 typedef struct {
@@ -22,25 +23,89 @@ is_sought(PyObject *referent, void *set)
     return *place_of(set, referent) != NULL;
 }
 
+/* The items of a list, to be given back by `PyMem_Free(set->places)`; or -1. */
+static int
+set_of(Pointers *set, PyObject *objects)
+{
+    set->mask = 7;
+    while (set->mask + 1 < 2 * (size_t)PyList_GET_SIZE(objects))
+        set->mask = 2 * set->mask + 1;
+    set->places = PyMem_Calloc(set->mask + 1, sizeof(*set->places));
+    if (set->places == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects); i++)
+        *place_of(set, PyList_GET_ITEM(objects, i)) = PyList_GET_ITEM(objects, i);
+    return 0;
+}
+
+static PyObject *
+collectors_objects(void)
+{
+    PyObject *collector = PyImport_ImportModule("gc"), *all = NULL;
+
+    if (collector != NULL)
+        all = PyObject_CallMethod(collector, "get_objects", NULL);
+    Py_XDECREF(collector);
+    return all;
+}
+
+typedef struct {
+    Pointers kinds;
+    PyObject *found;
+} Census;
+
+static int
+count_untracked(PyObject *referent, void *state)
+{
+    Census *census = state;
+
+    if (*place_of(&census->kinds, (PyObject *)Py_TYPE(referent)) == NULL || PyObject_GC_IsTracked(referent))
+        return 0;
+    return PyList_Append(census->found, referent);
+}
+
+/* objects_of(classes) -> list: the collector's objects of these very classes, and what it does not know, but who refers to it;
+   that may come more than once. */
+static PyObject *
+objects_of(PyObject *module, PyObject *classes)
+{
+    Census census = {{NULL, 0}, NULL};
+    PyObject *all;
+
+    if (!PyList_Check(classes))
+        return PyErr_Format(PyExc_TypeError, "objects_of() takes a list");
+    if (set_of(&census.kinds, classes) < 0)
+        return NULL;
+    all = collectors_objects();
+    if (all != NULL)
+        census.found = PyList_New(0);
+    for (Py_ssize_t i = 0; census.found != NULL && i < PyList_GET_SIZE(all); i++) {
+        PyObject *one = PyList_GET_ITEM(all, i);
+        traverseproc traverse = Py_TYPE(one)->tp_traverse;
+        int is_one = *place_of(&census.kinds, (PyObject *)Py_TYPE(one)) != NULL;
+
+        if ((is_one && PyList_Append(census.found, one) < 0) || (traverse != NULL && traverse(one, count_untracked, &census)))
+            Py_CLEAR(census.found);
+    }
+    Py_XDECREF(all);
+    PyMem_Free(census.kinds.places);
+    return census.found;
+}
+
 /* referrers(objects) -> list: those of the collector's objects that refer to an item of the list; the list itself is none. */
 static PyObject *
 referrers(PyObject *module, PyObject *objects)
 {
-    PyObject *collector, *all = NULL, *found = NULL;
-    Pointers sought = {NULL, 7};
+    PyObject *all, *found = NULL;
+    Pointers sought;
 
     if (!PyList_Check(objects))
         return PyErr_Format(PyExc_TypeError, "referrers() takes a list");
-    while (sought.mask + 1 < 2 * (size_t)PyList_GET_SIZE(objects))
-        sought.mask = 2 * sought.mask + 1;
-    sought.places = PyMem_Calloc(sought.mask + 1, sizeof(*sought.places));
-    if (sought.places == NULL)
-        return PyErr_NoMemory();
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects); i++)
-        *place_of(&sought, PyList_GET_ITEM(objects, i)) = PyList_GET_ITEM(objects, i);
-    collector = PyImport_ImportModule("gc");
-    if (collector != NULL)
-        all = PyObject_CallMethod(collector, "get_objects", NULL);
+    if (set_of(&sought, objects) < 0)
+        return NULL;
+    all = collectors_objects();
     if (all != NULL)
         found = PyList_New(0);
     for (Py_ssize_t i = 0; found != NULL && i < PyList_GET_SIZE(all); i++) {
@@ -51,7 +116,6 @@ referrers(PyObject *module, PyObject *objects)
             Py_CLEAR(found);
     }
     Py_XDECREF(all);
-    Py_XDECREF(collector);
     PyMem_Free(sought.places);
     return found;
 }

@@ -592,6 +592,7 @@ static PyMethodDef functions[] = {
     {"setup_entry", setup_entry, METH_O, PyDoc_STR("Take the name of the runtime's modules.")},
     {"entry", (PyCFunction)(void (*)(void))entry, METH_FASTCALL, PyDoc_STR("What stands for a function or method of C.")},
     {"signal_at_next_look", signal_at_next_look, METH_O, PyDoc_STR("Have a signal's handler called a little later.")},
+    {"objects_of", objects_of, METH_O, PyDoc_STR("What there is of some classes.")},
     {"referrers", referrers, METH_O, PyDoc_STR("Who refers to the items of a list.")},
     {"begin_call", (PyCFunction)(void (*)(void))begin_call, METH_FASTCALL, PyDoc_STR("Have a native thread make a system call.")},
     {"end_of_call", end_of_call, METH_O, PyDoc_STR("What came of it, or None: it is not over.")},

@@ -32,6 +32,7 @@ from dhagapatch.green import threadlocal
 from dhagapatch.green.waiting import sleep_until
 from dhagapatch.green.wording import stand_for
 from dhagapatch.monkey.frames import Frames, suspending_kinds
+from dhagapatch.monkey.heap import objects_of
 from dhagapatch.monkey.rebind import Holder, Undo, rebind
 from dhagapatch.monkey.report import Adopted as AdoptedLine
 from dhagapatch.monkey.report import Left, PatchReport
@@ -338,20 +339,17 @@ def _is_private(thing: Any) -> bool:
 
 
 def _candidates(makers: dict[type, Any]) -> tuple[list[Any], Frames]:
-    """The collector's objects, and all frames.
+    """The objects that are to be adopted, their methods, and all frames.
 
-    Poll objects and semaphores (until 3.12) it does not know, but who refers to them.
+    Poll objects and semaphores (until 3.12) are not known to the collector, but who refers to them; or it may be a variable.
     """
-    found = gc.get_objects()
     kinds = suspending_kinds()
+    found = objects_of({BuiltinMethodType, *makers, *kinds})
     frames = Frames([thing for thing in found if type(thing) in kinds])
     untracked = makers.keys() - {_real.LockType, _real.RLock, _real.SimpleQueue, _real.local, _real.ThreadHandle}
-    referents = gc.get_referents(*found)
-    others = frames.values(untracked)
-    if untracked & set(map(type, referents)):
-        others += [thing for thing in referents if type(thing) in untracked]
-    found += {id(thing): thing for thing in others if not gc.is_tracked(thing)}.values()
-    return found, frames
+    adopted = {id(thing): thing for thing in found if type(thing) not in kinds}
+    adopted.update({id(thing): thing for thing in frames.values(untracked)})
+    return [*adopted.values()], frames
 
 
 class Adopted:
@@ -394,9 +392,7 @@ def _counterparts(groups: frozenset[str], done: Adopted, report: PatchReport) ->
     makers = _makers(groups)
     failed: list[tuple[Any, str, str]] = []
     methods: list[Any] = []
-    wanted = {BuiltinMethodType, *makers}
     found, done.frames = _candidates(makers)
-    found = [one for one in found if type(one) in wanted]  # a tenth of them, at most
     while found:
         thing = found.pop()
         kind = type(thing)

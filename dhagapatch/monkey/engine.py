@@ -23,8 +23,9 @@ from dhagapatch.core.wakeup import discard_prepared, prepare
 from dhagapatch.monkey.adopt import adopt_objects
 from dhagapatch.monkey.adoptions import Adoption, adoptions_of
 from dhagapatch.monkey.frames import Frames
+from dhagapatch.monkey.heap import instances
 from dhagapatch.monkey.others import beneath, owner_of, who
-from dhagapatch.monkey.rebind import Holder, Undo, instances, is_ours, name_of, rebind
+from dhagapatch.monkey.rebind import Holder, Undo, is_ours, name_of, rebind
 from dhagapatch.monkey.report import Adopted, Left, PatchReport, Rebound, Wrapped
 from dhagapatch.monkey.subclasses import follow
 from dhagapatch.monkey.table import GROUPS, OFFLOAD, OFFLOAD_GROUPS, PACKAGES, SET, TABLE, TELL, WRAP, Row

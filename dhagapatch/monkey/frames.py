@@ -8,7 +8,6 @@ on Python 3.14) stays what it is.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from dhagapatch._cpython import LOCALS_ARE_KEPT, LOCALS_ARE_WRITTEN_THROUGH
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.core.hub import all_hubs
 from dhagapatch.core.waits import LAUNCHER
+from dhagapatch.monkey.heap import objects_of, subclasses_of
 from dhagapatch.monkey.rebind import KEPT, Holder
 
 __all__ = ["Frames", "suspending_kinds"]
@@ -36,13 +36,7 @@ _OPTIMIZED = 1  # a flag of code: its variables are in the frame, not in a dicti
 
 def suspending_kinds() -> set[type]:
     """The classes of the collector's objects that have a frame."""
-    kinds = {GeneratorType, CoroutineType, AsyncGeneratorType, FrameType, greenlet}
-    todo = [greenlet]
-    while todo:
-        subclasses = todo.pop().__subclasses__()
-        kinds.update(subclasses)
-        todo += subclasses
-    return kinds
+    return {GeneratorType, CoroutineType, AsyncGeneratorType, FrameType, *subclasses_of(greenlet)}
 
 
 def _frame_of(thing: Any) -> FrameType | None:
@@ -59,8 +53,7 @@ class Frames:
     def __init__(self, suspended: Iterable[Any] | None = None) -> None:
         """`suspended` are the collector's objects of `suspending_kinds`; without them they are looked for."""
         if suspended is None:
-            kinds = suspending_kinds()
-            suspended = [thing for thing in gc.get_objects() if type(thing) in kinds]
+            suspended = objects_of(suspending_kinds())
         todo = [*_real.current_frames().values(), *map(_frame_of, suspended)]
         for hub in all_hubs():
             todo += [one.gr_frame for one in (hub.main, *hub.dhagas)]

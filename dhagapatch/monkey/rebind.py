@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import compiled
+from dhagapatch.monkey.heap import referrers_of
 
-__all__ = ["KEPT", "Holder", "Undo", "held_besides", "instances", "is_ours", "name_of", "own_cells", "rebind", "referrers_of"]
+__all__ = ["KEPT", "Holder", "Undo", "held_besides", "is_ours", "name_of", "own_cells", "rebind"]
 
 _PACKAGE = __name__.partition(".")[0]
 KEPT: set[int] = set()  # the ids of what frames keep, in tuples that nobody else knows, of variables that were exchanged
@@ -55,11 +55,6 @@ class Holder(NamedTuple):
     done: bool
     undo: Callable[[], object] | None
 
-
-
-def referrers_of(things: list[Any]) -> list[Any]:
-    """Who refers to one of them: all that the collector knows."""
-    return compiled.speedups.referrers(things) if compiled.speedups is not None else gc.get_referrers(*things)
 
 
 def is_ours(module_name: object) -> bool:
@@ -433,13 +428,6 @@ def own_cells(namespaces: Iterable[dict[str, Any]]) -> list[Any]:
         for function in namespace.values() if isinstance(function, FunctionType) and function.__closure__
     ]  # fmt: skip
     return [cell for function in functions for cell in function.__closure__ or ()]
-
-
-def instances(kind: type) -> list[Any]:
-    """All objects of this class that there are."""
-    things = gc.get_objects()
-    kinds = {one for one in set(map(type, things)) if issubclass(one, kind)}
-    return [thing for thing in things if type(thing) in kinds] if kinds else []
 
 
 def name_of(real: Any) -> str:

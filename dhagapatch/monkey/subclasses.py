@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,8 @@ from dhagapatch.green.threadlocal import adopt_local
 from dhagapatch.monkey.adopt import native_threads
 from dhagapatch.monkey.adoptions import Adoption
 from dhagapatch.monkey.frames import Frames
-from dhagapatch.monkey.rebind import Undo, instances, rebind
+from dhagapatch.monkey.heap import instances, objects_of
+from dhagapatch.monkey.rebind import Undo, rebind
 from dhagapatch.monkey.report import Left, PatchReport
 
 __all__ = ["follow"]
@@ -61,17 +61,16 @@ def _moved(kind: type, real: type, green: type, undo: list[Callable[[], object]]
     moved: Any = type(kind.__name__, (green,), namespace)
     moved.__qualname__ = kind.__qualname__
     pairs: list[tuple[Any, Any]] = [(kind, moved)]
-    for thing in gc.get_objects():
-        if type(thing) is kind:
-            if real is _real.local:
-                instance = adopt_local(thing, moved)
-            else:
-                instance = moved.__new__(moved)
-                vars(instance).update(vars(thing))
-                if real is _real.SimpleQueue:
-                    SimpleQueue.__init__(instance)
-                    _move_items(thing, instance)
-            pairs.append((thing, instance))
+    for thing in objects_of([kind]):
+        if real is _real.local:
+            instance = adopt_local(thing, moved)
+        else:
+            instance = moved.__new__(moved)
+            vars(instance).update(vars(thing))
+            if real is _real.SimpleQueue:
+                SimpleQueue.__init__(instance)
+                _move_items(thing, instance)
+        pairs.append((thing, instance))
     undo.extend(holder.undo for holder in rebind(pairs, private=[pairs, *pairs]) if holder.undo is not None)
     Frames().rebind(pairs)
     adoptions += [Adoption(old, new) for old, new in pairs]

@@ -10,7 +10,8 @@ from typing import Any
 from dhagapatch import _real
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch.monkey.adopt import Adopted
-from dhagapatch.monkey.rebind import held_besides, is_ours, name_of, own_cells, referrers_of
+from dhagapatch.monkey.heap import referrers_of
+from dhagapatch.monkey.rebind import held_besides, is_ours, name_of, own_cells
 from dhagapatch.monkey.report import Left
 
 __all__ = ["unseen"]
