@@ -10,6 +10,7 @@ is beneath it.
 
 from __future__ import annotations
 
+import _io
 import _queue
 import _signal
 import _socket
@@ -34,7 +35,7 @@ __builtins__ = BUILTINS
 
 # where some are at home, and what they are called there
 _HOMES = {
-    ("builtins", "open"): ("_io", "open"), ("threading", "_allocate_lock"): ("_thread", "allocate_lock"),
+    ("builtins", "open"): (_io.__name__, "open"), ("threading", "_allocate_lock"): ("_thread", "allocate_lock"),
     ("_thread", "LockType"): ("_thread", "lock"), ("_sqlite3", "Connection"): ("sqlite3", "Connection"),
     ("_sqlite3", "Cursor"): ("sqlite3", "Cursor"),
 }  # fmt: skip

@@ -73,11 +73,14 @@ objects_of(PyObject *module, PyObject *classes)
 {
     Census census = {{NULL, 0}, NULL};
     PyObject *all;
+    int unknown = 0; /* whether there is a class whose objects the collector does not know */
 
     if (!PyList_Check(classes))
         return PyErr_Format(PyExc_TypeError, "objects_of() takes a list");
     if (set_of(&census.kinds, classes) < 0)
         return NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(classes); i++)
+        unknown |= !PyType_IS_GC((PyTypeObject *)PyList_GET_ITEM(classes, i));
     all = collectors_objects();
     if (all != NULL)
         census.found = PyList_New(0);
@@ -86,7 +89,9 @@ objects_of(PyObject *module, PyObject *classes)
         traverseproc traverse = Py_TYPE(one)->tp_traverse;
         int is_one = *place_of(&census.kinds, (PyObject *)Py_TYPE(one)) != NULL;
 
-        if ((is_one && PyList_Append(census.found, one) < 0) || (traverse != NULL && traverse(one, count_untracked, &census)))
+        if (is_one && PyList_Append(census.found, one) < 0)
+            Py_CLEAR(census.found);
+        else if (unknown && traverse != NULL && traverse(one, count_untracked, &census))
             Py_CLEAR(census.found);
     }
     Py_XDECREF(all);

@@ -1,5 +1,6 @@
 """What others had wrapped before the patch stays, and what it calls is cooperative: mocks, agents, subclasses put in a module."""
 
+import builtins
 import functools
 import os
 import posix
@@ -55,6 +56,7 @@ wrapt.wrap_function_wrapper("socket", "socket.sendall", by_wrapt)
 wrapt.wrap_function_wrapper("select", "select", by_wrapt)
 socket.socket, ssl.SSLContext = Proxied, Context
 hook = sys.excepthook = wrapping(sys.excepthook)
+builtins.open = wrapping(open)
 
 ticks = []
 
@@ -104,7 +106,11 @@ if pid == 0:
 assert others_run(lambda: os.waitpid(pid, 0)) == (pid, 3 << 8)
 with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
     pass
-assert {"recv", "sendall", "select", "fork", "waitpid", "is_set", "__init__", "connect"} <= set(calls), calls
+reader, writer = os.pipe()
+threading.Timer(0.1, lambda: os.close(writer)).start()
+with open(reader) as pipe:
+    assert others_run(pipe.read) == ""
+assert {"recv", "sendall", "select", "fork", "waitpid", "is_set", "__init__", "connect", "open"} <= set(calls), calls
 
 dhagapatch.unpatch_all()
 assert first[SOCKET].recv.__wrapped__ is first[RECV] and first[SOCKET].sendall.__wrapped__ is first[SENDALL]
