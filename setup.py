@@ -6,6 +6,7 @@ from setuptools import Extension, setup
 
 NAMES = (
     "shared", "budget", "entry", "files", "heap", "hub", "local", "locks", "loop", "pool", "sockets", "sqlite", "threads", "tls",
+    "work",
 )  # fmt: skip
 SOURCES = [f"dhagapatch/_c/{name}.h" for name in NAMES]
 

@@ -26,7 +26,7 @@ can be switched off: `patch_all(disable=["dns", "posix.sendfile"])` or `DHAGAPAT
 - **in place**: a method is set on the class, so every instance and every subclass follows, those made earlier too;
 - **by name**: a C function or type is replaced, and whoever holds the old one is found and given the new one: `os.read`
   for `posix.read`, `from time import sleep`, a class attribute, a default;
-- **told**: the package has a function to be told how to wait.
+- **told**: the package has a function to be told how to wait; or what stands in C is told, in its place, to call something else.
 
 The rows of the group `packages` speak of packages of others, which may not be installed: they are patched when they are imported.
 """

@@ -31,7 +31,7 @@ LAYERS: tuple[str, ...] = (
     """core.parker core.waitq core.dhaga core.offload core.kernelcalls core.endable core.syscalls
     core.sync core.queues core.waits core.compiled core""",
     """green green.wording green.excepthook green.waiting green.kernel green.timeouts green.attempts green.time green.resolve
-    green.select green.os green.disk
+    green.select green.os green.disk green.work
     green.children green.buffers green.io green.readline green.getpass green.stdio green.socket green.connections green.ssl
     green.fcntl green.asyncexc green.sigmask green.signal green.sigwait green.timeslice green.tracing green.multiprocessing
     green.threading green.threadlocal green._thread

@@ -13,6 +13,7 @@
 #include "sockets.h"
 #include "threads.h"
 #include "tls.h"
+#include "work.h"
 
 /* set-up */
 
@@ -600,6 +601,9 @@ static PyMethodDef functions[] = {
     {"forget_calls", forget_calls, METH_O, PyDoc_STR("Nobody is to be woken by this descriptor any more.")},
     {"pool_after_fork", pool_after_fork, METH_NOARGS, PyDoc_STR("In a child there are no such threads.")},
     {"pool_figures", pool_figures, METH_NOARGS, PyDoc_STR("Threads, idle ones, calls that queue.")},
+    {"setup_works", setup_works, METH_VARARGS, PyDoc_STR("Take what moves work to a native thread, and from when on it does.")},
+    {"move_works", move_works, METH_VARARGS, PyDoc_STR("Have a function of C be moved where that pays.")},
+    {"work_took", work_took, METH_VARARGS, PyDoc_STR("So long it took.")},
     {"sqlite_waits", (PyCFunction)(void (*)(void))sqlite_waits, METH_FASTCALL, PyDoc_STR("Have SQLite wait by calling this.")},
     {"name_type", (PyCFunction)(void (*)(void))name_type, METH_FASTCALL, PyDoc_STR("Have the interpreter call a class so.")},
     {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, PyDoc_STR("As `Netpoll.mark`.")},

@@ -13,6 +13,7 @@ An `OwnThread` is for an object that must stay on one native thread: whatever is
 from __future__ import annotations
 
 import contextvars
+import os
 import signal
 import sys
 from collections import deque
@@ -29,8 +30,8 @@ from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
 __all__ = [
-    "ON_NATIVE_THREAD", "Endable", "OwnThread", "Pool", "figures", "forget_native_threads", "is_own_native_thread", "look_up",
-    "offload", "offload_endable", "offload_wait", "own_native_threads", "pool", "start_helper",
+    "CORES", "ON_NATIVE_THREAD", "Endable", "OwnThread", "Pool", "compute", "figures", "forget_native_threads",
+    "is_own_native_thread", "look_up", "offload", "offload_endable", "offload_wait", "own_native_threads", "pool", "start_helper",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -345,6 +346,14 @@ _look_ups = _GrowingPool(SETTINGS.offload_threads, SETTINGS.offload_idle, _PATIE
 _waiting_pool = Pool(sys.maxsize, SETTINGS.offload_idle)
 
 
+# what needs a core for itself gains nothing by more threads than cores
+CORES: int = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+if hasattr(os, "sched_getaffinity"):
+    CORES = min(CORES, len(os.sched_getaffinity(0)))
+_computing = Pool(CORES, SETTINGS.offload_idle)
+_ALL = (pool, _look_ups, _waiting_pool, _computing)
+
+
 _helpers = 0
 
 
@@ -379,7 +388,7 @@ quiet_exceptions.append(lambda: int(_real.thread_count()) > own_native_threads()
 def figures() -> dict[str, int]:
     """Threads, idle ones, and calls that queue, of all pools."""
     in_kernel = (0, 0, 0) if speedups is None else speedups.pool_figures()  # see `kernelcalls`
-    threads, idle, queued = map(sum, zip(pool.figures(), _look_ups.figures(), _waiting_pool.figures(), in_kernel, strict=True))
+    threads, idle, queued = map(sum, zip(*(one.figures() for one in _ALL), in_kernel, strict=True))
     return {"threads": threads, "idle": idle, "queued": queued}
 
 
@@ -416,6 +425,11 @@ def offload_wait(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     return _offload(_waiting_pool, function, args, kwargs)
 
 
+def compute(name: str, function: Callable[..., T], /, *args: Any) -> T:
+    """As `offload`, for a call that keeps a core busy: there are as many threads as cores.  `name`: for reports."""
+    return _run(_computing, hub_for_wait(), function, args, {}, name=name)
+
+
 def offload_endable(ends: Endable) -> Any:
     """As `offload_wait`, for a call that is ended if its caller is interrupted."""
     return _run(_waiting_pool, hub_for_wait(), ends.run, (), {}, ends)
@@ -430,11 +444,12 @@ def _offload(threads: Pool, function: Callable[..., T], args: tuple[Any, ...], k
 
 def _run(
     threads: Pool, hub: Hub | None, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any],
-    ends: Endable | None = None,
+    ends: Endable | None = None, name: str | None = None,
 ) -> T:  # fmt: skip
     context = contextvars.copy_context()
     job = _Job(lambda: context.run(function, *args, **kwargs), make_parker())
-    name = getattr(function, "__name__", repr(function)) if ends is None else ends.name
+    if name is None:
+        name = getattr(function, "__name__", repr(function)) if ends is None else ends.name
     try:
         threads.submit(job)
     except RuntimeError:

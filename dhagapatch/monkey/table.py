@@ -251,8 +251,19 @@ TABLE: tuple[Row, ...] = (
 
 
 
+def _work(module: str, name: str, source: str, since: tuple[int, int] = (3, 11)) -> Row:
+    why = "where it takes long, a native thread does it"
+    return Row(module, name, f"work:{source}", "work", TELL, since=since, why=why)
+
+
 def _pyopenssl(name: str, source: str = "waiting") -> Row:
     return Row("OpenSSL.SSL", f"Connection.{name}", f"pyopenssl:{source}", "packages", WRAP, why="on a blocking socket it waits")
+
+
+_DIGESTS = (
+    "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512", "shake_128",
+    "shake_256",
+)  # fmt: skip
 
 
 def _interpreters(name: str) -> Row:
@@ -293,6 +304,29 @@ PACKAGES: tuple[Row, ...] = (
     Row("uvloop", "Loop.run_forever", "loops:hosting", "packages", WRAP, why="it hosts the hub, as it waits in C"),
     Row("pydevd", "PyDB._internal_get_file_type", "pydevd:file_type", "packages", WRAP, why="shows no frame of the runtime"),
     Row("pydevd_tracing", "_load_python_helper_lib", "pydevd:helper", "packages", WRAP, why="traces threads that run already"),
+    *(_work("_hashlib", f"openssl_{name}", "hashing") for name in _DIGESTS),
+    _work("_hashlib", "new", "named_hashing"),
+    _work("_hashlib", "HASH.update", "checksum"),
+    _work("_hashlib", "HMAC.update", "checksum"),
+    _work("_hashlib", "hmac_digest", "keyed_hashing"),
+    _work("_hashlib", "pbkdf2_hmac", "derivation"),
+    _work("_hashlib", "scrypt", "scrypt"),
+    _work("_blake2", "blake2b.update", "checksum"),
+    _work("_blake2", "blake2s.update", "checksum"),
+    _work("binascii", "crc32", "checksum"),
+    _work("zlib", "crc32", "checksum"),
+    _work("zlib", "adler32", "checksum"),
+    _work("zlib", "compress", "packing"),
+    _work("zlib", "decompress", "unpacking"),
+    _work("zlib", "compressobj", "compressobj"),
+    _work("zlib", "decompressobj", "decompressobj"),
+    _work("zlib", "_ZlibDecompressor.decompress", "unpacking", since=(3, 12)),
+    _work("_bz2", "BZ2Compressor.compress", "packing"),
+    _work("_bz2", "BZ2Decompressor.decompress", "unpacking"),
+    _work("_lzma", "LZMACompressor.compress", "packing"),
+    _work("_lzma", "LZMADecompressor.decompress", "unpacking"),
+    _work("_zstd", "ZstdCompressor.compress", "packing", since=(3, 14)),
+    _work("_zstd", "ZstdDecompressor.decompress", "unpacking", since=(3, 14)),
     _pyopenssl("do_handshake"),
     _pyopenssl("recv"),
     _pyopenssl("recv_into"),
