@@ -22,7 +22,7 @@ class Case(NamedTuple):
     quick: tuple[str, ...]
     references: tuple[str, ...] = ()  # launchers for which the program was rewritten
     driver: str = ""  # drivers/<driver>.py starts the program, and is given the launcher
-    compared: str = "cpu"  # what ratios are made of: cpu, or memory
+    compared: str = "cpu"  # what ratios are made of: cpu, wall, or memory
     needs: tuple[str, ...] = ()  # packages
     command: str = ""  # what must be on PATH
     patches: bool = False  # only for launchers that patch
@@ -93,6 +93,18 @@ _PING_PONG = (
           "--by simple-queue --trips 1000"),
 )  # fmt: skip
 
+# what is compared is the wall: threads overlap such calls
+_BLOCKING = (
+    _case("disk", "blocking", "file", "--what disk --threads 16 --operations 100", "--what disk --threads 4 --operations 5",
+          compared="wall"),
+    _case("hash", "blocking", "8 MiB", "--what hash --threads 16 --operations 4", "--what hash --threads 4 --operations 2",
+          compared="wall"),
+    _case("sqlite", "blocking", "transaction", "--what sqlite --threads 8 --operations 10",
+          "--what sqlite --threads 4 --operations 3", compared="wall", without=("gevent", "eventlet")),
+    _case("mixed", "blocking", "MiB", "--what mixed --threads 16 --operations 10", "--what mixed --threads 4 --operations 3",
+          compared="wall"),
+)  # fmt: skip
+
 _STARTS = (
     _case("import-patch", "nothing", "import and patch", "--runs 5", "--runs 1", driver="starts", patches=True),
     _case("start-up", "nothing", "start", "--runs 5 --launch", "--runs 1 --launch", driver="starts"),
@@ -111,4 +123,4 @@ _GROWTH = (
           most_rounds=2),
 )  # fmt: skip
 
-CASES = (*_BASIC, *_FREE, *_PING_PONG, *_STARTS, *_GROWTH)
+CASES = (*_BASIC, *_FREE, *_PING_PONG, *_BLOCKING, *_STARTS, *_GROWTH)

@@ -99,7 +99,8 @@ def standing(rows: Sequence[Row]) -> Lines:
         if row.problem:
             cost = lines.mark(row)
         else:
-            median = row.memory.median if own == "memory" and row.memory else row.cpu.median if row.cpu else 0.0
+            spread: Spread | None = getattr(row, own)
+            median = spread.median if spread is not None else 0.0
             cost = f"{_number(median)} {'B' if own == 'memory' else 'us'}/{row.case.operation}"
         cells = [row.case.name, cost]
         for name in _PEERS:
@@ -150,7 +151,8 @@ def notes(plan: Plan, environment: Environment, rounds: int) -> list[str]:
     return [
         *environment.lines(),
         f"{times}, {sizes}; CPU time of the whole process, client and server in one unless the case says otherwise",
-        "ratios are of CPU time, or of memory for idle threads, dhagapatch to the other, from the same rounds: less is better",
+        "ratios are of CPU time (idle threads: of memory; calls in C: of the wall), dhagapatch to the other, in the same rounds:"
+        " less is better",
     ]
 
 

@@ -45,6 +45,8 @@ def every_run() -> list[tuple[str, str, str]]:
         if case.program in ("free", "ping_pong"):
             what, count = ("--what", "--operations") if case.program == "free" else ("--by", "--trips")
             arguments = f"{what} {case.arguments[1]} {count} 5"
+        if case.program == "blocking":
+            arguments = f"--what {case.arguments[1]} --threads 2 --operations 2"
         if (case.program, arguments) not in seen and case.command in ("", shutil.which(case.command) and case.command):
             seen.add((case.program, arguments))
             runs.append((case.name, "threads", arguments))
