@@ -250,11 +250,11 @@ def test_a_group_can_be_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_callables_run_on_native_threads_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("zlib.crc32", "zlib.adler32", "sqlite3", "zlib.compress")
-    code = f"import dhagapatch, zlib, sqlite3; print([dhagapatch.is_patched(name) for name in {names}])"
-    options = ["--offload", "zlib.crc32, zlib.adler32", "--offload=sqlite3"]
+    names = ("binascii.a2b_uu", "binascii.b2a_uu", "sqlite3", "binascii.crc_hqx")
+    code = f"import binascii, dhagapatch, sqlite3; print([dhagapatch.is_patched(name) for name in {names}])"
+    options = ["--offload", "binascii.a2b_uu, binascii.b2a_uu", "--offload=sqlite3"]
     assert _run(["-m", "dhagapatch", *options], ["-c", code], tmp_path)[1] == "[True, True, True, False]\n"
-    monkeypatch.setenv("DHAGAPATCH_OFFLOAD", "zlib.compress,sqlite3")
+    monkeypatch.setenv("DHAGAPATCH_OFFLOAD", "binascii.crc_hqx,sqlite3")
     assert _run(["-m", "dhagapatch"], ["-c", code], tmp_path)[1] == "[False, False, True, True]\n"
     assert _run(["-m", "dhagapatch", *options], ["-c", code], tmp_path)[1] == "[True, True, True, False]\n"
     monkeypatch.delenv("DHAGAPATCH_OFFLOAD")

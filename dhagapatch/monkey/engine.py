@@ -45,7 +45,8 @@ class Engine:
         self.report = PatchReport()
         self.looking: dict[str, Any] = {}  # what of `inspect` is on
         self.originals: dict[tuple[str, str], Any] = {}
-        self._applied: dict[tuple[str, str], Any] = {}  # the module, or the class, that had it done
+        # the module, or the class, that had it done; what C code was told may be moved by name besides
+        self._applied: dict[tuple[str, str, bool], Any] = {}
         self._undo: list[Callable[[], object]] = []
         self._in_classes: list[Undo] = []  # of them
         self._pairs: list[tuple[Any, Any]] = []  # (real, green) of what was replaced by name
@@ -143,7 +144,8 @@ class Engine:
         key = (row.module, row.name)
         importlib.import_module(row.module)
         owner, name = owner_of(row), row.name.rpartition(".")[2]
-        if self._applied.get(key) is owner:
+        applied = (*key, row.action == OFFLOAD)
+        if self._applied.get(applied) is owner:
             return  # and if it is another one, the module was imported afresh
         before = vars(owner).get(name, _MISSING)  # a look may put it there
         real = getattr(owner, name, _MISSING)
@@ -159,7 +161,7 @@ class Engine:
             undo = green(real)
             if undo is not None:
                 self._undo.append(undo)
-                self._applied[key] = owner
+                self._applied[applied] = owner
                 report.in_place.append(f"{row.module}.{row.name}")
             return
         if row.action == WRAP:
@@ -175,7 +177,7 @@ class Engine:
                 _dress(green, real)
             elif isinstance(real, BuiltinFunctionType):
                 green = self._green_for(real, green, row)
-        self._applied[key] = owner
+        self._applied[applied] = owner
         self.originals.setdefault(key, real)
         if first is not None:
             report.wrapped.append(Wrapped(f"{row.module}.{row.name}", who(wrapper)))
@@ -204,7 +206,7 @@ class Engine:
             self._undo.append(Undo(offloading.set_method, owner, name, real))
         else:
             self._set(owner, name, wrapped, before)
-        self._applied[row.module, row.name] = owner
+        self._applied[row.module, row.name, True] = owner
         self.originals.setdefault((row.module, row.name), real)
         (report.in_place if isinstance(owner, type) else report.replaced).append(f"{row.module}.{row.name}")
         # of a class's base it is left alone
@@ -458,7 +460,7 @@ class Engine:
         if name in GROUPS:
             return name in self.groups
         module, _, rest = name.partition(".")
-        if any(f"{row_module}.{row_name}" == name for row_module, row_name in self._applied):
+        if any(f"{row_module}.{row_name}" == name for row_module, row_name, _ in self._applied):
             return True
         thing: Any = sys.modules.get(module)
         for part in rest.split("."):

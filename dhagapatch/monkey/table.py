@@ -207,9 +207,9 @@ TABLE: tuple[Row, ...] = (
     Row("posix", "wait4", "children:wait4", "os", why="waits for a child"),
     Row("posix", "waitid", "children:waitid", "os", why="waits for a child", platforms=("linux",)),
     Row("posix", "system", "children:system", "os", why="waits for a child"),
-    Row("posix", "fsync", "disk:fsync", "os", why="waits until the disk has written"),
-    Row("posix", "fdatasync", "disk:fdatasync", "os", why="waits until the disk has written"),
-    Row("posix", "sync", "disk:sync", "os", why="waits until the disk has written"),
+    Row("posix", "fsync", "disk:fsync", "blocking", why="a native thread waits for a slow disk"),
+    Row("posix", "fdatasync", "disk:fdatasync", "blocking", why="a native thread waits for a slow disk"),
+    Row("posix", "sync", "disk:sync", "blocking", why="a native thread waits for a slow disk"),
     Row("posix", "fork", "children:fork", "os", why="the runtime's own threads come back after it", cost=0),
     Row("posix", "forkpty", "children:forkpty", "os", why="the runtime's own threads come back after it", cost=0),
     # files
@@ -253,7 +253,7 @@ TABLE: tuple[Row, ...] = (
 
 def _work(module: str, name: str, source: str, since: tuple[int, int] = (3, 11)) -> Row:
     why = "where it takes long, a native thread does it"
-    return Row(module, name, f"work:{source}", "work", TELL, since=since, why=why)
+    return Row(module, name, f"work:{source}", "blocking", TELL, since=since, why=why)
 
 
 def _pyopenssl(name: str, source: str = "waiting") -> Row:

@@ -165,7 +165,7 @@ globals()[sys.argv[1]]()
 CASES = {
     "others_run": {}, "as_many_as_cores": {}, "alone_it_is_here": {}, "little_is_here": {}, "it_learns": {},
     "killed_and_timed_out": {}, "buffers_are_held_from_the_call_on": {}, "forks": {}, "natively": {}, "no_thread": {}, "deep": {},
-    "unpatched": {}, "exits": {}, "ends_with_the_last": {}, "off": {"DHAGAPATCH_DISABLE": "work"},
+    "unpatched": {}, "exits": {}, "ends_with_the_last": {}, "off": {"DHAGAPATCH_DISABLE": "blocking"},
 }  # fmt: skip
 
 if speedups is not None and CORES > 1:
