@@ -159,13 +159,22 @@ def exits():
 def ends_with_the_last():
     threading.Thread(target=lambda: print(long() == DIGEST)).start()
 
+class Late:
+    def __del__(self, long=long, print=print): print(long() == DIGEST)
+
+def in_the_last_moments():
+    global late
+    late = Late()
+    late.itself = late
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
 globals()[sys.argv[1]]()
 """.replace("CORES", str(CORES))
 
 CASES = {
     "others_run": {}, "as_many_as_cores": {}, "alone_it_is_here": {}, "little_is_here": {}, "it_learns": {},
     "killed_and_timed_out": {}, "buffers_are_held_from_the_call_on": {}, "forks": {}, "natively": {}, "no_thread": {}, "deep": {},
-    "unpatched": {}, "exits": {}, "ends_with_the_last": {}, "off": {"DHAGAPATCH_DISABLE": "blocking"},
+    "unpatched": {}, "exits": {}, "ends_with_the_last": {}, "in_the_last_moments": {}, "off": {"DHAGAPATCH_DISABLE": "blocking"},
 }  # fmt: skip
 
 if speedups is not None and CORES > 1:
@@ -178,4 +187,4 @@ if speedups is not None and CORES > 1:
             env={**os.environ, **environ},
         )  # fmt: skip
         assert done.returncode == (3 if case == "exits" else 0), (case, done.stdout, done.stderr)
-        assert done.stdout == ("True\n" if case == "ends_with_the_last" else ""), (case, done.stdout)
+        assert done.stdout == ("True\n" if case in ("ends_with_the_last", "in_the_last_moments") else ""), (case, done.stdout)
