@@ -75,6 +75,12 @@ class Row:
     server: Cost
     client: Cost
 
+    def ratios(self, other: Row) -> tuple[float, float]:
+        """Wall and CPU, of server and client, to another's."""
+        cpu = self.server.cpu_seconds + self.client.cpu_seconds
+        its_cpu = other.server.cpu_seconds + other.client.cpu_seconds
+        return self.seconds / other.seconds, cpu / max(its_cpu, 0.01)
+
 
 class Stage:
     """A temporary directory with a token and certificates, and the children started."""
@@ -285,6 +291,22 @@ def show(rows: Sequence[Row], console: Console) -> None:
                 *(str(cost.threads or "-") for cost in (row.server, row.client)),
                 end_section=number == len(group) - 1,
             )
+    console.print(table)
+    if len({row.launcher for row in rows}) > 1:
+        show_ratios(rows, console)
+
+
+def show_ratios(rows: Sequence[Row], console: Console) -> None:
+    """Print a table of what dhagas cost for each step, as a ratio to threads."""
+    table = Table(title="dhagas to threads", box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("step", no_wrap=True)
+    table.add_column("wall", justify="right")
+    table.add_column("CPU", justify="right")
+    natively = {row.step: row for row in rows if row.launcher == "threads"}
+    for row in rows:
+        if row.launcher == "dhagas" and row.step in natively:
+            wall, cpu = row.ratios(natively[row.step])
+            table.add_row(row.step, f"{wall:.2f}", f"{cpu:.2f}")
     console.print(table)
 
 
