@@ -13,11 +13,11 @@ from typing import Any
 from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = [
-    "CODE_HAS_A_VERSION", "FINALIZATION_ERROR", "LOCALS_ARE_KEPT", "LOCALS_ARE_WRITTEN_THROUGH", "LOCKS_ARE_STRICT",
-    "LOCK_TYPE_IS_CALLABLE", "MAIN_HAS_ANNOTATIONS", "MAIN_TELLS_ITS_CACHE", "PROMPTS_END_AT_NUL", "SHUTDOWN_MESSAGE",
-    "SHUTDOWN_RAISES", "SIGNALS_RAISE_WHAT_IS_SET", "TASKS_ARE_OF_THREADS", "TIMES_ARE_REAL", "buffer_size", "forget_at_end",
-    "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread", "profilers_are_of_threads",
-    "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
+    "CODE_HAS_A_VERSION", "FINALIZATION_ERROR", "FORKS_COUNT_ALL_THREADS", "LOCALS_ARE_KEPT", "LOCALS_ARE_WRITTEN_THROUGH",
+    "LOCKS_ARE_STRICT", "LOCK_TYPE_IS_CALLABLE", "MAIN_HAS_ANNOTATIONS", "MAIN_TELLS_ITS_CACHE", "PROMPTS_END_AT_NUL",
+    "SHUTDOWN_MESSAGE", "SHUTDOWN_RAISES", "SIGNALS_RAISE_WHAT_IS_SET", "TASKS_ARE_OF_THREADS", "TIMES_ARE_REAL", "buffer_size",
+    "forget_at_end", "forget_dummy_thread", "gil_is_enabled", "monitoring_debugger", "name_of_thread",
+    "profilers_are_of_threads", "register_source", "shutdown_locks", "thread_message", "thread_of", "unraisable_arguments",
 ]  # fmt: skip
 
 # Up to 3.12 `threading.Lock` is a function, and the type of what it returns makes none.  Checked: 3.11.7, 3.12.1, 3.13.0.
@@ -34,6 +34,9 @@ LOCALS_ARE_KEPT = sys.version_info >= (3, 14)
 MAIN_HAS_ANNOTATIONS = sys.version_info < (3, 14)
 MAIN_TELLS_ITS_CACHE = sys.version_info < (3, 15)
 
+# Since 3.15 `os.fork` warns if the process has other threads, also those of which `threading` knows nothing; where /proc tells.
+# Checked: 3.12.1, 3.13.0, 3.14.10, 3.15.2.
+FORKS_COUNT_ALL_THREADS = sys.version_info >= (3, 15) and sys.platform == "linux"
 # Since 3.15 a time may be any real number.  Checked: 3.14.10, 3.15.2.
 TIMES_ARE_REAL = sys.version_info >= (3, 15)
 # Since 3.15 locks must be given all three arguments to leave a `with` block, and one that is held is not waited for when the

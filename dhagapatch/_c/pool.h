@@ -31,6 +31,7 @@ static struct {
     KernelCall *first, *last; /* to be made */
     KernelCall *running, *over;
     int threads, idle, queued, most;
+    unsigned era; /* those that idle when it changes are to end */
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
 
 #define KERNEL_CALL "dhagapatch._speedups.call_in_kernel"
@@ -93,6 +94,7 @@ work(void *unused)
 
         if (call == NULL) {
             struct timespec until;
+            unsigned era = pool.era;
             int late;
 
             clock_gettime(CLOCK_REALTIME, &until);
@@ -100,7 +102,7 @@ work(void *unused)
             pool.idle++;
             late = pthread_cond_timedwait(&pool.more, &pool.lock, &until);
             pool.idle--;
-            if (late && pool.first == NULL)
+            if ((late || era != pool.era) && pool.first == NULL)
                 break;
             continue;
         }
@@ -312,6 +314,22 @@ pool_after_fork(PyObject *module, PyObject *ignored)
     pool.first = pool.last = pool.running = pool.over = NULL;
     pool.threads = pool.idle = pool.queued = 0;
     Py_RETURN_NONE;
+}
+
+/* pool_end_idle() -> how many are not in a call: those that idle are told to end, the others will idle soon. */
+static PyObject *
+pool_end_idle(PyObject *module, PyObject *ignored)
+{
+    int others;
+
+    pthread_mutex_lock(&pool.lock);
+    others = pool.threads;
+    for (KernelCall *call = pool.running; call != NULL; call = call->next)
+        others--;
+    pool.era++;
+    pthread_cond_broadcast(&pool.more);
+    pthread_mutex_unlock(&pool.lock);
+    return PyLong_FromLong(others);
 }
 
 /* pool_figures() -> threads, idle ones, calls that queue. */

@@ -11,7 +11,7 @@ from dhagapatch._real import BUILTINS as __builtins__
 
 __all__ = ["speedups"]
 
-_EDITION = 14  # of what the compiled part and the classes here expect of each other
+_EDITION = 15  # of what the compiled part and the classes here expect of each other
 speedups: Any = None
 
 if SETTINGS.speedups:

@@ -30,7 +30,7 @@ from dhagapatch.core.hub import Hub, hub_for_wait
 from dhagapatch.core.parker import Parker, make_parker
 
 __all__ = [
-    "CORES", "ON_NATIVE_THREAD", "Endable", "OwnThread", "Pool", "compute", "figures", "forget_native_threads",
+    "CORES", "ON_NATIVE_THREAD", "POOLS", "Endable", "OwnThread", "Pool", "compute", "figures", "forget_native_threads",
     "is_own_native_thread", "look_up", "offload", "offload_endable", "offload_wait", "own_native_threads", "pool", "start_helper",
 ]  # fmt: skip
 
@@ -117,6 +117,7 @@ class Pool:
         self._lock = _real.allocate_lock()
         self._idle: list[_Worker] = []
         self._jobs: deque[_Job] = deque()
+        self._calling: set[_Worker] = set()
         self.threads = 0
 
     def submit(self, job: _Job) -> None:
@@ -156,6 +157,16 @@ class Pool:
                     return
             raise
 
+    def end_idle(self) -> int:
+        """Have those that idle end; how many others there are that are not in a call: they will idle soon."""
+        with self._lock:
+            workers, self._idle = self._idle, []
+            self.threads -= len(workers)
+            others = self.threads - len(self._calling)
+        for worker in workers:
+            worker.lock.release()
+        return others
+
     def figures(self) -> tuple[int, int, int]:
         """How many threads it has, how many of them idle, and how many calls queue."""
         return self.threads, len(self._idle), len(self._jobs)
@@ -167,7 +178,9 @@ class Pool:
             worker.job = None
             call = job.call
             if call is not None:
+                self._calling.add(worker)
                 self._call(job, call)
+                self._calling.discard(worker)
                 job.call = call = None
                 forget_dummy_thread(_real.get_ident())  # if it asked `threading` who it is: the program has no such thread
             job.parker.wake()
@@ -351,7 +364,7 @@ CORES: int = getattr(os, "process_cpu_count", os.cpu_count)() or 1
 if hasattr(os, "sched_getaffinity"):
     CORES = min(CORES, len(os.sched_getaffinity(0)))
 _computing = Pool(CORES, SETTINGS.offload_idle)
-_ALL = (pool, _look_ups, _waiting_pool, _computing)
+POOLS = (pool, _look_ups, _waiting_pool, _computing)
 
 
 _helpers = 0
@@ -388,7 +401,7 @@ quiet_exceptions.append(lambda: int(_real.thread_count()) > own_native_threads()
 def figures() -> dict[str, int]:
     """Threads, idle ones, and calls that queue, of all pools."""
     in_kernel = (0, 0, 0) if speedups is None else speedups.pool_figures()  # see `kernelcalls`
-    threads, idle, queued = map(sum, zip(*(one.figures() for one in _ALL), in_kernel, strict=True))
+    threads, idle, queued = map(sum, zip(*(one.figures() for one in POOLS), in_kernel, strict=True))
     return {"threads": threads, "idle": idle, "queued": queued}
 
 

@@ -15,13 +15,16 @@ from typing import Any
 from greenlet import getcurrent
 
 from dhagapatch import _real
+from dhagapatch._cpython import FORKS_COUNT_ALL_THREADS
 from dhagapatch._real import BUILTINS as __builtins__
 from dhagapatch._real import pristine
 from dhagapatch.core import READ, hub_for_wait, offload_wait
 from dhagapatch.core.descriptors import forget_descriptor
+from dhagapatch.core.extension import speedups
 from dhagapatch.core.fork import tell_forked
 from dhagapatch.core.hub import parking_hub
 from dhagapatch.core.interrupts import held_back
+from dhagapatch.core.offload import POOLS, figures
 from dhagapatch.core.own import close_own, set_apart
 from dhagapatch.green.kernel import await_child
 from dhagapatch.green.waiting import wait_descriptor
@@ -33,6 +36,9 @@ _wait, _wait3, _wait4, _waitid = (pristine(posix, name) for name in ("wait", "wa
 _system = pristine(posix, "system")
 _fork, _forkpty = pristine(posix, "fork"), pristine(posix, "forkpty")
 _pidfd_open = pristine(posix, "pidfd_open")
+_TASKS = "/proc/self/task"
+_ENDING = 0.2  # seconds: threads that were told to end are waited for so long at most
+_LOOK = 0.0001
 
 
 def _await_child(pid: int, options: int) -> None:
@@ -127,9 +133,27 @@ def forkpty() -> tuple[int, int]:
     return _forked(_forkpty, lambda result: result[0])
 
 
+def _end_idle_threads() -> None:
+    """Natively there are none, and the interpreter counts those of the process, and warns."""
+    threads, tasks = figures()["threads"], len(os.listdir(_TASKS))
+    until = _real.monotonic() + _ENDING
+    while True:
+        left = [one.end_idle() for one in POOLS]
+        if speedups is not None:
+            left.append(speedups.pool_end_idle())
+        gone = threads - figures()["threads"]
+        if not any(left) and len(os.listdir(_TASKS)) <= tasks - gone:
+            return
+        if _real.monotonic() > until:
+            return
+        _real.sleep(_LOOK)
+
+
 def _forked(call: Callable[[], Any], pid_of: Callable[[Any], int]) -> Any:
     """The runtime's own native threads, which are not there while it forks, come back after the call only."""
     in_child = False
+    if FORKS_COUNT_ALL_THREADS and any(figures().values()):
+        _end_idle_threads()
     try:
         result = call()
         in_child = pid_of(result) == 0
