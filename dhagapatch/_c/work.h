@@ -124,9 +124,6 @@ cut_traceback(void)
     PyObject *type, *value, *traceback;
 
     PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (value != NULL && PyExceptionInstance_Check(value))
-        PyException_SetTraceback(value, Py_None);
     Py_XDECREF(traceback);
     PyErr_Restore(type, value, NULL);
 }

@@ -35,6 +35,7 @@ __all__ = ["Engine", "engine"]
 
 _MISSING = object()
 _ROWS = TABLE + PACKAGES
+_BUILT_IN = frozenset(sys.builtin_module_names)
 
 
 class Engine:
@@ -115,7 +116,7 @@ class Engine:
         report.children = self.report.children
         left_over = self.rows(new, disabled)
         # HAZARD: the green modules import modules of the table too
-        while here := [row for row in left_over if row.module in sys.modules or row.module in sys.builtin_module_names]:
+        while here := [row for row in left_over if row.module in sys.modules or (row.module in _BUILT_IN and row.action != TELL)]:
             left_over = [row for row in left_over if row not in here]
             for row in here:
                 self._apply(row, report, pairs)
