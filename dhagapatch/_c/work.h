@@ -117,17 +117,6 @@ measured_here(Work *work, const Arguments *given, double amount)
     return result;
 }
 
-/* Its error has been through frames that the caller has not called. */
-static void
-cut_traceback(void)
-{
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    Py_XDECREF(traceback);
-    PyErr_Restore(type, value, NULL);
-}
-
 /* What came of it on a native thread; NotImplemented: it is to be made here. */
 static PyObject *
 moved(Work *work, const Arguments *given, double amount)
@@ -147,8 +136,6 @@ moved(Work *work, const Arguments *given, double amount)
     Py_XDECREF(function);
     Py_XDECREF(arguments);
     Py_XDECREF(named);
-    if (result == NULL)
-        cut_traceback();
     return result;
 }
 
