@@ -36,7 +36,6 @@ _wait, _wait3, _wait4, _waitid = (pristine(posix, name) for name in ("wait", "wa
 _system = pristine(posix, "system")
 _fork, _forkpty = pristine(posix, "fork"), pristine(posix, "forkpty")
 _pidfd_open = pristine(posix, "pidfd_open")
-_TASKS = "/proc/self/task"
 _ENDING = 0.2  # seconds: threads that were told to end are waited for so long at most
 _LOOK = 0.0001
 
@@ -133,16 +132,24 @@ def forkpty() -> tuple[int, int]:
     return _forked(_forkpty, lambda result: result[0])
 
 
+def _tasks() -> int:
+    """The threads that the kernel sees, and two.  HAZARD: there may be no descriptor left to list them."""
+    try:
+        return int(_real.os_stat("/proc/self/task").st_nlink)
+    except OSError:
+        return 0  # without /proc the interpreter does not count them either
+
+
 def _end_idle_threads() -> None:
     """Natively there are none, and the interpreter counts those of the process, and warns."""
-    threads, tasks = figures()["threads"], len(os.listdir(_TASKS))
+    threads, tasks = figures()["threads"], _tasks()
     until = _real.monotonic() + _ENDING
     while True:
         left = [one.end_idle() for one in POOLS]
         if speedups is not None:
             left.append(speedups.pool_end_idle())
         gone = threads - figures()["threads"]
-        if not any(left) and len(os.listdir(_TASKS)) <= tasks - gone:
+        if not any(left) and _tasks() <= max(tasks - gone, 0):
             return
         if _real.monotonic() > until:
             return
