@@ -37,6 +37,7 @@ MAIN_TELLS_ITS_CACHE = sys.version_info < (3, 15)
 # Since 3.15 `os.fork` warns if the process has other threads, also those of which `threading` knows nothing; where /proc tells.
 # Checked: 3.12.1, 3.13.0, 3.14.10, 3.15.2.
 FORKS_COUNT_ALL_THREADS = sys.version_info >= (3, 15) and sys.platform == "linux"
+
 # Since 3.15 a time may be any real number.  Checked: 3.14.10, 3.15.2.
 TIMES_ARE_REAL = sys.version_info >= (3, 15)
 # Since 3.15 locks must be given all three arguments to leave a `with` block, and one that is held is not waited for when the

@@ -600,7 +600,7 @@ static PyMethodDef functions[] = {
     {"collect_calls", (PyCFunction)(void (*)(void))collect_calls, METH_FASTCALL, PyDoc_STR("Put who waits for what is over into an inbox.")},
     {"forget_calls", forget_calls, METH_O, PyDoc_STR("Nobody is to be woken by this descriptor any more.")},
     {"pool_after_fork", pool_after_fork, METH_NOARGS, PyDoc_STR("In a child there are no such threads.")},
-    {"pool_end_idle", pool_end_idle, METH_NOARGS, PyDoc_STR("Have those that idle end; how many.")},
+    {"pool_end_idle", pool_end_idle, METH_NOARGS, PyDoc_STR("Have those that idle end; how many are not in a call.")},
     {"pool_figures", pool_figures, METH_NOARGS, PyDoc_STR("Threads, idle ones, calls that queue.")},
     {"setup_works", setup_works, METH_VARARGS, PyDoc_STR("Take what moves work to a native thread, and from when on it does.")},
     {"move_works", move_works, METH_VARARGS, PyDoc_STR("Have a function of C be moved where that pays.")},

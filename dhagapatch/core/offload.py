@@ -211,8 +211,8 @@ class Pool:
                 self._idle.remove(worker)
                 self.threads -= 1
                 return False
-        worker.lock.acquire()  # it was given a job in this instant
-        return True
+        worker.lock.acquire()  # in this instant it was given a job, or told to end
+        return worker.job is not None
 
 
 class _GrowingPool(Pool):
