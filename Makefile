@@ -9,6 +9,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard dhagapatch/_c/*) | $(BIN)/python
 	$(BIN)/python -m pip install -q -e '.[test]'
+	$(BIN)/python -m compileall -q dhagapatch  # as an installation that is no editable one does: else each start may
 	touch $@
 
 demo: $(VENV)/.installed

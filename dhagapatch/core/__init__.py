@@ -7,7 +7,14 @@ from dhagapatch.core.dhaga import Dhaga, current_dhaga, owner_token, running_dha
 from dhagapatch.core.entry import give_way
 from dhagapatch.core.hub import Hub, get_hub, hub_for_wait
 from dhagapatch.core.netpoll import Entry
-from dhagapatch.core.offload import forget_native_threads, offload, offload_wait, own_native_threads, start_helper
+from dhagapatch.core.offload import (
+    forget_native_threads,
+    offload,
+    offload_wait,
+    other_native_threads,
+    own_native_threads,
+    start_helper,
+)
 from dhagapatch.core.parker import make_parker
 from dhagapatch.core.poller import READ, WRITE
 from dhagapatch.core.queues import Queue
@@ -35,6 +42,7 @@ __all__ = [
     "make_parker",
     "offload",
     "offload_wait",
+    "other_native_threads",
     "own_native_threads",
     "owner_token",
     "program_frame",

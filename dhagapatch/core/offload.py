@@ -31,7 +31,8 @@ from dhagapatch.core.parker import Parker, make_parker
 
 __all__ = [
     "CORES", "ON_NATIVE_THREAD", "POOLS", "Endable", "OwnThread", "Pool", "compute", "figures", "forget_native_threads",
-    "is_own_native_thread", "look_up", "offload", "offload_endable", "offload_wait", "own_native_threads", "pool", "start_helper",
+    "is_own_native_thread", "look_up", "offload", "offload_endable", "offload_wait", "other_native_threads", "own_native_threads",
+    "pool", "start_helper",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -75,21 +76,29 @@ class _Worker:
 
 
 _ALL_SIGNALS = signal.valid_signals()
-_idents: set[int] = set()
+_idents: set[int] = set()  # of those that run
+_starting: set[object] = set()  # what has been started, and does not run yet
+_left_behind = 0  # of a forked child's parents: the runtime's own that ran there
 
 
 def _start(function: Callable[..., object], *args: Any) -> None:
     """A native thread in which every signal is blocked from its first moment on."""
     mask = _real.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    sign = object()
+    _starting.add(sign)
     try:
-        _real.start_new_thread(_be_own, (function, args))
+        _real.start_new_thread(_be_own, (sign, function, args))
+    except BaseException:
+        _starting.discard(sign)
+        raise
     finally:
         _real.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _be_own(function: Callable[..., object], args: tuple[Any, ...]) -> None:
+def _be_own(sign: object, function: Callable[..., object], args: tuple[Any, ...]) -> None:
     ident = _real.get_ident()
     _idents.add(ident)
+    _starting.discard(sign)
     try:
         function(*args)
     finally:
@@ -367,35 +376,27 @@ _computing = Pool(CORES, SETTINGS.offload_idle)
 POOLS = (pool, _look_ups, _waiting_pool, _computing)
 
 
-_helpers = 0
-
-
 def start_helper(function: Callable[[], object]) -> None:
     """Run `function` on a native thread that belongs to the runtime: the program is never shown it."""
-    global _helpers
-    _helpers += 1
-
-    def run() -> None:
-        global _helpers
-        try:
-            function()
-        finally:
-            _helpers -= 1
-
-    try:
-        _start(run)
-    except BaseException:
-        _helpers -= 1
-        raise
+    _start(function)
 
 
 def own_native_threads() -> int:
-    """How many native threads are the runtime's own, the pool's and the helpers."""
-    return sum(one.threads for one in list(_pools)) + _helpers
+    """How many native threads are the runtime's own, the pool's and the helpers, those included that were just started."""
+    return len(_idents) + len(_starting)
+
+
+def other_native_threads() -> int:
+    """How many native threads there are, the main one aside, that are not the runtime's own.
+
+    HAZARD: each thread counts itself in both, in one go, while it has the interpreter: one that was just started, or is about to
+    end, is in neither.  In a forked child the interpreter goes on counting those of its parent, which are there no more.
+    """
+    return int(_real.thread_count()) - len(_idents) - _left_behind
 
 
 # a native thread of the program's own may wake anybody, so nothing is a deadlock while there is one
-quiet_exceptions.append(lambda: int(_real.thread_count()) > own_native_threads())
+quiet_exceptions.append(lambda: other_native_threads() > 0)
 
 
 def figures() -> dict[str, int]:
@@ -407,11 +408,12 @@ def figures() -> dict[str, int]:
 
 def forget_native_threads() -> None:
     """After a fork there are none."""
-    global _helpers
-    _helpers = 0
     if speedups is not None:
         speedups.pool_after_fork()
+    global _left_behind
+    _left_behind += len(_idents)
     _idents.clear()
+    _starting.clear()
     for one in _pools:
         one.reset()
     _pools.clear()

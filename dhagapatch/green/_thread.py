@@ -20,7 +20,7 @@ from dhagapatch.core import (
     Queue,
     compiled,
     make_parker,
-    own_native_threads,
+    other_native_threads,
     program_frame,
     running_dhaga,
     start_thread,
@@ -157,8 +157,8 @@ def get_ident() -> int:
 def count() -> int:
     """How many threads there are, the main one aside: dhagas, and native threads that are not the runtime's own."""
     if sys.is_finalizing():
-        return max(int(_real.thread_count()) - own_native_threads(), 0)  # daemon threads are there no more
-    return int(_real.thread_count()) - own_native_threads() + sum(len(hub.dhagas) for hub in all_hubs())
+        return max(other_native_threads(), 0)  # daemon threads are there no more
+    return other_native_threads() + sum(len(hub.dhagas) for hub in all_hubs())
 
 
 def _starts_natively() -> bool:

@@ -22,7 +22,7 @@ from dhagapatch import _real
 from dhagapatch._cpython import LOCKS_ARE_STRICT
 from dhagapatch._errors import Interruption
 from dhagapatch._real import BUILTINS as __builtins__
-from dhagapatch.core import deadline_of, hub_for_wait, make_parker, own_native_threads, owner_token
+from dhagapatch.core import deadline_of, hub_for_wait, make_parker, other_native_threads, owner_token
 from dhagapatch.core.interrupts import restore
 from dhagapatch.core.sync import Mutex, refuse_exit
 from dhagapatch.core.waitq import queue_of, wake_one
@@ -200,8 +200,7 @@ stand_for(AdoptedRLock, _real.RLock)
 
 def native_threads() -> int:
     """How many native threads there are besides this one and the runtime's own."""
-    main = 1 if _real.get_ident() != threading.main_thread().ident else 0
-    return int(_real.thread_count()) - own_native_threads() + main - (1 if main else 0)
+    return other_native_threads()
 
 
 def _joined(lock: Any) -> bool:
