@@ -45,6 +45,7 @@ stress: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=600 $(TEST_ARGS)
 
 faults: $(VENV)/.installed
+	$(BIN)/python -m pip install -q 'setuptools>=77'  # a new environment's own may not know today's pyproject.toml
 	$(BIN)/python tests/deliberate_faults.py $(FAULTS)
 
 # The compiled part with the checks of AddressSanitizer and UndefinedBehaviorSanitizer; the stack is left out, which greenlet moves.
